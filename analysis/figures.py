@@ -1,0 +1,163 @@
+"""Plot functions that take axes and return them, and the one place where the figures' style stands."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.statistics import PAPER_TARGET, pooled_interval, rank_correlation
+from analysis.tables import Results
+
+PANEL_INCHES = (6.0, 4.2)
+TARGET_COLOUR = "#c23b22"
+MARKERS = "osD^vPX*"
+
+
+def set_style() -> None:
+    """Large type (legible at half size) and thin grids, for every figure."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        font_scale=1.25,
+        rc={"axes.titlesize": 15, "lines.linewidth": 2.2, "svg.fonttype": "none", "svg.hashsalt": "fer-tune"},
+    )
+
+
+def lambda_colours(lams: pd.Series) -> dict[float, tuple[float, float, float]]:
+    """A colour for each lambda, along a map that stays ordered for colour-blind readers and in grey."""
+    values = sorted(lams.unique())
+    return dict(zip(values, sns.color_palette("viridis", max(2, len(values))), strict=False))
+
+
+def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
+    """Clean test accuracy by epoch, a line a lambda (as Fig. 5 of the paper)."""
+    curves(ax, epochs, "test_accuracy")
+    return label(ax, "epoch", "test accuracy (share, clean labels)")
+
+
+def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
+    """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow."""
+    colours = lambda_colours(epochs["lambda"])
+    for i, (lam, rows) in enumerate(epochs.groupby("lambda")):
+        table = rows.groupby("epoch")[metric].agg(["mean", "std", "count"]).dropna(subset="mean")
+        if table.empty:
+            continue
+        colour = colours[lam]  # type: ignore[index]
+        every = max(1, len(table) // 6)
+        marker = MARKERS[i % len(MARKERS)]
+        ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=f"{lam:.3g}")
+        if (table["count"] > 1).all():
+            half = 1.96 * table["std"] / np.sqrt(table["count"])
+            ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+    return ax
+
+
+def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
+    """L_G or L_D by epoch, a line a lambda, the paper's converged value dashed (as Fig. 6 of the paper)."""
+    curves(ax, epochs, loss)
+    generator = loss == "generator_joint_loss"
+    target = PAPER_TARGET[0 if generator else 1]
+    ax.axhline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    ax.annotate(f"paper: {target}", (0.99, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                color=TARGET_COLOUR, fontsize=12)  # fmt: skip
+    return label(ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}")
+
+
+def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
+    """Clean test accuracy of each trial against its converged joint loss, the paper's value dashed."""
+    played = trials.dropna(subset=[loss])
+    generator = loss == "generator_joint_loss"
+    colours = lambda_colours(trials["lambda"])
+    for i, (lam, rows) in enumerate(trials.groupby("lambda")):
+        rows = rows.dropna(subset=[loss])
+        if len(rows):
+            ax.scatter(rows[loss], rows["test_accuracy"], color=[colours[lam]], s=80, marker=MARKERS[i % len(MARKERS)],
+                       edgecolor="black", linewidth=0.6, label=f"{lam:.3g}")  # type: ignore[index]  # fmt: skip
+    ax.axvline(PAPER_TARGET[0 if generator else 1], color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    found = rank_correlation(played[loss].to_numpy(), played["test_accuracy"].to_numpy())
+    ax.set_title(f"ρ = {found.rho:+.2f}, p = {found.p:.2g}, n = {found.n}" if found else f"n = {len(played)}: too few")
+    name = "generator joint loss L_G" if generator else "discriminator joint loss L_D"
+    return label(ax, f"converged {name}", "test accuracy (share)")
+
+
+def response(ax: Axes, trials: pd.DataFrame) -> Axes:
+    """Accuracy by lambda on clean test and on noisy validation labels, with pooled 95 % intervals."""
+    for metric, name, colour, marker in (
+        ("test_accuracy", "clean test", "#0b6e99", "o"),
+        ("val_accuracy", "noisy validation", "#8a5a00", "s"),
+    ):
+        table = pooled_interval(trials, metric, "lambda").sort_index()
+        ax.plot(table.index, table["mean"], color=colour, marker=marker, label=name)
+        if table["low"].notna().any():
+            bars = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
+            ax.errorbar(table.index, table["mean"], bars, color=colour, capsize=4, linestyle="none")
+        ax.scatter(trials["lambda"], trials[metric], color=colour, s=18, alpha=0.5)
+    return label(ax, "joint-distribution weight λ", "accuracy (share)", legend="labels")
+
+
+def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
+    """Every trial at its sampled condition and lambda, coloured by clean test accuracy."""
+    dots = ax.scatter(trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k")
+    ax.figure.colorbar(dots, ax=ax, label="test accuracy (share)")
+    return label(ax, condition.replace("_", " "), "joint-distribution weight λ", legend=None)
+
+
+def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
+    """Name both axes and put the legend beside the plot, where it hides nothing."""
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    handles, _ = ax.get_legend_handles_labels()
+    if legend and handles:
+        ax.legend(title=legend, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    return ax
+
+
+def by_panel(results: Results, table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], Axes]) -> Figure:
+    """One row of axes a panel (condition), drawn by the same function."""
+    return grid(results, table, [draw])
+
+
+def grid(results: Results, table: pd.DataFrame, draws: list[Callable[[Axes, pd.DataFrame], Axes]]) -> Figure:
+    """A figure with a row for each panel and a column for each plot function."""
+    set_style()
+    panels = list(dict.fromkeys(results.trials["panel"]))
+    size = (PANEL_INCHES[0] * len(draws) + 1.2, PANEL_INCHES[1] * len(panels))
+    figure, axes = plt.subplots(len(panels), len(draws), figsize=size, squeeze=False, layout="constrained")
+    for row, panel in zip(axes, panels, strict=True):
+        for ax, draw in zip(row, draws, strict=True):
+            draw(ax, table[table["panel"] == panel])
+            if panel != "all":
+                ax.set_title(f"{panel}\n{ax.get_title()}".strip())
+        _share_legend(row)
+    return figure
+
+
+def _share_legend(row: np.ndarray) -> None:
+    """Keep only the last legend of a row whose plots all show the same."""
+    legends: list[tuple[Axes, list[Line2D]]] = [(ax, ax.get_legend_handles_labels()[1]) for ax in row]
+    for ax, labels in legends[:-1]:
+        legend = ax.get_legend()
+        if legend is not None and labels == legends[-1][1]:
+            legend.remove()
+
+
+def save(figure: Figure, folder: Path, name: str) -> bytes:
+    """Write NAME.png and NAME.svg; return the SVG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / f"{name}.png", dpi=130)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    (folder / f"{name}.svg").write_bytes(buffer.getvalue())
+    plt.close(figure)
+    return buffer.getvalue()

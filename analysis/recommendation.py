@@ -1,0 +1,117 @@
+"""Which lambda, by which rule, at what price, and for which budget.
+
+    python -m analysis.recommendation results/NAME
+"""
+
+from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend, shrinkage
+from analysis.tables import Results, script
+
+
+def recommendations(results: Results) -> list[Recommendation]:
+    """One recommendation for each panel (condition), in the study's order."""
+    return [
+        recommend(
+            results.trials,
+            results.epochs,
+            panel,
+            results.objective,
+            shrinkage(results.study, rows) if results.objective != "val_ccc" else 1.0,
+            results.study["dataset"]["validation"],
+        )
+        for panel, rows in results.trials.groupby("panel", sort=False)
+    ]
+
+
+def cost(results: Results) -> str:
+    """What the study cost, in words."""
+    compute = results.trials["seconds"].sum() + results.broken["seconds"].sum() + results.baselines["seconds"].sum()
+    wall = sum(run["wall_seconds"] for run in results.runs)
+    count = len(results.trials) + len(results.broken) + len(results.baselines)
+    return f"{count} trials, {compute / 60:.1f} minutes of training, {wall / 60:.1f} minutes by the clock"
+
+
+def headline(results: Results) -> str:
+    """The report's first paragraph: a sentence or two for each condition, then cost and budget."""
+    parts = [_sentence(results, r) for r in recommendations(results)]
+    epochs = results.study["training"]["epochs"]
+    seeds = results.trials["seed"].nunique()
+    parts.append(
+        f"The study cost {cost(results)}. It holds for a budget of {epochs} epochs "
+        f"({seeds} seed{'s' if seeds > 1 else ''}), noise and data as studied."
+    )
+    if not results.complete:
+        parts.append("The study is unfinished: this is what has ended so far.")
+    if len(results.broken):
+        parts.append(f"{len(results.broken)} trials diverged or failed and are listed below.")
+    return " ".join(parts)
+
+
+def _sentence(results: Results, found: Recommendation) -> str:
+    where = "" if found.panel == "all" else f"At {found.panel}: "
+    own, *others = found.picks
+    by_others = ", ".join(f"{p.lam:.3g} by {p.rule}" for p in others if p.rule != "oracle")
+    oracle = next(p for p in found.picks if p.rule == "oracle")
+    rule = f"{own.rule} ({results.objective})"
+    if found.rising:
+        rising = ", ".join(f"{lam:.3g}" for lam in found.rising)
+        text = (
+            f"{where}Budget-limited: no winner can be named, because λ = {rising} still "
+            f"{'rises' if len(found.rising) == 1 else 'rise'} at the end and could win; train about {found.more_epochs} "
+            f"more epochs. So far {rule} would take λ = {own.lam:.3g}"
+        )
+    else:
+        text = f"{where}Recommended λ = {own.lam:.3g}, by {rule}"
+    text += f"; it would be {by_others}, and {oracle.lam:.3g} by the oracle on clean test labels." if by_others else "."
+    rivals = [lam for lam in found.close if lam != own.lam]
+    if rivals:
+        text += f" The data do not tell it from λ = {', '.join(f'{lam:.3g}' for lam in rivals)}."
+    if found.edge:
+        text += " It lies at the edge of the λs tried: try beyond it." if own.lam > 0 else " No joint game did better."
+    return text
+
+
+def against_baseline(results: Results) -> list[dict[str, str]]:
+    """Paired difference of each lambda's test accuracy from lambda = 0, over the same seeds, as table rows."""
+    from analysis.curves import of_best
+
+    rows = []
+    for panel, trials in of_best(results).trials.groupby("panel", sort=False):
+        table = pooled_interval(trials, "test_accuracy", "lambda")
+        base = trials[trials["lambda"] == 0].set_index("seed")["test_accuracy"]
+        for lam, line in table.iterrows():
+            own = trials[trials["lambda"] == lam].set_index("seed")["test_accuracy"]
+            seeds = base.index.intersection(own.index)
+            row = {
+                "condition": str(panel),
+                "λ": f"{lam:.3g}",
+                "test accuracy": _with_interval(line["mean"], line["low"], line["high"]),
+                "seeds": str(int(line["n"])),
+                "difference from λ = 0": "",
+            }
+            if len(seeds) and lam != 0:
+                row["difference from λ = 0"] = _with_interval(
+                    *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy()), sign="+"
+                )
+            rows.append(row)
+    return rows
+
+
+def _with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
+    return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
+
+
+def show(results: Results) -> str:
+    """The headline, every rule's pick and the differences from the baseline, as text."""
+    lines = [headline(results), ""]
+    for found in recommendations(results):
+        for pick in found.picks:
+            lines.append(
+                f"{found.panel}: {pick.rule:28} λ = {pick.lam:<6.3g} test accuracy {pick.test_accuracy:.3f} "
+                f"regret {pick.regret:.3f}"
+            )
+    lines += ["", *("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in against_baseline(results))]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    script(__doc__, show)

@@ -1,0 +1,54 @@
+"""Draw the blind-labelling sheet: 70 unlabelled faces, ten of each emotion, and its key.
+
+    python docs/faces/make_sheet.py docs/faces
+
+writes sheet.png and truth.csv. answers.csv is what a person (or a helper) wrote who saw the sheet
+alone; `python docs/faces/make_sheet.py --score docs/faces` compares the two.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from fer_tune.data.synthetic import SyntheticSpec, load_synthetic
+from fer_tune.labels import EMOTIONS
+
+COLUMNS, FACES, SCALE, CAPTION = 10, 70, 2, 14
+
+
+def draw(folder: Path) -> None:
+    dataset = load_synthetic(SyntheticSpec(image_size=64, train=FACES, validation=14, test=14, seed=2026))
+    side = 64 * SCALE
+    sheet = Image.new("RGB", (COLUMNS * side, FACES // COLUMNS * (side + CAPTION)), "white")
+    brush = ImageDraw.Draw(sheet)
+    for i in range(FACES):
+        left, top = i % COLUMNS * side, i // COLUMNS * (side + CAPTION)
+        face = Image.fromarray(dataset.images[i].transpose(1, 2, 0)).resize((side, side), Image.Resampling.BICUBIC)
+        sheet.paste(face, (left, top + CAPTION))
+        brush.text((left + 4, top + 1), str(i + 1), fill="black")
+    sheet.save(folder / "sheet.png")
+    with open(folder / "truth.csv", "w", newline="") as file:
+        rows = [(i + 1, EMOTIONS[c]) for i, c in enumerate(dataset.labels["emotion"][:FACES])]
+        csv.writer(file).writerows([("face", "emotion"), *rows])
+
+
+def score(folder: Path) -> None:
+    truth, answers = (
+        {row["face"]: row["emotion"] for row in csv.DictReader(open(folder / name))}
+        for name in ("truth.csv", "answers.csv")
+    )
+    right = np.array([[truth[f] == e and answers[f] == e for f in truth] for e in EMOTIONS]).sum(axis=1)
+    for emotion, count in zip(EMOTIONS, right, strict=True):
+        print(f"{emotion:9} {count} of {sum(e == emotion for e in truth.values())}")
+    print(f"all       {right.sum()} of {len(truth)} ({right.sum() / len(truth):.0%})")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--score", action="store_true", help="compare answers.csv with truth.csv")
+    arguments = parser.parse_args()
+    (score if arguments.score else draw)(arguments.folder)

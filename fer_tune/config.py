@@ -1,0 +1,37 @@
+"""Settings of one training run, without Ray, YAML or torch: the model's and the game's."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SMALLEST_WIDTH = 1 / 8  # narrower, nothing is left of the attention's 64 / 8 channels
+
+
+class ModelSpec(BaseModel):
+    """Size of the three networks; the defaults are the paper's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: float = Field(
+        1.0, ge=SMALLEST_WIDTH, le=4, description="multiplies every hidden channel and feature count; 1 is the paper's"
+    )
+    features: int = Field(500, ge=8, description="size F of the encoder's hidden layers at width 1 (CIFAR-10: 512)")
+    encoder_norm: Literal["none", "batch"] = Field("none", description="batch: batch normalisation, for narrow encoders")
+
+
+class TrainingSpec(BaseModel):
+    """The alternating game of one run; the defaults are the paper's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    lam: float = Field(0.4, alias="lambda", ge=0, description="weight of the generator joint loss; 0: plain multi-task")
+    lr: float = Field(1e-4, gt=0, lt=1, description="Adam's learning rate, of both optimisers")
+    epochs: int = Field(16, ge=1, description="passes over the training set")
+    batch_size: int = Field(128, ge=2, description="images of an iteration")
+    warmup_epochs: int = Field(0, ge=0, description="epochs of task loss alone before the joint game starts")
+    gamma: float = Field(1.0, ge=0, description="weight of 1 - CCC against cross-entropy")
+    score_weights: dict[str, float] = Field(
+        default_factory=dict, description="weight of a score (image, noise, a label set's name, joint); 1 unless named"
+    )
+    augment: bool = Field(True, description="mirror, rotate, shift and zoom training images")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast to bfloat16")

@@ -1,0 +1,51 @@
+"""What a study costs, from the model's arithmetic: an estimate before anything runs."""
+
+from fer_tune.config import ModelSpec, TrainingSpec
+from fer_tune.study import Study, TrialConfig
+
+# Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
+# pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
+ENCODER_GFLOP_AT_64 = 7.5
+GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels whatever the image size up to 64
+CPU_GFLOPS = 70.0  # one core with AVX-512, measured on width 1/8 at 32 pixels
+START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
+
+
+def image_gflop(image_size: int, model: ModelSpec, training: TrainingSpec) -> tuple[float, float]:
+    """GFLOP of training one image, and of predicting one."""
+    encoder = ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
+    game = GAME_GFLOP * max(1.0, (image_size / 64) ** 2) * model.width**2
+    playing = max(0, training.epochs - training.warmup_epochs) / training.epochs if training.lam > 0 else 0.0
+    return encoder + game * playing, encoder / 3
+
+
+def trial_core_seconds(config: TrialConfig) -> float:
+    """Estimated seconds of one trial on one CPU core like the one measured."""
+    train, predict = image_gflop(config.dataset.image_size, config.model, config.training)
+    data = config.dataset
+    epoch = data.train * train + (data.train + data.validation + data.test) * predict
+    return epoch * config.training.epochs / CPU_GFLOPS
+
+
+def study_core_seconds(study: Study) -> float:
+    """Estimated seconds of a whole study on one CPU core; a searched value counts at its range's middle."""
+    total = 0.0
+    for cell in study.cells():
+        middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
+        config = study.trial_config(cell, middle, study.seeds[0])
+        seconds = trial_core_seconds(config)
+        if study.maximises_gain:
+            plain = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
+            seconds += trial_core_seconds(plain)
+        total += seconds * study.configurations(cell) * len(study.seeds)
+    return total
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: 45 s, 12 min, 3.5 h, 2.1 days."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    for unit, size in (("min", 60.0), ("h", 3600.0)):
+        if seconds < 99.5 * size or unit == "h" and seconds < 48 * size:
+            return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,131 @@
+"""What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from fer_tune.cost import duration
+from fer_tune.results import TrialFolder
+
+COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
+PLAIN_EVERY = 10.0  # seconds between plain lines, at least
+
+
+class Progress(tune.Callback):
+    """Follows the trials of a run, and writes into a trial's folder why Ray gave it up.
+
+    Args:
+        total: trials of the whole study. finished: those that had ended before this run.
+        epochs: of a trial.
+    """
+
+    def __init__(self, objective: str, total: int, finished: int, epochs: int, console: Console) -> None:
+        self.objective, self.total, self.before, self.epochs = objective, total, finished, epochs
+        self.console: Console | None = console
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.started = time.monotonic()
+        self.last_line = -math.inf
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.running: dict[str, str] = {}
+        self.ended = self.failed = 0
+        self.epochs_run = 0
+        self.most_running = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray pickles callbacks beside its own state; a terminal cannot be, and need not be."""
+        return {**self.__dict__, "console": None, "live": None}
+
+    def __enter__(self) -> "Progress":
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.running[trial.trial_id] = TrialFolder(Path(trial.config["folder"])).key
+        self.most_running = max(self.most_running, len(self.running))
+        self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        self.epochs_run += 1
+        self.rows[trial.trial_id] = result
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.ended += 1
+        folder = TrialFolder(Path(trial.config["folder"]))
+        result = folder.result()
+        self._close(trial, (result or {}).get("status", "stopped"), (result or {}).get("reason", ""))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.failed += 1
+        reason = _reason(trial)
+        folder = TrialFolder(Path(trial.config["folder"]))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.end("failed", self.objective, reason)
+        self._close(trial, "failed", reason)
+
+    def _close(self, trial: Trial, status: str, reason: str) -> None:
+        key = self.running.pop(trial.trial_id, trial.trial_id)
+        row = self.rows.pop(trial.trial_id, {})
+        if self.console is not None:
+            accuracy = row.get("val_accuracy", math.nan)
+            text = f"{status}: {key}  validation accuracy {_number(accuracy)}{'  ' + reason if reason else ''}"
+            self.console.print(text, style="red" if status in ("failed", "diverged") else None, highlight=False, markup=False)
+        self.last_line = -math.inf
+        self._show()
+
+    def _show(self) -> None:
+        if self.live:
+            self.live.update(self._table(), refresh=True)
+        elif self.console is not None and time.monotonic() - self.last_line > PLAIN_EVERY:
+            self.last_line = time.monotonic()
+            self.console.print(self._summary(), highlight=False, markup=False)
+
+    def _summary(self) -> str:
+        elapsed = time.monotonic() - self.started
+        left = (self.total - self.before) * self.epochs - self.epochs_run
+        remaining = f", about {duration(elapsed / self.epochs_run * left)} left" if self.epochs_run and left > 0 else ""
+        failed = f", {self.failed} failed" if self.failed else ""
+        done = self.before + self.ended
+        return f"{len(self.running)} running, {done} of {self.total} done{failed}; {duration(elapsed)} elapsed{remaining}"
+
+    def _table(self) -> Table:
+        table = Table(*COLUMNS, title=self._summary(), title_justify="left")
+        for trial_id, key in self.running.items():
+            row = self.rows.get(trial_id, {})
+            config = row.get("config", {}).get("settings", {}).get("config", {}).get("training", {})
+            table.add_row(
+                key,
+                _number(config.get("lambda", math.nan)),
+                f"{config['lr']:.1e}" if config else "",
+                f"{row['epoch']:.0f} / {self.epochs}" if row else "starting",
+                *(
+                    _number(row.get(name, math.nan))
+                    for name in ("generator_joint_loss", "discriminator_joint_loss", "val_accuracy")
+                ),
+            )
+        return table
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
+
+
+def _reason(trial: Trial) -> str:
+    """The last line of the error that Ray noted for a trial."""
+    file = trial.error_file
+    lines = [line for line in Path(file).read_text().splitlines() if line.strip()] if file and Path(file).exists() else []
+    return lines[-1].strip() if lines else "its worker ended without a word"

@@ -1,0 +1,223 @@
+"""The command line: reads a study file, runs it, writes tables and report, names the recommended lambda.
+
+    python -m fer_tune.run studies/lambda_sweep.yaml
+"""
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fer_tune.cost import START_SECONDS, duration, study_core_seconds
+from fer_tune.data import accuracy_shrinkage, read_dataset, save_dataset
+from fer_tune.results import environment, read_json, trial_folders, write_json, write_tables, write_tensorboard
+from fer_tune.study import GAIN_NOTE, Study, StudyError, load_study
+
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+class UsageError(Exception):
+    """A mistake of the user's; its message says what, where and what would be right."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    console = Console(soft_wrap=True)
+    try:
+        if options.schema:
+            print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
+            return 0
+        if options.study is None:
+            raise UsageError("name a study file, such as studies/lambda_sweep.yaml")
+        study = load_study(options.study, options.set)
+        if options.dry_run:
+            _describe(study, console, trials=True)
+            return 0
+        return _run(study, options, console)
+    except (StudyError, UsageError) as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fer_tune.run", description="Run a study and report on it.")
+    add = parser.add_argument
+    add("study", type=Path, nargs="?", help="the study file (YAML)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value: training.epochs=4")
+    add("--results", type=Path, default=Path("results"), help="folder of results folders (default: results)")
+    add("--resume", action="store_true", help="go on with the study's results folder")
+    add("--restart", action="store_true", help="delete the study's results folder and start over")
+    add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
+    add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
+    add("--address", help="join a running Ray cluster; the results folder must be shared by its nodes")
+    add("--verbose", action="store_true", help="let Ray and Optuna print what they do")
+    return parser
+
+
+def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
+    results = (options.results / study.name).resolve()
+    _claim(study, results, options)
+    with _locked(results):
+        _describe(study, console)
+        start = time.monotonic()
+        _prepare(study, results)
+        complete = _search(study, results, options, console)
+        _finish(study, results, time.monotonic() - start, complete)
+    return _conclude(study, results, options, console, complete)
+
+
+def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
+    """Decide what becomes of an existing results folder; touch nothing unless the user has said so."""
+    if options.resume and options.restart:
+        raise UsageError("--resume and --restart exclude each other")
+    if not results.exists() or not any(results.iterdir()):
+        return
+    if not (results / "study.json").exists():
+        raise UsageError(f"{results} is not empty and is no results folder: choose another name or --results")
+    if options.restart:
+        with _locked(results):
+            shutil.rmtree(results)
+    elif not options.resume:
+        raise UsageError(f"{results} holds this study already: --resume goes on with it, --restart begins anew")
+    elif (difference := _difference(read_json(results / "study.json"), _resolved(study))):
+        raise UsageError(
+            f"{results} holds another version of this study: {difference}. Undo the change, use --restart, "
+            "or give the study a new name"
+        )
+
+
+def _resolved(study: Study) -> Any:
+    return json.loads(study.model_dump_json(by_alias=True))
+
+
+def _difference(old: Any, new: Any, path: str = "") -> str:
+    """The first few settings that differ, as text; empty where none does."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = dict.fromkeys([*old, *new])
+        parts = [_difference(old.get(k), new.get(k), f"{path}.{k}" if path else k) for k in keys]
+        return "; ".join(part for part in parts if part)
+    return "" if old == new else f"{path} was {json.dumps(old)}, is {json.dumps(new)}"
+
+
+@contextmanager
+def _locked(results: Path) -> Iterator[None]:
+    """Hold the results folder against a second run of the same study."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        file = open(results / ".lock", "a+")
+    except OSError as error:
+        raise UsageError(f"{results}: cannot be written: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UsageError(f"{results} is in use by another run ({file.read().strip()}): wait for it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+def _describe(study: Study, console: Console, trials: bool = False) -> None:
+    cells = study.cells()
+    seconds = study_core_seconds(study)
+    say = lambda text: console.print(text, highlight=False, markup=False)  # noqa: E731
+    say(
+        f"{study.name}: {study.total_trials()} trials in {len(cells)} {'search' if len(cells) == 1 else 'searches'} "
+        f"x {len(study.seeds)} seeds, {study.training.epochs} epochs each; about {duration(seconds)} of one CPU core"
+    )
+    if trials:
+        cores = os.cpu_count() or 1
+        wall = seconds / max(1, min(cores, study.total_trials())) + START_SECONDS
+        say(f"on this machine's {cores} cores about {duration(wall)} (a GPU is commonly 20 times a core or more)")
+        for cell in cells:
+            searched = ", ".join(
+                f"{n} {'drawn from' if n in cell.sampled else 'searched in'} {list(d.range or ())}" for n, d in cell.space.items()
+            )
+            say(f"  {cell.key}: {study.configurations(cell)} x {len(study.seeds)}{'; ' + searched if searched else ''}")
+    if study.maximises_gain:
+        say(GAIN_NOTE)
+    for ratio in sorted({study.trial_config(c, {n: d.range[0] for n, d in c.space.items() if d.range}, 0).noise.ratio for c in cells}):
+        noise = study.noise.model_copy(update={"ratio": ratio})
+        say(
+            f"noise {noise.kind} {ratio:g}: validation on {study.dataset.validation} noisy samples shrinks an accuracy "
+            f"difference to {accuracy_shrinkage(noise, 7):.2f} of itself; one standard error of an accuracy there is "
+            f"up to {0.5 / study.dataset.validation**0.5:.3f}"
+        )
+
+
+def _prepare(study: Study, results: Path) -> None:
+    """Write the resolved study, every data set that its conditions need, and the environment."""
+    from fer_tune.search import dataset_key
+
+    known = results / "data" / "digests.json"
+    digests = read_json(known) if known.exists() else {}
+    for cell in study.cells():
+        spec = study.trial_config(cell, {n: d.range[0] for n, d in cell.space.items() if d.range}, 0).dataset
+        key = dataset_key(spec.model_dump(mode="json"))
+        if key not in digests or not (results / "data" / digests[key] / "dataset.json").exists():
+            digests[key] = save_dataset(read_dataset(spec), results / "data").name
+    write_json(known, digests)
+    write_json(results / "environment.json", environment(digests.values()))
+    write_json(results / "study.json", _resolved(study))
+
+
+def _search(study: Study, results: Path, options: argparse.Namespace, console: Console) -> bool:
+    from fer_tune.live import Progress
+    from fer_tune.search import ray_session, run_search
+
+    finished = sum(folder.result() is not None for folder in trial_folders(results))
+    progress = Progress(study.objective, study.total_trials(), finished, study.training.epochs, console)
+    try:
+        with ray_session(options.address, options.verbose), progress:
+            return run_search(study, results, [progress], options.verbose)
+    except KeyboardInterrupt:
+        return False
+    except ConnectionError as error:
+        raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _finish(study: Study, results: Path, seconds: float, complete: bool) -> None:
+    from fer_tune.search import export_optuna
+
+    runs = read_json(results / "run.json") if (results / "run.json").exists() else []
+    write_json(results / "run.json", [*runs, {"wall_seconds": round(seconds, 1), "complete": complete}])
+    write_tables(results)
+    write_tensorboard(results)
+    export_optuna(study, results)
+
+
+def _conclude(study: Study, results: Path, options: argparse.Namespace, console: Console, complete: bool) -> int:
+    from analysis.report import NothingToReport, write_report
+
+    say = lambda text: console.print(text, highlight=False, markup=False)  # noqa: E731
+    try:
+        headline = write_report(results)
+        say(f"\n{headline}\nReport: {results / 'report' / 'index.html'}")
+    except NothingToReport as nothing:
+        say(f"\nNo report yet: {nothing}")
+    if complete:
+        return 0
+    ended = sum(folder.result() is not None for folder in trial_folders(results))
+    say(
+        f"Stopped with {ended} of {study.total_trials()} trials done; they are kept. Go on with:\n"
+        f"  python -m fer_tune.run {options.study} {'--results ' + str(options.results) + ' ' if options.results != Path('results') else ''}--resume"
+    )
+    return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,377 @@
+"""Turns a study into one Ray Tune run whose searcher routes every cell to an Optuna search of its own."""
+
+import itertools
+import logging
+import math
+import os
+import shutil
+import tempfile
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Both are read when Ray is imported: single-node Ray then listens on loopback alone, and prints nothing.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+
+import optuna  # noqa: E402
+import ray  # noqa: E402
+from optuna.distributions import BaseDistribution, FloatDistribution  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.experiment import Trial  # noqa: E402
+from ray.tune.schedulers import (  # noqa: E402
+    AsyncHyperBandScheduler,
+    FIFOScheduler,
+    MedianStoppingRule,
+    TrialScheduler,
+)
+from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
+from ray.tune.search.optuna import OptunaSearch  # noqa: E402
+
+from fer_tune.randomness import stream_seed  # noqa: E402
+from fer_tune.results import TrialFolder, read_json, trial_folders  # noqa: E402
+from fer_tune.study import Cell, Dimension, Study  # noqa: E402
+
+MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
+OBJECTIVE = "objective"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to run: its folder and what `trial.json` will hold."""
+
+    folder: TrialFolder
+    settings: Mapping[str, Any]
+
+
+class CellSearch:
+    """The search of one cell: asks Optuna in batches and tells it each configuration's mean over seeds.
+
+    Asked and told in a fixed order, its suggestions do not depend on which trial ends first; on resume
+    it walks through the same suggestions and passes over trials that have ended.
+    """
+
+    def __init__(self, study: Study, cell: Cell, results: Path) -> None:
+        self.study, self.cell, self.results = study, cell, results
+        self.optuna = self._optuna_search() if cell.space else None
+        self.asked = 0
+        self.batch: dict[int, list[Job]] = {}
+        self.queue: deque[Job] = deque()
+        self.waiting: set[str] = set()
+        self.finished = False
+
+    def next_job(self) -> Job | None:
+        """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
+        while not self.finished:
+            while self.queue:
+                job = self.queue.popleft()
+                if job.folder.result() is None:
+                    return job
+                self.complete(job.folder.key)
+            if self.waiting:
+                return None
+            self._tell_batch()
+            self._ask_batch()
+        return None
+
+    def complete(self, key: str) -> None:
+        """Note that a trial has ended, however it ended."""
+        self.waiting.discard(key)
+
+    def _ask_batch(self) -> None:
+        total = self.study.configurations(self.cell)
+        self.finished = self.asked >= total
+        for number in range(self.asked, min(self.asked + self.study.optuna.batch, total)):
+            suggestion = self.optuna.suggest(str(number)) if self.optuna else {}
+            self.batch[number] = list(self._jobs(number, suggestion or {}))
+            self.queue += self.batch[number]
+            self.asked = number + 1
+        self.waiting = {job.folder.key for job in self.queue}
+
+    def _tell_batch(self) -> None:
+        for number, jobs in self.batch.items():
+            value = self._objective(jobs)
+            if self.optuna is not None and math.isfinite(value):
+                self.optuna.on_trial_complete(str(number), {OBJECTIVE: value})
+            elif self.optuna is not None:
+                self.optuna.on_trial_complete(str(number), error=True)
+        self.batch = {}
+
+    def _objective(self, jobs: Sequence[Job]) -> float:
+        """Mean over seeds of a configuration, NaN where a trial has none; a gain where that is maximised."""
+        total = 0.0
+        for job in jobs:
+            value = (job.folder.result() or {}).get(OBJECTIVE)
+            total += math.nan if value is None else value * (-1 if job.settings["baseline"] else 1)
+        return total / len(self.study.seeds)
+
+    def _jobs(self, number: int, suggestion: Mapping[str, float]) -> Iterator[Job]:
+        for seed in self.study.seeds:
+            config = self.study.trial_config(self.cell, suggestion, seed)
+            for baseline in (False, True) if self.study.maximises_gain else (False,):
+                if baseline:
+                    config = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
+                name = f"{self.cell.key},n{number:03d},s{seed}" + (",baseline" if baseline else "")
+                settings = {
+                    "cell": self.cell.key,
+                    "condition_key": self.cell.condition_key,
+                    "number": number,
+                    "seed": seed,
+                    "baseline": baseline,
+                    "varied": {**self.cell.condition, **self.cell.grid, **suggestion},
+                    "config": config.model_dump(by_alias=True, mode="json"),
+                }
+                yield Job(TrialFolder(self.results / "trials" / name), settings)
+
+    def _optuna_search(self) -> OptunaSearch:
+        space = {name: _distribution(dimension) for name, dimension in self.cell.space.items()}
+        seed = stream_seed(self.study.optuna.seed, "sampler", self.cell.condition_key) % 2**32
+        name = "qmc" if self.cell.sampled else self.study.optuna.sampler
+        return OptunaSearch(
+            space, metric=OBJECTIVE, mode="max", sampler=_sampler(name, seed, self.study.optuna.trials)
+        )
+
+
+class StudySearcher(Searcher):
+    """Ray's view of the whole study: one suggestion after another from whichever cell has one."""
+
+    def __init__(self, study: Study, results: Path, cpus: int) -> None:
+        super().__init__(metric=study.objective, mode="max")
+        self.study, self.cpus = study, cpus
+        self.searches = [CellSearch(study, cell, results) for cell in study.cells()]
+        self.results = results
+        self.running: dict[str, tuple[CellSearch, str]] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        for search in self.searches:
+            job = search.next_job()
+            if job is not None:
+                self.running[trial_id] = (search, job.folder.key)
+                return self._ray_config(job)
+        return Searcher.FINISHED if all(s.finished for s in self.searches) else None
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        search, key = self.running.pop(trial_id)
+        search.complete(key)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: the trial folders are the only truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore: suggestions are replayed from the trial folders."""
+
+    def _ray_config(self, job: Job) -> dict[str, Any]:
+        digests = read_json(self.results / "data" / "digests.json")
+        digest = digests[dataset_key(job.settings["config"]["dataset"])]
+        return {
+            "folder": str(job.folder.path),
+            "data": str(self.results / "data" / digest),
+            "settings": dict(job.settings),
+            "objective": self.study.objective,
+            "cpus": self.cpus,
+        }
+
+
+class ConditionScheduler(FIFOScheduler):
+    """Stops trials early by comparing each only with trials of its own condition."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__()
+        self.study = study
+        self.by_condition: dict[str, TrialScheduler] = {}
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._of(trial).on_trial_add(tune_controller, trial)
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        decision = self._of(trial).on_trial_result(tune_controller, trial, result)
+        folder = TrialFolder(Path(trial.config["folder"]))
+        if decision == TrialScheduler.STOP and folder.result() is None:
+            folder.end("stopped", self.study.objective, f"{self.study.scheduler} in epoch {result['epoch']:.0f}")
+        return decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self._of(trial).on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self._of(trial).on_trial_error(tune_controller, trial)
+
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        self._of(trial).on_trial_remove(tune_controller, trial)
+
+    def _of(self, trial: Trial) -> TrialScheduler:
+        condition = trial.config["settings"]["condition_key"]
+        if condition not in self.by_condition:
+            self.by_condition[condition] = self._new()
+        return self.by_condition[condition]
+
+    def _new(self) -> TrialScheduler:
+        epochs = self.study.training.epochs
+        common = {"time_attr": "epoch", "metric": self.study.objective, "mode": "max"}
+        if self.study.scheduler == "asha":
+            grace = max(1, epochs // 4)
+            return AsyncHyperBandScheduler(max_t=epochs + 1, grace_period=grace, reduction_factor=2, **common)
+        return MedianStoppingRule(grace_period=max(1, epochs // 4), min_samples_required=3, **common)
+
+
+def dataset_key(dataset: Mapping[str, Any]) -> str:
+    """A text that identifies a data set's specification within one study."""
+    return ",".join(f"{name}={dataset[name]}" for name in sorted(dataset))
+
+
+@contextmanager
+def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
+    """A Ray of our own on this machine, or a running cluster's; ended (ours) or left (theirs) at the end.
+
+    Raises ConnectionError where no cluster answers at the address.
+    """
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="ray")
+    level = logging.INFO if verbose else logging.ERROR
+    temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
+    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)}
+    try:
+        ray.init(
+            address="local" if address is None else address,
+            logging_level=level,
+            log_to_driver=verbose,
+            **(own if address is None else {}),
+        )
+        yield
+    finally:
+        ray.shutdown()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def trial_resources(study: Study) -> tuple[dict[str, float], int]:
+    """What a trial holds on the connected Ray, and how many can run at once.
+
+    Raises ValueError where not one trial fits.
+    """
+    available = ray.cluster_resources()
+    cpus, gpus = available.get("CPU", 0), available.get("GPU", 0)
+    gpu = (1.0 if gpus else 0.0) if study.resources.gpu == "auto" else study.resources.gpu
+    slots = cpus // study.resources.cpu
+    if gpu:
+        slots = min(slots, math.floor(gpus / gpu + 1e-9))
+    if slots < 1:
+        raise ValueError(
+            f"resources: a trial asks for {study.resources.cpu} CPUs and {gpu:g} GPUs, "
+            f"but there are {cpus:g} CPUs and {gpus:g} GPUs"
+        )
+    return {"cpu": float(study.resources.cpu), "gpu": gpu}, int(slots)
+
+
+def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], verbose: bool = False) -> bool:
+    """Run every trial of a study that has not ended yet, on the connected Ray.
+
+    Returns whether the study is complete; False where it was interrupted.
+    """
+    from fer_tune.trainable import TrialTrainable
+
+    optuna.logging.set_verbosity(optuna.logging.INFO if verbose else optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    resources, slots = trial_resources(study)
+    searcher = StudySearcher(study, results, study.resources.cpu)
+    scratch = results / "ray"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scheduler = ConditionScheduler(study) if study.scheduler != "none" else None
+    tuner = tune.Tuner(
+        tune.with_resources(TrialTrainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=ConcurrencyLimiter(searcher, slots),
+            scheduler=scheduler,
+            num_samples=study.total_trials(),
+            reuse_actors=True,
+            trial_name_creator=_trial_name,
+            trial_dirname_creator=_trial_name,
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            callbacks=list(callbacks),
+            verbose=2 if verbose else 0,
+        ),
+    )
+    tuner.fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+    return all(search.next_job() is None and search.finished for search in searcher.searches)
+
+
+def planned_keys(study: Study, results: Path) -> int:
+    """How many trials of the study have ended."""
+    return sum(folder.result() is not None for folder in trial_folders(results))
+
+
+def export_optuna(study: Study, results: Path) -> Path:
+    """Write every search to SQLite, one Optuna study a condition, from the trial folders alone.
+
+    A configuration's value is its mean over seeds; grid values stand among the parameters.
+    """
+    target = results / "optuna.sqlite3"
+    unfinished = results / ".optuna.sqlite3"
+    unfinished.unlink(missing_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{unfinished}")
+    cells = {cell.key: cell for cell in study.cells()}
+    ended = [(f.settings(), f) for f in trial_folders(results) if f.result() is not None]
+    by_condition = itertools.groupby(sorted(ended, key=lambda e: _order(e[0])), key=lambda e: e[0]["condition_key"])
+    for condition, members in by_condition:
+        export = optuna.create_study(storage=storage, study_name=f"{study.name}: {condition}", direction="maximize")
+        for _, jobs in itertools.groupby(members, key=lambda e: (e[0]["cell"], e[0]["number"])):
+            group = list(jobs)
+            settings = group[0][0]
+            export.add_trial(_frozen_trial(study, cells[settings["cell"]], [Job(f, s) for s, f in group]))
+    storage.remove_session()
+    storage.engine.dispose()
+    os.replace(unfinished, target)
+    return target
+
+
+def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial.FrozenTrial:
+    varied = jobs[0].settings["varied"]
+    distributions: dict[str, BaseDistribution] = {
+        name: FloatDistribution(min(d.grid), max(d.grid)) if d.grid else _distribution(d)
+        for name, d in {**study.search, **cell.space}.items()
+    }
+    complete = len([j for j in jobs if not j.settings["baseline"]]) == len(study.seeds)
+    value = CellSearch(study, cell, Path())._objective(jobs) if complete else math.nan
+    finite = math.isfinite(value)
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.COMPLETE if finite else optuna.trial.TrialState.FAIL,
+        params={name: varied[name] for name in distributions},
+        distributions=distributions,
+        value=value if finite else None,
+        user_attrs={"cell": cell.key, "trials": [job.folder.key for job in jobs]},
+    )
+
+
+def _order(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    return settings["condition_key"], settings["cell"], settings["number"], settings["seed"], settings["baseline"]
+
+
+def _trial_name(trial: Trial) -> str:
+    return str(trial.trial_id)
+
+
+def _distribution(dimension: Dimension) -> FloatDistribution:
+    assert dimension.range is not None
+    return FloatDistribution(*dimension.range, log=dimension.log_uniform is not None)
+
+
+def _sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "qmc":
+        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+    startup = min(10, max(4, trials // 3))
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)

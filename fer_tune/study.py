@@ -1,0 +1,379 @@
+"""The study file: what to run, as a typed and validated specification. The only reader of YAML."""
+
+import difflib
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fer_tune.config import ModelSpec, TrainingSpec
+from fer_tune.data import DatasetSpec, NoiseSpec
+
+NAMES = {  # short names of what a study varies
+    "lambda": "training.lambda",
+    "lr": "training.lr",
+    "noise_ratio": "noise.ratio",
+    "noise_kind": "noise.kind",
+}
+SECTIONS = ("dataset", "noise", "model", "training")
+Value = bool | int | float | str
+GAIN_NOTE = (
+    "noise_ratio is optimised together with the rest: accuracy alone would only ever pick the least noise, "
+    "so the objective is the gain over lambda = 0 at the same noise ratio, learning rate and seed."
+)
+
+
+class StudyError(ValueError):
+    """A study that cannot be run; the message has one line a mistake and says where it stands."""
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class Sample(_Spec):
+    """A condition drawn from a range to fill the space, for the surface of the best lambda over it."""
+
+    sample: tuple[float, float] = Field(description="lowest and highest value")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range("sample", self.sample)
+        return self
+
+
+class Dimension(_Spec):
+    """One searched setting: either every value of a grid, or Optuna's choice within a range."""
+
+    grid: tuple[float, ...] | None = Field(None, description="each value gets its own, equally large search")
+    uniform: tuple[float, float] | None = Field(None, description="lowest and highest value")
+    log_uniform: tuple[float, float] | None = Field(None, description="lowest and highest value, both above 0")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        named = [name for name in ("grid", "uniform", "log_uniform") if getattr(self, name) is not None]
+        if len(named) != 1:
+            raise ValueError("give exactly one of grid, uniform, log_uniform")
+        if self.grid is not None:
+            if not self.grid:
+                raise ValueError("grid is empty: list at least one value")
+            if len(set(self.grid)) < len(self.grid):
+                raise ValueError(f"grid names a value twice: {list(self.grid)}")
+            return self
+        bounds = self.uniform or self.log_uniform
+        assert bounds is not None
+        _check_range(named[0], bounds)
+        if self.log_uniform is not None and bounds[0] <= 0:
+            raise ValueError(f"log_uniform must start above 0: it starts at {bounds[0]:g}")
+        return self
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        return self.uniform or self.log_uniform
+
+
+class OptunaSpec(_Spec):
+    """How Optuna searches what is not a grid."""
+
+    trials: int = Field(8, ge=1, description="configurations of each search (each grid cell x condition)")
+    sampler: Literal["tpe", "random", "qmc"] = Field("tpe", description="Optuna's sampler")
+    batch: int = Field(4, ge=1, description="configurations suggested before the next results are told")
+    seed: int = Field(0, ge=0, description="of the sampler")
+
+
+class Resources(_Spec):
+    """What one trial holds. `gpu: auto` is one whole GPU where there are any, else none."""
+
+    cpu: int = Field(1, ge=1, description="CPUs of a trial, and its torch threads")
+    gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = Field("auto", description="GPUs of a trial; may be a fraction")
+
+
+class TrialConfig(_Spec):
+    """Everything that one trial is a function of."""
+
+    dataset: DatasetSpec
+    noise: NoiseSpec
+    model: ModelSpec
+    training: TrainingSpec
+    seed: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search of a study: a value of every condition and every grid, and what is left to Optuna."""
+
+    condition: Mapping[str, Value]
+    grid: Mapping[str, float]
+    space: Mapping[str, Dimension]
+    sampled: tuple[str, ...] = field(default=())  # conditions among `space`, drawn and not searched
+
+    @property
+    def key(self) -> str:
+        """A name of this cell that is a safe folder name and stable when grids grow."""
+        values = {**self.condition, **self.grid}
+        return ",".join(f"{name}={_plain(value)}" for name, value in values.items()) or "all"
+
+    @property
+    def condition_key(self) -> str:
+        return ",".join(f"{name}={_plain(value)}" for name, value in self.condition.items()) or "all"
+
+
+class Study(_Spec):
+    """A study file, resolved. The shape is documented in the README; `--schema` prints it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="names the results folder")
+    dataset: DatasetSpec = Field(default_factory=DatasetSpec)
+    noise: NoiseSpec = Field(default_factory=NoiseSpec)
+    model: ModelSpec = Field(default_factory=ModelSpec)
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    conditions: dict[str, tuple[Value, ...] | Sample] = Field(
+        default_factory=dict, description="studied, never optimised: each value gets its own optimum"
+    )
+    search: dict[str, Dimension] = Field(default_factory=dict, description="optimised: lambda, lr, noise_ratio")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1, description="repeats of a configuration")
+    objective: Literal["val_accuracy", "val_mean_class_accuracy", "val_macro_f1", "val_ccc"] = Field(
+        "val_accuracy", description="what is maximised, always on noisy validation data"
+    )
+    optuna: OptunaSpec = Field(default_factory=OptunaSpec)
+    scheduler: Literal["none", "asha", "median"] = Field(
+        "none", description="may stop trials early; one instance a condition. A large lambda starts slowly: beware"
+    )
+    resources: Resources = Field(default_factory=Resources)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds names one twice: {list(self.seeds)}")
+        for section, names in (("conditions", self.conditions), ("search", self.search)):
+            for name in names:
+                _check_name(section, name)
+        both = {NAMES.get(n, n) for n in self.conditions} & {NAMES.get(n, n) for n in self.search}
+        if both:
+            raise ValueError(f"{sorted(both)} stand under conditions and under search: a setting has one role")
+        for name, values in self.conditions.items():
+            if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
+                raise ValueError(f"conditions.{name}: list at least one value, and each once: {list(values)}")
+        self._check_trials()
+        return self
+
+    def _check_trials(self) -> None:
+        """Build the corners of every search, so that no trial can fail on its settings later."""
+        for cell in self.cells():
+            ends = [[(name, end) for end in (d.range or ())] for name, d in cell.space.items()]
+            for corner in itertools.product(*ends):
+                try:
+                    self.trial_config(cell, dict(corner), self.seeds[0])
+                except ValidationError as error:
+                    problem = error.errors()[0]
+                    what = ", ".join(f"{k} = {v}" for k, v in {**cell.condition, **cell.grid, **dict(corner)}.items())
+                    where = ".".join(str(part) for part in problem["loc"])
+                    raise ValueError(f"a trial with {what} cannot be: {where}: {_plain_message(problem)}") from None
+
+    @property
+    def maximises_gain(self) -> bool:
+        """Whether the noise ratio is optimised, so that the objective is the gain over lambda = 0."""
+        return any(NAMES.get(name, name) == "noise.ratio" for name in self.search)
+
+    def cells(self) -> list[Cell]:
+        """Every search of the study, in a fixed order: conditions outermost, then grids."""
+        listed = {k: v for k, v in self.conditions.items() if isinstance(v, tuple)}
+        sampled = {k: Dimension(uniform=v.sample) for k, v in self.conditions.items() if isinstance(v, Sample)}
+        grids = {k: d.grid for k, d in self.search.items() if d.grid is not None}
+        space = {k: d for k, d in self.search.items() if d.grid is None}
+        return [
+            Cell(condition, grid, {**sampled, **space}, tuple(sampled))
+            for condition in _product(listed)
+            for grid in _product(grids)
+        ]
+
+    def configurations(self, cell: Cell) -> int:
+        """How many configurations a cell's search tries."""
+        return self.optuna.trials if cell.space else 1
+
+    def total_trials(self) -> int:
+        """Every trial of the study, baselines of the gain objective included."""
+        runs = sum(self.configurations(cell) for cell in self.cells()) * len(self.seeds)
+        return runs * (2 if self.maximises_gain else 1)
+
+    def trial_config(self, cell: Cell, suggestion: Mapping[str, float], seed: int) -> TrialConfig:
+        """One trial's settings: the study's, with the cell's and the suggestion's values put in.
+
+        Raises pydantic.ValidationError where they do not hold together.
+        """
+        raw = {section: getattr(self, section).model_dump(by_alias=True) for section in SECTIONS}
+        for name, value in {**cell.condition, **cell.grid, **suggestion}.items():
+            section, key = NAMES.get(name, name).split(".", 1)
+            raw[section][key] = value
+        return TrialConfig.model_validate({**raw, "seed": seed})
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read a study file; `overrides` are `key.path=value` texts that replace or add values.
+
+    Raises StudyError, naming file, line, key and what would be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=_Loader)
+        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: is not UTF-8 text: {error}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise StudyError(f"{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(raw, dict):
+        raise StudyError(f"{path}: a study file is a mapping of keys such as name, dataset, search")
+    replaced = {key: _override(raw, key, value) for key, value in map(_split_override, overrides)}
+    try:
+        return Study.model_validate_json(json.dumps(raw, default=str), strict=True)
+    except ValidationError as error:
+        problems = dict.fromkeys(_describe(problem, path, root, replaced) for problem in error.errors())
+        raise StudyError("\n".join(problems)) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader that refuses duplicate keys and reads 1e-3 as the number it is."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"key {key.value!r} stands twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _split_override(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise StudyError(f"--set {text}: write key.path=value, such as training.epochs=4")
+    try:
+        return key, yaml.load(value, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"--set {text}: the value is not valid YAML: {error}") from None
+
+
+def _override(raw: dict[str, Any], key: str, value: Any) -> str:
+    """Put a value into the raw study; return the option's text for messages."""
+    *parents, last = key.split(".")
+    if len(parents) > 1 and parents[0] in ("conditions", "search"):
+        parents, last = _longest_key(raw.get(parents[0]), parents, last)
+    place = raw
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise StudyError(f"--set {key}={value}: {parent} is not a mapping")
+    place[last] = value
+    return f"--set {key}"
+
+
+def _longest_key(section: Any, parents: list[str], last: str) -> tuple[list[str], str]:
+    """Keys under conditions and search may contain dots themselves (training.batch_size)."""
+    rest = [*parents[1:], last]
+    for length in range(len(rest), 1, -1):
+        joined = ".".join(rest[:length])
+        if isinstance(section, dict) and joined in section:
+            path = [parents[0], joined, *rest[length:]]
+            return path[:-1], path[-1]
+    return parents, last
+
+
+def _describe(problem: Any, path: Path, root: yaml.Node, replaced: Mapping[str, str]) -> str:
+    loc = [part for part in problem["loc"] if not _is_union_tag(part)]
+    key = ".".join(str(part) for part in loc)
+    option = next((text for k, text in replaced.items() if key == k or key.startswith(k + ".")), None)
+    where = option or f"{path}:{_line(root, loc)}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown key {key!r}{_nearest(str(loc[-1]), _valid_keys(loc[:-1]))}"
+    return f"{where}: {key + ': ' if key else ''}{_plain_message(problem)}"
+
+
+def _is_union_tag(part: str | int) -> bool:
+    return isinstance(part, str) and (part in ("Sample", "float", "int", "bool", "str") or "[" in part)
+
+
+def _plain_message(problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] in ("missing", "value_error"):
+        return str(message)
+    return f"{message[0].lower()}{message[1:]}: it is {json.dumps(problem['input'], default=str)}"
+
+
+def _line(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
+    """The line of the deepest node on the way to `loc`."""
+    node, line = root, 1
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            match = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if match is None:
+                break
+            line, node = match[0].start_mark.line + 1, match[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _valid_keys(loc: Sequence[str | int]) -> list[str]:
+    model: Any = Study
+    for part in loc:
+        if model is Study and part in ("conditions", "search"):
+            return ["sample"] if part == "conditions" else list(Dimension.model_fields)
+        model = next((f.annotation for n, f in model.model_fields.items() if (f.alias or n) == part), None)
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return [f.alias or n for n, f in model.model_fields.items()]
+
+
+def _nearest(key: str, valid: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, valid, n=1, cutoff=0.5)
+    if close:
+        return f": did you mean {close[0]!r}?"
+    return f": valid keys are {', '.join(valid)}" if valid else ""
+
+
+def _check_name(section: str, name: str) -> None:
+    parts = NAMES.get(name, name).split(".")
+    fields = {
+        s: [f.alias or n for n, f in Study.model_fields[s].annotation.model_fields.items()]  # type: ignore[union-attr]
+        for s in SECTIONS
+    }
+    if len(parts) != 2 or parts[0] not in fields or parts[1] not in fields[parts[0]]:
+        valid = [*NAMES, *(f"{s}.{n}" for s, names in fields.items() for n in names)]
+        raise ValueError(f"{section}: unknown setting {name!r}{_nearest(name, valid)}")
+    if section == "search" and (parts[0] in ("dataset", "model") or parts == ["training", "epochs"]):
+        raise ValueError(f"search: {name!r} is never optimised: list its values under conditions")
+
+
+def _check_range(name: str, bounds: tuple[float, float]) -> None:
+    if bounds[0] >= bounds[1]:
+        raise ValueError(f"{name} must rise from its lowest to its highest value: it is {list(bounds)}")
+
+
+def _product(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def _plain(value: Value) -> str:
+    text = repr(value) if isinstance(value, float) else str(value)
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)

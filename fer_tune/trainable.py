@@ -1,0 +1,40 @@
+"""The Ray adapter of one trial: set up, step, save, load, reset. How a step is computed is not known here."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from fer_tune.trial import TrialRun
+
+REPORTED = ("epoch", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
+
+
+class TrialTrainable(tune.Trainable):
+    """Runs the trial that its configuration names, from wherever the trial's folder stands.
+
+    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`. Since the folder holds
+    everything, Ray's checkpoints are empty and a restarted worker continues after the last whole epoch.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        torch.set_num_threads(config["cpus"])
+        self.run = TrialRun(Path(config["folder"]), config["settings"], Path(config["data"]), config["objective"])
+        self.objective = config["objective"]
+
+    def step(self) -> dict[str, Any]:
+        row = self.run.step()
+        reported = {name: row.get(name, math.nan) for name in (*REPORTED, self.objective)}
+        return {**reported, "done": self.run.done}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        return {"key": self.run.folder.key}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing to load: `setup` has continued from the trial's folder."""

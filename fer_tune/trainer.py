@@ -1,0 +1,372 @@
+"""The alternating game of encoder, decoder and discriminator: one epoch, its metrics, its whole state."""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.functional import concordance_corrcoef
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+
+from fer_tune.config import ModelSpec, TrainingSpec
+from fer_tune.data import NoisyData
+from fer_tune.data.augmentation import augment_faces
+from fer_tune.losses import discriminator_joint_loss, generator_joint_loss, task_losses
+from fer_tune.labels import LabelSet
+from fer_tune.models import Decoder, Discriminator, Encoder, normalised, sample_noise
+from fer_tune.randomness import stream_seed
+
+STATE_VERSION = 1
+EVALUATION_BATCH = 500
+DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
+MISSING = float("nan")
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Diverged(RuntimeError):
+    """A loss is no longer finite: this run can no longer be read."""
+
+    def __init__(self, quantity: str, epoch: int) -> None:
+        super().__init__(f"{quantity} is not finite in epoch {epoch}")
+        self.quantity, self.epoch = quantity, epoch
+
+    def __reduce__(self) -> tuple[type, tuple[str, int]]:
+        return Diverged, (self.quantity, self.epoch)
+
+
+class Pairs(NamedTuple):
+    """What the discriminator tells apart, N samples each: images, noise vectors, labels."""
+
+    real_images: Tensor  # (N, 3, S, S)
+    real_noise: Tensor  # (N, 100), the encoder's
+    real_labels: Tensor  # (N, sum of sizes), the encoder's raw outputs
+    generated_images: Tensor  # (N, 3, S, S), the decoder's
+    generated_noise: Tensor  # (N, 100), standard normal
+    generated_labels: Tensor  # (N, sum of sizes), the noisy labels
+
+    def detach(self) -> "Pairs":
+        return Pairs(*(t.detach() for t in self))
+
+    def stacked(self, images: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Real above generated, (2N, ...): images (or the given features of them), noise, labels."""
+        return (
+            torch.cat([self.real_images, self.generated_images]) if images is None else images,
+            torch.cat([self.real_noise, self.generated_noise]),
+            torch.cat([self.real_labels, self.generated_labels]),
+        )
+
+
+class Trainer:
+    """One training run, a function of (data, model, training, seed).
+
+    With lambda = 0 the decoder and the discriminator do not exist: the run is the multi-task VGGNet
+    baseline, and its joint losses are missing values. Initial weights, batches, augmentation,
+    dropout and noise vectors come from separate generators, so runs that differ only in lambda start
+    from the same encoder and see the same batches.
+
+    >>> from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
+    >>> data = load_data({"kind": "synthetic", "train": 140, "validation": 70, "test": 70}, {"ratio": 0.4})
+    >>> trainer = Trainer(data, ModelSpec(width=0.125, encoder_norm="batch"), TrainingSpec(lam=0.3, lr=1e-3))
+    >>> sorted(trainer.run_epoch())[:3]
+    ['ccc_loss', 'cross_entropy', 'discriminator_accuracy_affect']
+
+    Raises ValueError for a score weight whose name is no score, or a data set without classes.
+    """
+
+    def __init__(
+        self,
+        data: NoisyData,
+        model: ModelSpec | None = None,
+        training: TrainingSpec | None = None,
+        seed: int = 0,
+        device: str | torch.device | None = None,
+    ) -> None:
+        self.data = data
+        self.model = model or ModelSpec()
+        self.training = training or TrainingSpec()
+        self.seed = seed
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.epoch = 0
+        self.label_sets = data.label_sets
+        if not any(s.kind == "categorical" for s in self.label_sets):
+            raise ValueError("a data set needs at least one categorical label set")
+        self.score_names = ("image", "noise", *(s.name for s in self.label_sets), "joint")
+        self.score_weights = self._score_weights()
+        self.inputs = torch.from_numpy(data.game_inputs)
+        self.truths = {name: torch.from_numpy(values) for name, values in data.labels.items()}
+        self.generators = {
+            name: torch.Generator("cpu" if name == "batches" else self.device).manual_seed(stream_seed(seed, name))
+            for name in DRAWS
+        }
+        self.train_classes: Tensor | None = None
+        self._build()
+
+    @property
+    def joint(self) -> bool:
+        """Whether this run plays the joint game at all."""
+        return self.training.lam > 0
+
+    @property
+    def done(self) -> bool:
+        return self.epoch >= self.training.epochs
+
+    def _score_weights(self) -> Tensor:
+        unknown = set(self.training.score_weights) - set(self.score_names)
+        if unknown:
+            raise ValueError(f"score_weights: no score {sorted(unknown)}: the scores are {list(self.score_names)}")
+        weights = [self.training.score_weights.get(name, 1.0) for name in self.score_names]
+        return torch.tensor(weights, device=self.device)
+
+    def _build(self) -> None:
+        size, width = self.data.dataset.image_size, self.model.width
+        sizes = [s.size for s in self.label_sets]
+        lr = self.training.lr
+        self.encoder = self._network(
+            "encoder", Encoder, size, sum(sizes), self.model.features, width, self.model.encoder_norm
+        )
+        generator_parameters = list(self.encoder.parameters())
+        self.networks: dict[str, nn.Module] = {"encoder": self.encoder}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        if self.joint:
+            self.decoder = self._network("decoder", Decoder, size, sum(sizes), width)
+            self.discriminator = self._network("discriminator", Discriminator, size, sizes, width)
+            self.networks |= {"decoder": self.decoder, "discriminator": self.discriminator}
+            generator_parameters += self.decoder.parameters()
+            self.optimisers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), lr=lr, fused=True)
+        self.optimisers["generator"] = torch.optim.Adam(generator_parameters, lr=lr, fused=True)
+
+    def _network(self, name: str, build: type[Network], *sizes: Any) -> Network:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(self.seed, "weights", name))
+            return build(*sizes).to(self.device, memory_format=torch.channels_last)
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch and evaluate once; return the epoch's metrics, missing ones as NaN.
+
+        Raises Diverged when a loss is no longer finite.
+        """
+        start = time.perf_counter()
+        self.epoch += 1
+        playing = self.joint and self.epoch > self.training.warmup_epochs
+        for network in self.networks.values():
+            network.train()
+        sums: dict[str, Tensor] = {}
+        steps = images = 0
+        for indices in self._batches():
+            for name, value in self._step(indices, playing).items():
+                sums[name] = sums[name] + value if name in sums else value
+            steps += 1
+            images += len(indices)
+        trained = time.perf_counter()
+        metrics = self._training_metrics({name: total / steps for name, total in sums.items()}, playing)
+        metrics |= self._evaluate(playing)
+        metrics["images_per_second"] = images / (trained - start)
+        metrics["seconds"] = time.perf_counter() - start
+        return metrics
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Shuffled indices of one epoch; a last batch less than full is left out unless it is the only one."""
+        train = torch.from_numpy(self.data.dataset.splits["train"])
+        order = train[torch.randperm(len(train), generator=self.generators["batches"])]
+        size = min(self.training.batch_size, len(train))
+        return iter(order[: len(order) // size * size].split(size))
+
+    def _images(self, indices: Tensor | np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(self.data.dataset.images[np.asarray(indices)]).to(self.device)
+        return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
+
+    def _step(self, indices: Tensor, playing: bool) -> dict[str, Tensor]:
+        images = self._images(indices)
+        if self.training.augment:
+            images = augment_faces(images, self.generators["augmentation"])
+        labels = self.inputs[indices].to(self.device)
+        if not playing:
+            return self.task_update(images, labels)
+        pairs, report = self.generator_update(images, labels)
+        self.discriminator_update(pairs)
+        return report | self.discriminator_update(pairs)
+
+    def task_update(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """One Adam step of the encoder on the task loss alone: the baseline, and the warm-up."""
+        with self._autocast():
+            outputs = self.encoder(images, self.generators["dropout"]).labels
+        loss, report = self._task_loss(outputs, labels)
+        self._descend("generator", loss)
+        return report
+
+    def generator_update(self, images: Tensor, labels: Tensor) -> tuple[Pairs, dict[str, Tensor]]:
+        """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached."""
+        self.discriminator.requires_grad_(False)
+        with normalised(self.decoder, self.discriminator):
+            with self._autocast():
+                pairs = self._play(images, labels, self.generators)
+                with torch.no_grad():
+                    real_features = self.discriminator.image_features(pairs.real_images)
+                generated_features = self.discriminator.image_features(pairs.generated_images)
+                scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
+            joint_loss = generator_joint_loss(*self._weighted(scores))
+            loss, report = self._task_loss(pairs.real_labels, labels)
+            self._descend("generator", loss + self.training.lam * joint_loss)
+        self.discriminator.requires_grad_(True)
+        return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
+
+    def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
+        """One Adam step of the discriminator on L_D over detached pairs."""
+        with normalised(self.discriminator):
+            with self._autocast():
+                scores = self.discriminator(*pairs.stacked())
+            real, generated = self._weighted(scores)
+            loss = discriminator_joint_loss(real, generated)
+            self._descend("discriminator", loss)
+        return {
+            "discriminator_joint_loss": loss.detach(),
+            "score_real": scores[: len(real)].detach().float().mean(0),
+            "score_generated": scores[len(real) :].detach().float().mean(0),
+        }
+
+    def _play(self, images: Tensor, labels: Tensor, draws: Mapping[str, torch.Generator]) -> Pairs:
+        encoding = self.encoder(images, draws["dropout"])
+        noise = torch.randn(encoding.mean.shape, generator=draws["decoder_noise"], device=self.device)
+        generated = self.decoder(noise, labels)
+        return Pairs(
+            images, sample_noise(encoding, draws["encoder_noise"]), encoding.labels.float(), generated, noise, labels
+        )
+
+    def _weighted(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        real, generated = (scores.float() * self.score_weights).chunk(2)
+        return real, generated
+
+    def _task_loss(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        cross_entropy, ccc_loss = task_losses(outputs.float(), labels, self.label_sets)
+        loss = cross_entropy + self.training.gamma * ccc_loss
+        report = {"cross_entropy": cross_entropy, "ccc_loss": ccc_loss, "task_loss": loss}
+        return loss, {name: value.detach() for name, value in report.items()}
+
+    def _descend(self, optimiser: str, loss: Tensor) -> None:
+        self.optimisers[optimiser].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimisers[optimiser].step()
+
+    def _training_metrics(self, means: Mapping[str, Tensor], playing: bool) -> dict[str, float]:
+        metrics = {name: float(value) for name, value in means.items() if value.ndim == 0}
+        for quantity, value in metrics.items():
+            if not np.isfinite(value):
+                raise Diverged(quantity, self.epoch)
+        if not any(s.kind == "continuous" for s in self.label_sets):
+            metrics["ccc_loss"] = MISSING
+        for name in ("generator_joint_loss", "discriminator_joint_loss"):
+            metrics.setdefault(name, MISSING)
+        for side in ("score_real", "score_generated"):
+            values = means[side].tolist() if playing else [MISSING] * len(self.score_names)
+            metrics |= {f"{side}_{name}": value for name, value in zip(self.score_names, values, strict=True)}
+        return metrics
+
+    def _evaluate(self, playing: bool) -> dict[str, float]:
+        for network in self.networks.values():
+            network.eval()
+        metrics: dict[str, float] = {}
+        for split, prefix in (("validation", "val"), ("test", "test")):
+            indices = self.data.dataset.splits[split]
+            truths = {name: values[torch.from_numpy(indices)] for name, values in self.truths.items()}
+            metrics |= score_predictions(self.label_sets, self.predict(indices), truths, prefix)
+        metrics["prediction_changes"] = self._prediction_changes()
+        accuracies = self._discriminator_accuracy() if playing else [MISSING] * len(self.score_names)
+        metrics |= {f"discriminator_accuracy_{n}": a for n, a in zip(self.score_names, accuracies, strict=True)}
+        return metrics
+
+    def _prediction_changes(self) -> float:
+        """Share of training images whose predicted class (first categorical set) changed since the last epoch."""
+        first = next(s for s in self.label_sets if s.kind == "categorical")
+        classes = self.predict(self.data.dataset.splits["train"])[first.name].argmax(1)
+        before, self.train_classes = self.train_classes, classes
+        return MISSING if before is None else float((classes != before).float().mean())
+
+    @torch.no_grad()
+    def predict(self, indices: np.ndarray) -> dict[str, Tensor]:
+        """What the encoder says of images: class probabilities (N, K) or values (N, d), by label set."""
+        self.encoder.eval()
+        outputs = []
+        with self._autocast():
+            for start in range(0, len(indices), EVALUATION_BATCH):
+                outputs.append(self.encoder(self._images(indices[start : start + EVALUATION_BATCH])).labels)
+        parts = torch.cat(outputs).float().cpu().split([s.size for s in self.label_sets], dim=1)
+        return {
+            s.name: part.softmax(1) if s.kind == "categorical" else part
+            for s, part in zip(self.label_sets, parts, strict=True)
+        }
+
+    @torch.no_grad()
+    def _discriminator_accuracy(self) -> list[float]:
+        """Share of held-out (validation) real and generated pairs that each score tells apart."""
+        generator = torch.Generator(self.device).manual_seed(stream_seed(self.seed, "evaluation", self.epoch))
+        indices = self.data.dataset.splits["validation"]
+        right = torch.zeros(len(self.score_names), device=self.device)
+        with normalised(self.decoder, self.discriminator), self._autocast():
+            for start in range(0, len(indices), EVALUATION_BATCH):
+                chunk = indices[start : start + EVALUATION_BATCH]
+                images, labels = self._images(chunk), self.inputs[torch.from_numpy(chunk)].to(self.device)
+                pairs = self._play(images, labels, dict.fromkeys(DRAWS, generator))
+                real, generated = self.discriminator(*pairs.stacked()).float().chunk(2)
+                right += (real > 0).sum(0) + (generated < 0).sum(0)
+        accuracies: list[float] = (right / (2 * len(indices))).tolist()
+        return accuracies
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a run continued elsewhere needs, of types that weights-only loading accepts."""
+        return {
+            "version": STATE_VERSION,
+            "epoch": self.epoch,
+            "networks": {name: network.state_dict() for name, network in self.networks.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
+            "generators": {name: generator.get_state() for name, generator in self.generators.items()},
+            "train_classes": self.train_classes,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of the same data, model, training and seed.
+
+        Raises ValueError for a state of another format version.
+        """
+        if state["version"] != STATE_VERSION:
+            raise ValueError(f"a state of version {state['version']} cannot be read: this is version {STATE_VERSION}")
+        self.epoch = state["epoch"]
+        for name, network in self.networks.items():
+            network.load_state_dict(state["networks"][name])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for name, generator in self.generators.items():
+            generator.set_state(state["generators"][name])
+        self.train_classes = state["train_classes"]
+
+
+def score_predictions(
+    label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], truths: Mapping[str, Tensor], prefix: str
+) -> dict[str, float]:
+    """Accuracy, mean class accuracy, macro F1 (first categorical set plain, further ones by name) and CCC.
+
+    CCC is given for each continuous value and as their mean; a constant prediction counts 0.
+    """
+    metrics: dict[str, float] = {}
+    categorical = [s for s in label_sets if s.kind == "categorical"]
+    for i, label_set in enumerate(categorical):
+        classes, truth = predictions[label_set.name].argmax(1), truths[label_set.name]
+        suffix = f"_{label_set.name}" if i else ""
+        k = label_set.size
+        metrics[f"{prefix}_accuracy{suffix}"] = float(multiclass_accuracy(classes, truth, k, average="micro"))
+        metrics[f"{prefix}_mean_class_accuracy{suffix}"] = float(multiclass_accuracy(classes, truth, k, average="macro"))
+        metrics[f"{prefix}_macro_f1{suffix}"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
+    cccs = {}
+    for label_set in label_sets:
+        if label_set.kind == "continuous":
+            values = predictions[label_set.name].double(), truths[label_set.name].double()
+            ccc = torch.atleast_1d(concordance_corrcoef(*(v.squeeze(1) if v.shape[1] == 1 else v for v in values)))
+            cccs |= dict(zip(label_set.names, torch.nan_to_num(ccc).tolist(), strict=True))
+    metrics |= {f"{prefix}_ccc_{name}": value for name, value in cccs.items()}
+    if cccs:
+        metrics[f"{prefix}_ccc"] = float(np.mean(list(cccs.values())))
+    return metrics

@@ -1,0 +1,85 @@
+"""One trial in its own folder: continues what is there, and leaves it whole after every epoch."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fer_tune.data import load_data, open_dataset
+from fer_tune.results import TrialFolder, write_atomically
+from fer_tune.study import TrialConfig
+from fer_tune.trainer import Diverged, Trainer
+
+
+class TrialRun:
+    """A trainer whose state, history and end live in a trial folder.
+
+    Args:
+        folder: the trial's own.
+        settings: what `trial.json` holds; `config` is the full configuration.
+        data: folder of the saved data set.
+
+    Raises ValueError where the folder belongs to other settings or a broken state.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], data: Path, objective: str) -> None:
+        self.folder = TrialFolder(folder)
+        self.folder.begin(settings)
+        self.objective = objective
+        config = TrialConfig.model_validate(settings["config"])
+        noisy = load_data(open_dataset(data), config.noise, config.seed)
+        self.trainer = Trainer(noisy, config.model, config.training, config.seed)
+        self.history: list[dict[str, float]] = []
+        if self.folder.state.exists():
+            state = torch.load(self.folder.state, map_location=self.trainer.device, weights_only=True)
+            self.trainer.load_state_dict(state["trainer"])
+            self.history = state["history"]
+            self.folder.write_history(self.history)
+
+    @property
+    def done(self) -> bool:
+        return self.folder.result() is not None
+
+    def step(self) -> dict[str, float]:
+        """Run one epoch, or only write the end where all epochs are done; return the last epoch's row."""
+        if not self.trainer.done:
+            try:
+                row = {"epoch": float(self.trainer.epoch + 1), **self.trainer.run_epoch()}
+            except Diverged as diverged:
+                self.folder.end("diverged", self.objective, str(diverged))
+                return self.history[-1] if self.history else {"epoch": float(diverged.epoch)}
+            self.history.append(row)
+            self._save()
+        if self.trainer.done:
+            self._write_predictions()
+            self.folder.end("finished", self.objective)
+        return self.history[-1]
+
+    def _save(self) -> None:
+        buffer = io.BytesIO()
+        torch.save({"trainer": self.trainer.state_dict(), "history": self.history}, buffer)
+        write_atomically(self.folder.state, buffer.getvalue())
+        self.folder.write_history(self.history)
+
+    def _write_predictions(self) -> None:
+        """Test split: index, and for each label set the true label, the prediction, the probabilities."""
+        dataset = self.trainer.data.dataset
+        indices = dataset.splits["test"]
+        columns: dict[str, np.ndarray] = {"index": indices}
+        for label_set, predicted in zip(dataset.label_sets, self.trainer.predict(indices).values(), strict=True):
+            truth, values = dataset.labels[label_set.name][indices], predicted.numpy()
+            if label_set.kind == "categorical":
+                columns |= {f"{label_set.name}_true": truth, f"{label_set.name}_predicted": values.argmax(1)}
+                columns |= {f"{label_set.name}_p_{n}": values[:, k].round(6) for k, n in enumerate(label_set.names)}
+            else:
+                for k, name in enumerate(label_set.names):
+                    columns |= {f"{name}_true": truth[:, k], f"{name}_predicted": values[:, k].round(6)}
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        write_atomically(self.folder.path / "predictions.csv", text.getvalue().encode())
