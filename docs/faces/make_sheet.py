@@ -37,7 +37,7 @@ def draw(folder: Path) -> None:
 
 def score(folder: Path) -> None:
     truth, answers = (
-        {row["face"]: row["emotion"] for row in csv.DictReader(open(folder / name))}
+        {row["face"]: row["emotion"] for row in csv.DictReader((folder / name).read_text().splitlines())}
         for name in ("truth.csv", "answers.csv")
     )
     right = np.array([[truth[f] == e and answers[f] == e for f in truth] for e in EMOTIONS]).sum(axis=1)
