@@ -1,6 +1,6 @@
 """How convergence of the joint losses tracks accuracy, against the paper's 2.6 and 0.45.
 
-    python -m analysis.convergence results/NAME
+python -m analysis.convergence results/NAME
 """
 
 from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ def correlations(results: Results) -> dict[str, Correlation | None]:
     """Rank correlation of clean test accuracy with L_G, with L_D and with the distance to the paper's target."""
     played = results.trials.dropna(subset=list(LOSSES.values()))
     quantities = {name: played[column] for name, column in LOSSES.items()}
-    quantities["distance to (2.6, 0.45)"] = distance_to_target(*quantities.values())
+    quantities["distance to (2.6, 0.45)"] = distance_to_target(quantities["L_G"], quantities["L_D"])
     accuracy = played["test_accuracy"].to_numpy()
     return {name: rank_correlation(values.to_numpy(), accuracy) for name, values in quantities.items()}
 
@@ -29,7 +29,8 @@ def sentences(results: Results) -> list[str]:
             lines.append(f"{name}: too few trials with a joint game for a correlation with test accuracy.")
         else:
             lines.append(
-                f"{name}: rank correlation with test accuracy {found.rho:+.2f} (n = {found.n} trials, p = {found.p:.2g})."
+                f"{name}: rank correlation with test accuracy {found.rho:+.2f} "
+                f"(n = {found.n} trials, permutation p = {found.p:.2g})."
             )
     return lines
 

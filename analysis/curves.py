@@ -1,6 +1,6 @@
 """Test accuracy and joint losses by epoch and lambda (Fig. 5 and 6 of the paper).
 
-    python -m analysis.curves results/NAME
+python -m analysis.curves results/NAME
 """
 
 from matplotlib.figure import Figure

@@ -49,11 +49,12 @@ def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
 def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
     """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow."""
     colours = lambda_colours(epochs["lambda"])
-    for i, (lam, rows) in enumerate(epochs.groupby("lambda")):
+    for i, lam in enumerate(colours):
+        rows = epochs[epochs["lambda"] == lam]
         table = rows.groupby("epoch")[metric].agg(["mean", "std", "count"]).dropna(subset="mean")
         if table.empty:
             continue
-        colour = colours[lam]  # type: ignore[index]
+        colour = colours[lam]
         every = max(1, len(table) // 6)
         marker = MARKERS[i % len(MARKERS)]
         ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=f"{lam:.3g}")
@@ -71,7 +72,9 @@ def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
     ax.axhline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
     ax.annotate(f"paper: {target}", (0.99, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                 color=TARGET_COLOUR, fontsize=12)  # fmt: skip
-    return label(ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}")
+    return label(
+        ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}"
+    )
 
 
 def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
@@ -79,11 +82,11 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
     played = trials.dropna(subset=[loss])
     generator = loss == "generator_joint_loss"
     colours = lambda_colours(trials["lambda"])
-    for i, (lam, rows) in enumerate(trials.groupby("lambda")):
-        rows = rows.dropna(subset=[loss])
+    for i, lam in enumerate(colours):
+        rows = played[played["lambda"] == lam]
         if len(rows):
-            ax.scatter(rows[loss], rows["test_accuracy"], color=[colours[lam]], s=80, marker=MARKERS[i % len(MARKERS)],
-                       edgecolor="black", linewidth=0.6, label=f"{lam:.3g}")  # type: ignore[index]  # fmt: skip
+            x, y, marker = rows[loss], rows["test_accuracy"], MARKERS[i % len(MARKERS)]
+            ax.scatter(x, y, 80, [colours[lam]], marker=marker, edgecolor="black", linewidth=0.6, label=f"{lam:.3g}")
     ax.axvline(PAPER_TARGET[0 if generator else 1], color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
     found = rank_correlation(played[loss].to_numpy(), played["test_accuracy"].to_numpy())
     ax.set_title(f"ρ = {found.rho:+.2f}, p = {found.p:.2g}, n = {found.n}" if found else f"n = {len(played)}: too few")
@@ -108,7 +111,9 @@ def response(ax: Axes, trials: pd.DataFrame) -> Axes:
 
 def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
     """Every trial at its sampled condition and lambda, coloured by clean test accuracy."""
-    dots = ax.scatter(trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k")
+    dots = ax.scatter(
+        trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k"
+    )
     ax.figure.colorbar(dots, ax=ax, label="test accuracy (share)")
     return label(ax, condition.replace("_", " "), "joint-distribution weight λ", legend=None)
 

@@ -1,9 +1,9 @@
 """Which lambda, by which rule, at what price, and for which budget.
 
-    python -m analysis.recommendation results/NAME
+python -m analysis.recommendation results/NAME
 """
 
-from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend, shrinkage
+from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend
 from analysis.tables import Results, script
 
 
@@ -13,9 +13,9 @@ def recommendations(results: Results) -> list[Recommendation]:
         recommend(
             results.trials,
             results.epochs,
-            panel,
+            str(panel),
             results.objective,
-            shrinkage(results.study, rows) if results.objective != "val_ccc" else 1.0,
+            max(0.05, float(rows["accuracy_shrinkage"].mean())),
             results.study["dataset"]["validation"],
         )
         for panel, rows in results.trials.groupby("panel", sort=False)
@@ -56,8 +56,8 @@ def _sentence(results: Results, found: Recommendation) -> str:
         rising = ", ".join(f"{lam:.3g}" for lam in found.rising)
         text = (
             f"{where}Budget-limited: no winner can be named, because λ = {rising} still "
-            f"{'rises' if len(found.rising) == 1 else 'rise'} at the end and could win; train about {found.more_epochs} "
-            f"more epochs. So far {rule} would take λ = {own.lam:.3g}"
+            f"{'rises' if len(found.rising) == 1 else 'rise'} at the end and could win; train about "
+            f"{found.more_epochs} more epochs. So far {rule} would take λ = {own.lam:.3g}"
         )
     else:
         text = f"{where}Recommended λ = {own.lam:.3g}, by {rule}"

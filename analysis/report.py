@@ -1,6 +1,6 @@
 """The report: report/index.html (self-contained) and report/report.md with its figures beside it.
 
-    python -m analysis.report results/NAME
+python -m analysis.report results/NAME
 """
 
 import base64

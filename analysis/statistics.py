@@ -1,7 +1,6 @@
 """Pure functions from tables and arrays to numbers. No figure, no file, no Ray, no torch."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +86,7 @@ def distance_to_target(
     """Distance of converged (L_G, L_D) to a target, each loss relative to its target value."""
     relative_g = (generator_loss - target[0]) / target[0]
     relative_d = (discriminator_loss - target[1]) / target[1]
-    return np.sqrt(relative_g**2 + relative_d**2)
+    return pd.Series(np.hypot(relative_g, relative_d), index=generator_loss.index)
 
 
 def trend(curve: np.ndarray, shrinkage: float = 1.0) -> Trend:
@@ -173,8 +172,8 @@ def picks(trials: pd.DataFrame) -> list[Pick]:
     result = []
     for rule, needs, value in rules:
         if value.notna().any():
-            lam = float(value.idxmax())
-            accuracy = float(table["test_accuracy"][lam])
+            lam = table.index.to_numpy(dtype=float)[int(np.nanargmax(value))].item()
+            accuracy = table["test_accuracy"].to_numpy(dtype=float)[table.index == lam].item()
             result.append(Pick(rule, needs, lam, accuracy, float(best - accuracy)))
     return result
 
@@ -210,18 +209,18 @@ def recommend(
     best = best_configurations(trials[trials["panel"] == panel])
     chosen = picks(best)
     means = best.groupby("lambda")["score"].mean()
+    lams: list[float] = sorted(means.index.to_numpy(dtype=float).tolist())
     top = chosen[0].lam
     error = _difference_error(best, validation)
-    close = sorted(float(lam) for lam in means.index[means >= means[top] - 1.96 * error])
+    close = [lam for lam in lams if means[lam] >= means[top] - 1.96 * error]
     curves = epochs[epochs["key"].isin(best["key"])]
     rising, more = [], [0]
-    for lam, rows in curves.groupby("lambda"):
-        curve = rows.groupby("epoch")[objective].mean().to_numpy()
+    for lam in lams:
+        curve = curves[curves["lambda"] == lam].groupby("epoch")[objective].mean().to_numpy()
         end = trend(curve, shrinkage)
         if end.rising and curve[-LAST_EPOCHS:].mean() + end.slope * len(curve) >= _final(curves, top, objective):
-            rising.append(float(lam))  # type: ignore[arg-type]
+            rising.append(lam)
             more.append(end.more_epochs)
-    lams = sorted(means.index)
     edge = len(lams) > 2 and top in (lams[0], lams[-1])
     return Recommendation(panel, chosen, close, rising, max(more), edge)
 
@@ -243,9 +242,3 @@ def _difference_error(trials: pd.DataFrame, validation: int) -> float:
     spread = trials.groupby("lambda")["score"].var(ddof=1).mean()
     between = np.sqrt(2 * spread / seeds) if np.isfinite(spread) else 0.0
     return float(max(sampling, between))
-
-
-def shrinkage(study: dict[str, Any], panel_trials: pd.DataFrame, classes: int = 7) -> float:
-    """What label noise makes of a difference in accuracy: 1 - r K / (K - 1), at the panel's mean ratio."""
-    ratio = float(panel_trials["noise_ratio"].mean()) if "noise_ratio" in panel_trials else study["noise"]["ratio"]
-    return max(0.05, 1 - ratio * classes / (classes - 1))

@@ -16,7 +16,9 @@ class ModelSpec(BaseModel):
         1.0, ge=SMALLEST_WIDTH, le=4, description="multiplies every hidden channel and feature count; 1 is the paper's"
     )
     features: int = Field(500, ge=8, description="size F of the encoder's hidden layers at width 1 (CIFAR-10: 512)")
-    encoder_norm: Literal["none", "batch"] = Field("none", description="batch: batch normalisation, for narrow encoders")
+    encoder_norm: Literal["none", "batch"] = Field(
+        "none", description="batch: batch normalisation, for narrow encoders"
+    )
 
 
 class TrainingSpec(BaseModel):

@@ -46,6 +46,6 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     for unit, size in (("min", 60.0), ("h", 3600.0)):
-        if seconds < 99.5 * size or unit == "h" and seconds < 48 * size:
+        if seconds < 99.5 * size or (unit == "h" and seconds < 48 * size):
             return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
     return f"{seconds / 86400:.1f} days"

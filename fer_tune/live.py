@@ -83,7 +83,9 @@ class Progress(tune.Callback):
         if self.console is not None:
             accuracy = row.get("val_accuracy", math.nan)
             text = f"{status}: {key}  validation accuracy {_number(accuracy)}{'  ' + reason if reason else ''}"
-            self.console.print(text, style="red" if status in ("failed", "diverged") else None, highlight=False, markup=False)
+            self.console.print(
+                text, style="red" if status in ("failed", "diverged") else None, highlight=False, markup=False
+            )
         self.last_line = -math.inf
         self._show()
 
@@ -100,7 +102,9 @@ class Progress(tune.Callback):
         remaining = f", about {duration(elapsed / self.epochs_run * left)} left" if self.epochs_run and left > 0 else ""
         failed = f", {self.failed} failed" if self.failed else ""
         done = self.before + self.ended
-        return f"{len(self.running)} running, {done} of {self.total} done{failed}; {duration(elapsed)} elapsed{remaining}"
+        return (
+            f"{len(self.running)} running, {done} of {self.total} done{failed}; {duration(elapsed)} elapsed{remaining}"
+        )
 
     def _table(self) -> Table:
         table = Table(*COLUMNS, title=self._summary(), title_justify="left")
@@ -127,5 +131,7 @@ def _number(value: float) -> str:
 def _reason(trial: Trial) -> str:
     """The last line of the error that Ray noted for a trial."""
     file = trial.error_file
-    lines = [line for line in Path(file).read_text().splitlines() if line.strip()] if file and Path(file).exists() else []
+    lines = (
+        [line for line in Path(file).read_text().splitlines() if line.strip()] if file and Path(file).exists() else []
+    )
     return lines[-1].strip() if lines else "its worker ended without a word"

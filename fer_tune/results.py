@@ -117,7 +117,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -129,10 +129,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically. Raises ValueError for NaN and infinities: write None for a missing value."""
     write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file of this folder."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -163,6 +165,7 @@ def write_tables(results: Path) -> None:
             "number": settings["number"],
             "seed": settings["seed"],
             "baseline": settings["baseline"],
+            "accuracy_shrinkage": settings["accuracy_shrinkage"],
             **{name: value for name, value in settings["varied"].items() if name not in ("lambda", "lr")},
             "lambda": settings["config"]["training"]["lambda"],
             "lr": settings["config"]["training"]["lr"],
@@ -191,11 +194,11 @@ def write_tensorboard(results: Path) -> None:
             continue
         for old in target.glob("*"):
             old.unlink()
-        with SummaryWriter(target) as writer:  # type: ignore[no-untyped-call]
+        with SummaryWriter(target) as writer:
             for row in history:
                 for name, value in row.items():
                     if name != "epoch" and not math.isnan(value):
-                        writer.add_scalar(name, value, int(row["epoch"]))  # type: ignore[no-untyped-call]
+                        writer.add_scalar(name, value, int(row["epoch"]))
         (target / f"epochs-{len(history)}").touch()
 
 

@@ -1,17 +1,18 @@
 """The command line: reads a study file, runs it, writes tables and report, names the recommended lambda.
 
-    python -m fer_tune.run studies/lambda_sweep.yaml
+python -m fer_tune.run studies/lambda_sweep.yaml
 """
 
 import argparse
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from fer_tune.cost import START_SECONDS, duration, study_core_seconds
 from fer_tune.data import accuracy_shrinkage, read_dataset, save_dataset
 from fer_tune.results import environment, read_json, trial_folders, write_json, write_tables, write_tensorboard
-from fer_tune.study import GAIN_NOTE, Study, StudyError, load_study
+from fer_tune.study import GAIN_NOTE, Cell, Study, StudyError, load_study
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -80,7 +81,7 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
     """Decide what becomes of an existing results folder; touch nothing unless the user has said so."""
     if options.resume and options.restart:
         raise UsageError("--resume and --restart exclude each other")
-    if not results.exists() or not any(results.iterdir()):
+    if not results.exists() or not any(path.name != ".lock" for path in results.iterdir()):
         return
     if not (results / "study.json").exists():
         raise UsageError(f"{results} is not empty and is no results folder: choose another name or --results")
@@ -89,7 +90,7 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
             shutil.rmtree(results)
     elif not options.resume:
         raise UsageError(f"{results} holds this study already: --resume goes on with it, --restart begins anew")
-    elif (difference := _difference(read_json(results / "study.json"), _resolved(study))):
+    elif difference := _difference(read_json(results / "study.json"), _resolved(study)):
         raise UsageError(
             f"{results} holds another version of this study: {difference}. Undo the change, use --restart, "
             "or give the study a new name"
@@ -112,12 +113,12 @@ def _difference(old: Any, new: Any, path: str = "") -> str:
 @contextmanager
 def _locked(results: Path) -> Iterator[None]:
     """Hold the results folder against a second run of the same study."""
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        file = open(results / ".lock", "a+")
-    except OSError as error:
-        raise UsageError(f"{results}: cannot be written: {error.strerror}") from None
-    with file:
+    with ExitStack() as stack:
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(results / ".lock", "a+"))
+        except OSError as error:
+            raise UsageError(f"{results}: cannot be written: {error.strerror}") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -129,53 +130,74 @@ def _locked(results: Path) -> Iterator[None]:
         yield
 
 
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False)
+
+
 def _describe(study: Study, console: Console, trials: bool = False) -> None:
     cells = study.cells()
     seconds = study_core_seconds(study)
-    say = lambda text: console.print(text, highlight=False, markup=False)  # noqa: E731
-    say(
+    _say(
+        console,
         f"{study.name}: {study.total_trials()} trials in {len(cells)} {'search' if len(cells) == 1 else 'searches'} "
-        f"x {len(study.seeds)} seeds, {study.training.epochs} epochs each; about {duration(seconds)} of one CPU core"
+        f"x {len(study.seeds)} seeds, {study.training.epochs} epochs each; about {duration(seconds)} of one CPU core",
     )
     if trials:
         cores = os.cpu_count() or 1
         wall = seconds / max(1, min(cores, study.total_trials())) + START_SECONDS
-        say(f"on this machine's {cores} cores about {duration(wall)} (a GPU is commonly 20 times a core or more)")
-        for cell in cells:
-            searched = ", ".join(
-                f"{n} {'drawn from' if n in cell.sampled else 'searched in'} {list(d.range or ())}" for n, d in cell.space.items()
-            )
-            say(f"  {cell.key}: {study.configurations(cell)} x {len(study.seeds)}{'; ' + searched if searched else ''}")
-    if study.maximises_gain:
-        say(GAIN_NOTE)
-    for ratio in sorted({study.trial_config(c, {n: d.range[0] for n, d in c.space.items() if d.range}, 0).noise.ratio for c in cells}):
-        noise = study.noise.model_copy(update={"ratio": ratio})
-        say(
-            f"noise {noise.kind} {ratio:g}: validation on {study.dataset.validation} noisy samples shrinks an accuracy "
-            f"difference to {accuracy_shrinkage(noise, 7):.2f} of itself; one standard error of an accuracy there is "
-            f"up to {0.5 / study.dataset.validation**0.5:.3f}"
+        _say(
+            console,
+            f"on {cores} cores like those measured about {duration(wall)}; a GPU is commonly worth 20",
         )
+        for cell in cells:
+            _say(console, f"  {cell.key}: {study.configurations(cell)} x {len(study.seeds)}{_searched(cell)}")
+    if study.maximises_gain:
+        _say(console, GAIN_NOTE)
+    classes = study.dataset.label_sets[0].size
+    for noise in dict.fromkeys(study.trial_config(cell, _lowest(cell), 0).noise for cell in cells):
+        _say(
+            console,
+            f"noise {noise.kind} {noise.ratio:g}: validation on {study.dataset.validation} noisy samples shrinks an "
+            f"accuracy difference to {accuracy_shrinkage(noise, classes):.2f} of itself; one standard error of an "
+            f"accuracy there is up to {0.5 / study.dataset.validation**0.5:.3f}",
+        )
+
+
+def _searched(cell: Cell) -> str:
+    parts = [
+        f"{name} {'drawn from' if name in cell.sampled else 'searched in'} {list(dimension.range or ())}"
+        for name, dimension in cell.space.items()
+    ]
+    return "; " + ", ".join(parts) if parts else ""
+
+
+def _lowest(cell: Cell) -> dict[str, float]:
+    """The lowest value of everything that a cell searches."""
+    return {name: dimension.range[0] for name, dimension in cell.space.items() if dimension.range}
 
 
 def _prepare(study: Study, results: Path) -> None:
     """Write the resolved study, every data set that its conditions need, and the environment."""
     from fer_tune.search import dataset_key
 
+    write_json(results / "study.json", _resolved(study))
     known = results / "data" / "digests.json"
     digests = read_json(known) if known.exists() else {}
     for cell in study.cells():
-        spec = study.trial_config(cell, {n: d.range[0] for n, d in cell.space.items() if d.range}, 0).dataset
+        spec = study.trial_config(cell, _lowest(cell), 0).dataset
         key = dataset_key(spec.model_dump(mode="json"))
         if key not in digests or not (results / "data" / digests[key] / "dataset.json").exists():
             digests[key] = save_dataset(read_dataset(spec), results / "data").name
     write_json(known, digests)
     write_json(results / "environment.json", environment(digests.values()))
-    write_json(results / "study.json", _resolved(study))
 
 
 def _search(study: Study, results: Path, options: argparse.Namespace, console: Console) -> bool:
+    from fer_tune.search import is_complete, ray_session, run_search
+
+    if is_complete(study, results):
+        return True
     from fer_tune.live import Progress
-    from fer_tune.search import ray_session, run_search
 
     finished = sum(folder.result() is not None for folder in trial_folders(results))
     progress = Progress(study.objective, study.total_trials(), finished, study.training.epochs, console)
@@ -203,18 +225,20 @@ def _finish(study: Study, results: Path, seconds: float, complete: bool) -> None
 def _conclude(study: Study, results: Path, options: argparse.Namespace, console: Console, complete: bool) -> int:
     from analysis.report import NothingToReport, write_report
 
-    say = lambda text: console.print(text, highlight=False, markup=False)  # noqa: E731
     try:
         headline = write_report(results)
-        say(f"\n{headline}\nReport: {results / 'report' / 'index.html'}")
+        _say(console, f"\n{headline}\nReport: {results / 'report' / 'index.html'}")
     except NothingToReport as nothing:
-        say(f"\nNo report yet: {nothing}")
+        _say(console, f"\nNo report yet: {nothing}")
     if complete:
         return 0
     ended = sum(folder.result() is not None for folder in trial_folders(results))
-    say(
+    elsewhere = f"--results {options.results} " if options.results != Path("results") else ""
+    overrides = "".join(f"--set {shlex.quote(text)} " for text in options.set)
+    _say(
+        console,
         f"Stopped with {ended} of {study.total_trials()} trials done; they are kept. Go on with:\n"
-        f"  python -m fer_tune.run {options.study} {'--results ' + str(options.results) + ' ' if options.results != Path('results') else ''}--resume"
+        f"  python -m fer_tune.run {options.study} {elsewhere}{overrides}--resume",
     )
     return INTERRUPTED
 

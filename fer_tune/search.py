@@ -20,23 +20,24 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 
-import optuna  # noqa: E402
-import ray  # noqa: E402
-from optuna.distributions import BaseDistribution, FloatDistribution  # noqa: E402
-from ray import tune  # noqa: E402
-from ray.tune.experiment import Trial  # noqa: E402
-from ray.tune.schedulers import (  # noqa: E402
+import optuna
+import ray
+from optuna.distributions import BaseDistribution, FloatDistribution
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
     FIFOScheduler,
     MedianStoppingRule,
     TrialScheduler,
 )
-from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
-from ray.tune.search.optuna import OptunaSearch  # noqa: E402
+from ray.tune.search import ConcurrencyLimiter, Searcher
+from ray.tune.search.optuna import OptunaSearch
 
-from fer_tune.randomness import stream_seed  # noqa: E402
-from fer_tune.results import TrialFolder, read_json, trial_folders  # noqa: E402
-from fer_tune.study import Cell, Dimension, Study  # noqa: E402
+from fer_tune.data import accuracy_shrinkage
+from fer_tune.randomness import stream_seed
+from fer_tune.results import TrialFolder, read_json, trial_folders
+from fer_tune.study import Cell, Dimension, Study
 
 MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
 OBJECTIVE = "objective"
@@ -58,6 +59,7 @@ class CellSearch:
     """
 
     def __init__(self, study: Study, cell: Cell, results: Path) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study, self.cell, self.results = study, cell, results
         self.optuna = self._optuna_search() if cell.space else None
         self.asked = 0
@@ -125,6 +127,7 @@ class CellSearch:
                     "seed": seed,
                     "baseline": baseline,
                     "varied": {**self.cell.condition, **self.cell.grid, **suggestion},
+                    "accuracy_shrinkage": accuracy_shrinkage(config.noise, config.dataset.label_sets[0].size),
                     "config": config.model_dump(by_alias=True, mode="json"),
                 }
                 yield Job(TrialFolder(self.results / "trials" / name), settings)
@@ -133,9 +136,7 @@ class CellSearch:
         space = {name: _distribution(dimension) for name, dimension in self.cell.space.items()}
         seed = stream_seed(self.study.optuna.seed, "sampler", self.cell.condition_key) % 2**32
         name = "qmc" if self.cell.sampled else self.study.optuna.sampler
-        return OptunaSearch(
-            space, metric=OBJECTIVE, mode="max", sampler=_sampler(name, seed, self.study.optuna.trials)
-        )
+        return OptunaSearch(space, metric=OBJECTIVE, mode="max", sampler=_sampler(name, seed, self.study.optuna.trials))
 
 
 class StudySearcher(Searcher):
@@ -148,7 +149,7 @@ class StudySearcher(Searcher):
         self.results = results
         self.running: dict[str, tuple[CellSearch, str]] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         for search in self.searches:
             job = search.next_job()
             if job is not None:
@@ -277,8 +278,6 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
     """
     from fer_tune.trainable import TrialTrainable
 
-    optuna.logging.set_verbosity(optuna.logging.INFO if verbose else optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     resources, slots = trial_resources(study)
     searcher = StudySearcher(study, results, study.resources.cpu)
     scratch = results / "ray"
@@ -305,12 +304,13 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
     )
     tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
-    return all(search.next_job() is None and search.finished for search in searcher.searches)
+    return is_complete(study, results)
 
 
-def planned_keys(study: Study, results: Path) -> int:
-    """How many trials of the study have ended."""
-    return sum(folder.result() is not None for folder in trial_folders(results))
+def is_complete(study: Study, results: Path) -> bool:
+    """Whether every trial of the study has ended, found by walking through its suggestions."""
+    searches = [CellSearch(study, cell, results) for cell in study.cells()]
+    return all(search.next_job() is None and search.finished for search in searches)
 
 
 def export_optuna(study: Study, results: Path) -> Path:
@@ -333,8 +333,7 @@ def export_optuna(study: Study, results: Path) -> Path:
             export.add_trial(_frozen_trial(study, cells[settings["cell"]], [Job(f, s) for s, f in group]))
     storage.remove_session()
     storage.engine.dispose()
-    os.replace(unfinished, target)
-    return target
+    return unfinished.replace(target)
 
 
 def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial.FrozenTrial:
@@ -371,7 +370,9 @@ def _distribution(dimension: Dimension) -> FloatDistribution:
 def _sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
-    if name == "qmc":
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
-    startup = min(10, max(4, trials // 3))
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "qmc":
+            return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        startup = min(10, max(4, trials // 3))
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)

@@ -33,6 +33,14 @@ class StudyError(ValueError):
     """A study that cannot be run; the message has one line a mistake and says where it stands."""
 
 
+class _Misplaced(ValueError):
+    """A mistake found across keys, with the place where it stands."""
+
+    def __init__(self, loc: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.loc = loc
+
+
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
@@ -91,7 +99,9 @@ class Resources(_Spec):
     """What one trial holds. `gpu: auto` is one whole GPU where there are any, else none."""
 
     cpu: int = Field(1, ge=1, description="CPUs of a trial, and its torch threads")
-    gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = Field("auto", description="GPUs of a trial; may be a fraction")
+    gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
+        "auto", description="GPUs of a trial; may be a fraction"
+    )
 
 
 class TrialConfig(_Spec):
@@ -102,6 +112,24 @@ class TrialConfig(_Spec):
     model: ModelSpec
     training: TrainingSpec
     seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sets, training = self.dataset.label_sets, self.training
+        classes = next(s.size for s in sets if s.kind == "categorical")
+        if self.noise.matrix is not None and len(self.noise.matrix) != classes:
+            raise _Misplaced(("noise", "matrix"), f"matrix has {len(self.noise.matrix)} rows for {classes} classes")
+        scores = ["image", "noise", *(s.name for s in sets), "joint"]
+        for name in training.score_weights:
+            if name not in scores:
+                raise _Misplaced(("training", "score_weights", name), f"no score {name!r}{_nearest(name, scores)}")
+        if training.batch_size > self.dataset.train:
+            text = f"batch_size {training.batch_size} exceeds the {self.dataset.train} training images"
+            raise _Misplaced(("training", "batch_size"), text)
+        if training.lam > 0 and training.warmup_epochs >= training.epochs:
+            text = f"warmup_epochs {training.warmup_epochs} leaves none of {training.epochs} epochs to the joint game"
+            raise _Misplaced(("training", "warmup_epochs"), text)
+        return self
 
 
 @dataclass(frozen=True)
@@ -149,16 +177,16 @@ class Study(_Spec):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError(f"seeds names one twice: {list(self.seeds)}")
+            raise _Misplaced(("seeds",), f"seeds names one twice: {list(self.seeds)}")
         for section, names in (("conditions", self.conditions), ("search", self.search)):
             for name in names:
                 _check_name(section, name)
         both = {NAMES.get(n, n) for n in self.conditions} & {NAMES.get(n, n) for n in self.search}
         if both:
-            raise ValueError(f"{sorted(both)} stand under conditions and under search: a setting has one role")
+            raise _Misplaced(("search",), f"{sorted(both)} also under conditions: a setting has one role")
         for name, values in self.conditions.items():
             if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
-                raise ValueError(f"conditions.{name}: list at least one value, and each once: {list(values)}")
+                raise _Misplaced(("conditions", name), f"list at least one value, and each once: {list(values)}")
         self._check_trials()
         return self
 
@@ -170,10 +198,17 @@ class Study(_Spec):
                 try:
                     self.trial_config(cell, dict(corner), self.seeds[0])
                 except ValidationError as error:
-                    problem = error.errors()[0]
-                    what = ", ".join(f"{k} = {v}" for k, v in {**cell.condition, **cell.grid, **dict(corner)}.items())
-                    where = ".".join(str(part) for part in problem["loc"])
-                    raise ValueError(f"a trial with {what} cannot be: {where}: {_plain_message(problem)}") from None
+                    raise self._misplaced(error.errors()[0]) from None
+
+    def _misplaced(self, problem: Any) -> _Misplaced:
+        """A trial's mistake, placed at the condition or search that brought it in, else at its own key."""
+        loc = problem["loc"] or getattr(problem.get("ctx", {}).get("error"), "loc", ())
+        setting = ".".join(str(part) for part in loc[:2])
+        for section, names in (("conditions", self.conditions), ("search", self.search)):
+            for name in names:
+                if NAMES.get(name, name) == setting:
+                    loc = (section, name)
+        return _Misplaced(loc, _plain_message(problem))
 
     @property
     def maximises_gain(self) -> bool:
@@ -221,7 +256,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=_Loader)
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        raw = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -236,8 +271,8 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate_json(json.dumps(raw, default=str), strict=True)
     except ValidationError as error:
-        problems = dict.fromkeys(_describe(problem, path, root, replaced) for problem in error.errors())
-        raise StudyError("\n".join(problems)) from None
+        lines = [_describe(problem, path, root, replaced) for problem in _clearest(error.errors())]
+        raise StudyError("\n".join(dict.fromkeys(lines))) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -265,7 +300,7 @@ def _split_override(text: str) -> tuple[str, Any]:
     if not separator or not key:
         raise StudyError(f"--set {text}: write key.path=value, such as training.epochs=4")
     try:
-        return key, yaml.load(value, Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        return key, yaml.load(value, Loader=_Loader)
     except yaml.YAMLError as error:
         raise StudyError(f"--set {text}: the value is not valid YAML: {error}") from None
 
@@ -295,24 +330,64 @@ def _longest_key(section: Any, parents: list[str], last: str) -> tuple[list[str]
     return parents, last
 
 
-def _describe(problem: Any, path: Path, root: yaml.Node, replaced: Mapping[str, str]) -> str:
-    loc = [part for part in problem["loc"] if not _is_union_tag(part)]
+@dataclass(frozen=True)
+class _Problem:
+    """One mistake: where it stands (without pydantic's names of union branches), of which kind, and in words."""
+
+    loc: tuple[str | int, ...]
+    kind: str
+    text: str
+
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether the value is merely not of the type that a branch of a union asks for."""
+        return self.kind.endswith("_type") or self.kind == "literal_error"
+
+
+def _clearest(errors: Sequence[Any]) -> list[_Problem]:
+    """One problem a key: a union's branches that the value never meant are passed over, or joined by `or`."""
+    problems = []
+    for error in errors:
+        placed = getattr(error.get("ctx", {}).get("error"), "loc", None) or error["loc"]
+        loc = tuple(part for part in placed if not _is_union_tag(part))
+        problems.append(_Problem(loc, error["type"], _plain_message(error)))
+    unknown = {p.loc[:-1] for p in problems if p.kind == "extra_forbidden"}
+    problems = [p for p in problems if not (p.kind == "missing" and p.loc[:-1] in unknown)]
+    meant = [p for p in problems if not (p.is_mismatch and any(_says_more(q, p) for q in problems))]
+    merged: dict[tuple[str | int, ...], _Problem] = {}
+    for problem in meant:
+        before = merged.get(problem.loc)
+        text = f"{before.text.rsplit(': it is', 1)[0]} or {problem.text}" if before else problem.text
+        merged[problem.loc] = _Problem(problem.loc, problem.kind, text)
+    return list(merged.values())
+
+
+def _says_more(other: _Problem, problem: _Problem) -> bool:
+    """Whether `other` is about the same value, or a part of it, and about more than its type."""
+    within = other.loc[: len(problem.loc)] == problem.loc
+    return within and (len(other.loc) > len(problem.loc) or not other.is_mismatch)
+
+
+def _describe(problem: _Problem, path: Path, root: yaml.Node | None, replaced: Mapping[str, str]) -> str:
+    loc = problem.loc
     key = ".".join(str(part) for part in loc)
     option = next((text for k, text in replaced.items() if key == k or key.startswith(k + ".")), None)
     where = option or f"{path}:{_line(root, loc)}"
-    if problem["type"] == "extra_forbidden":
+    if problem.kind == "extra_forbidden":
         return f"{where}: unknown key {key!r}{_nearest(str(loc[-1]), _valid_keys(loc[:-1]))}"
-    return f"{where}: {key + ': ' if key else ''}{_plain_message(problem)}"
+    return f"{where}: {key + ': ' if key else ''}{problem.text}"
 
 
 def _is_union_tag(part: str | int) -> bool:
-    return isinstance(part, str) and (part in ("Sample", "float", "int", "bool", "str") or "[" in part)
+    tags = ("Sample", "float", "int", "bool", "str", "constrained-float")
+    return isinstance(part, str) and (part in tags or "[" in part)
 
 
 def _plain_message(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] in ("missing", "value_error"):
         return str(message)
+    message = message.replace("a valid array", "a list").replace("an object", "a mapping")
     return f"{message[0].lower()}{message[1:]}: it is {json.dumps(problem['input'], default=str)}"
 
 
@@ -359,9 +434,9 @@ def _check_name(section: str, name: str) -> None:
     }
     if len(parts) != 2 or parts[0] not in fields or parts[1] not in fields[parts[0]]:
         valid = [*NAMES, *(f"{s}.{n}" for s, names in fields.items() for n in names)]
-        raise ValueError(f"{section}: unknown setting {name!r}{_nearest(name, valid)}")
+        raise _Misplaced((section, name), f"unknown setting {name!r}{_nearest(name, valid)}")
     if section == "search" and (parts[0] in ("dataset", "model") or parts == ["training", "epochs"]):
-        raise ValueError(f"search: {name!r} is never optimised: list its values under conditions")
+        raise _Misplaced((section, name), f"{name!r} is never optimised: list its values under conditions")
 
 
 def _check_range(name: str, bounds: tuple[float, float]) -> None:

@@ -13,8 +13,8 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import NoisyData
 from fer_tune.data.augmentation import augment_faces
-from fer_tune.losses import discriminator_joint_loss, generator_joint_loss, task_losses
 from fer_tune.labels import LabelSet
+from fer_tune.losses import discriminator_joint_loss, generator_joint_loss, task_losses
 from fer_tune.models import Decoder, Discriminator, Encoder, normalised, sample_noise
 from fer_tune.randomness import stream_seed
 
@@ -140,7 +140,7 @@ class Trainer:
     def _network(self, name: str, build: type[Network], *sizes: Any) -> Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(self.seed, "weights", name))
-            return build(*sizes).to(self.device, memory_format=torch.channels_last)
+            return build(*sizes).to(self.device).to(memory_format=torch.channels_last)
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch and evaluate once; return the epoch's metrics, missing ones as NaN.
@@ -249,7 +249,7 @@ class Trainer:
 
     def _descend(self, optimiser: str, loss: Tensor) -> None:
         self.optimisers[optimiser].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimisers[optimiser].step()
 
     def _training_metrics(self, means: Mapping[str, Tensor], playing: bool) -> dict[str, float]:
@@ -358,9 +358,11 @@ def score_predictions(
         suffix = f"_{label_set.name}" if i else ""
         k = label_set.size
         metrics[f"{prefix}_accuracy{suffix}"] = float(multiclass_accuracy(classes, truth, k, average="micro"))
-        metrics[f"{prefix}_mean_class_accuracy{suffix}"] = float(multiclass_accuracy(classes, truth, k, average="macro"))
+        metrics[f"{prefix}_mean_class_accuracy{suffix}"] = float(
+            multiclass_accuracy(classes, truth, k, average="macro")
+        )
         metrics[f"{prefix}_macro_f1{suffix}"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
-    cccs = {}
+    cccs: dict[str, float] = {}
     for label_set in label_sets:
         if label_set.kind == "continuous":
             values = predictions[label_set.name].double(), truths[label_set.name].double()

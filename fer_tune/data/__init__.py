@@ -1,7 +1,8 @@
 """Data sets, label noise and augmentation. A data set is a specification with a `kind` and a reader.
 
-To add one: write `fer_tune/data/KIND.py` with a pydantic specification (`kind: Literal["KIND"]`) and a
-function from it to a `Dataset`, then name both in `READERS` and in `DatasetSpec` below.
+To add one: write `fer_tune/data/KIND.py` with a pydantic specification (`kind: Literal["KIND"]`, the
+properties `label_sets` and sizes that SyntheticSpec has) and a function from it to a `Dataset`, then
+name both in `READERS` and in `DatasetSpec` below.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +51,8 @@ def load_data(
 ) -> NoisyData:
     """A data set with the label noise of a seed. Plain mappings are read as specifications.
 
-    >>> load_data({"kind": "synthetic", "train": 70, "validation": 14, "test": 14}, {"ratio": 0.4}).labels["emotion"].shape
+    >>> data = load_data({"kind": "synthetic", "train": 70, "validation": 14, "test": 14}, {"ratio": 0.4})
+    >>> data.labels["emotion"].shape
     (98,)
 
     Raises pydantic.ValidationError (a ValueError) for a specification that does not hold.

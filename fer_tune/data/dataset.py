@@ -60,8 +60,9 @@ def save_dataset(dataset: Dataset, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished-"))
     np.save(unfinished / "images.npy", dataset.images)
-    np.savez(unfinished / "labels.npz", **{f"label.{k}": v for k, v in dataset.labels.items()},
-             **{f"split.{k}": v for k, v in dataset.splits.items()})  # fmt: skip
+    arrays = {f"label.{name}": values for name, values in dataset.labels.items()}
+    arrays |= {f"split.{name}": values for name, values in dataset.splits.items()}
+    np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
     sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in dataset.label_sets]
     (unfinished / "dataset.json").write_text(json.dumps({"digest": dataset.digest, "label_sets": sets}, indent=1))
     for file in unfinished.iterdir():

@@ -246,7 +246,9 @@ class _Painter:
             self.polygon(_ellipse((side * who.head_width, 0.02), 0.09, 0.17), self.shade)
         outline = _ellipse(centre, who.head_width, who.head_height)
         narrow = 1 - 0.16 * np.clip(outline[:, 1], 0, 1) ** 2
-        outline = np.stack([outline[:, 0] * narrow, outline[:, 1] + 0.1 * self.unit("jaw_drop") * (outline[:, 1] > 0.6)], 1)
+        outline = np.stack(
+            [outline[:, 0] * narrow, outline[:, 1] + 0.1 * self.unit("jaw_drop") * (outline[:, 1] > 0.6)], 1
+        )
         self.polygon(outline, who.skin)
         if not who.bald:
             t = np.linspace(-1, 1, 25)
@@ -358,7 +360,9 @@ class _Painter:
         lip = np.sqrt(np.clip(1 - t**2, 0, 1))
         bow = 1 - 0.25 * np.exp(-(t**2) / 0.02)
         self.polygon(
-            np.concatenate([np.stack([x, top - thick * lip * bow], 1), np.stack([x, bottom + 1.25 * thick * lip], 1)[::-1]]),
+            np.concatenate(
+                [np.stack([x, top - thick * lip * bow], 1), np.stack([x, bottom + 1.25 * thick * lip], 1)[::-1]]
+            ),
             who.lips,
         )
         gap = bottom - top

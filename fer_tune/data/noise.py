@@ -116,7 +116,9 @@ def _swap_values(labels: np.ndarray, split: np.ndarray, changed: np.ndarray, rng
 def one_hot_or_values(dataset: Dataset, labels: Mapping[str, np.ndarray], indices: np.ndarray) -> np.ndarray:
     """Labels as the joint game takes them: float32 (N, sum of the label sets' sizes)."""
     columns = [
-        np.eye(s.size, dtype=np.float32)[labels[s.name][indices]] if s.kind == "categorical" else labels[s.name][indices]
+        np.eye(s.size, dtype=np.float32)[labels[s.name][indices]]
+        if s.kind == "categorical"
+        else labels[s.name][indices]
         for s in dataset.label_sets
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.data.dataset import SPLITS, Dataset, digest_of
 from fer_tune.data.faces import draw_face
-from fer_tune.labels import EMOTIONS, FACE_LABELS
+from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.randomness import numpy_stream
 
 # Valence and arousal of each emotion at full intensity, in the order of EMOTIONS: a circumplex
@@ -32,6 +32,11 @@ class SyntheticSpec(BaseModel):
     test: int = Field(1500, ge=14, description="faces with true labels, for scoring only")
     class_prior: Literal["uniform", "raf"] = Field("uniform", description="raf: uneven as RAF-DB's training labels")
     seed: int = Field(0, ge=0, description="which faces are drawn")
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """What the faces are labelled with."""
+        return FACE_LABELS
 
 
 def load_synthetic(spec: SyntheticSpec) -> Dataset:

@@ -1,5 +1,7 @@
 """The decoder G_X: labels and a noise vector become an image (Fig. 1b)."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,7 +33,7 @@ class Decoder(nn.Module):
         channels = [scaled(512, width), *(scaled(c, width) for c in CHANNELS[image_size])]
         self.entry = SNLinear(NOISE_SIZE + label_inputs, channels[0])
         steps: list[nn.Module] = []
-        for inputs, outputs in zip(channels[:-1], channels[1:], strict=True):
+        for inputs, outputs in pairwise(channels):
             steps += [SNConvTranspose(inputs, outputs), nn.BatchNorm2d(outputs), nn.ReLU()]
         self.steps = nn.Sequential(*steps, SNConvTranspose(channels[-1], 3), nn.Tanh())
 

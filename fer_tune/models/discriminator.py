@@ -1,6 +1,7 @@
 """The discriminator D: marginal and joint scores of (image, noise vector, labels) (Fig. 1c, Fig. 2)."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -49,8 +50,8 @@ class SelfAttention(nn.Module):
         phi = F.max_pool2d(self.phi(x), 2).flatten(2)  # (N, C/8, HW/4)
         g = F.max_pool2d(self.g(x), 2).flatten(2)  # (N, C/2, HW/4)
         attention = torch.softmax(theta.transpose(1, 2) @ phi, dim=2)  # (N, HW, HW/4)
-        attended = (g @ attention.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.out(attended)
+        attended = (attention @ g.transpose(1, 2)).transpose(1, 2)  # (N, C/2, HW)
+        return x + self.gamma * self.out(attended.unflatten(2, x.shape[2:]))
 
 
 class Discriminator(nn.Module):
@@ -68,7 +69,7 @@ class Discriminator(nn.Module):
         self.input_sizes = (NOISE_SIZE, *label_sizes)
         channels = [3, *(scaled(c, width) for c in BLOCK_CHANNELS)]
         blocks: list[nn.Module] = []
-        for i, (inputs, outputs) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
+        for i, (inputs, outputs) in enumerate(pairwise(channels)):
             last = i == len(BLOCK_CHANNELS) - 1
             blocks.append(ResidualBlock(inputs, outputs, leading_relu=i > 0, pool=not last))
         blocks.insert(1, SelfAttention(channels[1]))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 SPECTRAL_EPS = 1e-12
 WARM_START_ITERATIONS = 15
+FUSED_POOL_SMALLEST_MAP = 8  # pixels
 
 
 class SpectralNorm(nn.Module):
@@ -19,7 +20,7 @@ class SpectralNorm(nn.Module):
     `normalised(...)` entries the weight is computed once and shared by all forward passes.
     """
 
-    weight: nn.Parameter
+    weight: Tensor
     u: Tensor
     v: Tensor
     output_dim = 0
@@ -97,18 +98,15 @@ class SNConv(SpectralNorm, nn.Conv2d):
 
         A 1x1 convolution commutes with the pool. A 3x3 one followed by the pool is one 4x4
         convolution of stride 2 whose kernel is the mean of the four shifted kernels; that wins
-        by 2 or more where the map is large and the channels are few, and loses where they are many.
+        by 2 or more on large maps, where channels are few, and loses on small maps with many.
         """
         weight = self.normalised_weight()
         if self.kernel_size == (1, 1):
             return F.conv2d(F.avg_pool2d(x, 2), weight, self.bias)
-        if max(self.in_channels, self.out_channels) > FUSED_POOL_MAX_CHANNELS:
+        if x.shape[-1] < FUSED_POOL_SMALLEST_MAP:
             return F.avg_pool2d(F.conv2d(x, weight, self.bias, padding=1), 2)
         averaged = F.avg_pool2d(F.pad(weight, (1, 1, 1, 1)), 2, stride=1)
         return F.conv2d(x, averaged, self.bias, stride=2, padding=1)
-
-
-FUSED_POOL_MAX_CHANNELS = 256
 
 
 class SNConvTranspose(SpectralNorm, nn.ConvTranspose2d):
@@ -131,15 +129,15 @@ class MLPBlock(nn.Module):
         super().__init__()
         self.entry = SNLinear(inputs, features)
         self.branches = nn.ModuleList(
-            nn.ModuleList((SNLinear(features, features), SNLinear(features, features))) for _ in range(4)
+            nn.Sequential(SNLinear(features, features), nn.ReLU(), SNLinear(features, features)) for _ in range(4)
         )
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.entry(x)
         active = F.relu(h)
         out = h
-        for first, second in self.branches:  # type: ignore[misc]
-            out = out + second(F.relu(first(active)))
+        for branch in self.branches:
+            out = out + branch(active)
         return out
 
 
