@@ -1,0 +1,35 @@
+"""Augmentation: within its stated limits, per image, and drawn from its generator."""
+
+import math
+
+import torch
+
+from fer_tune.data.augmentation import MAX_ROTATION, MAX_SHIFT, ZOOM, augment_faces
+
+
+def test_augmentation_is_a_function_of_its_generator():
+    images = torch.rand(8, 3, 32, 32)
+    one, two, other = (augment_faces(images, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    assert one.shape == images.shape and one.min() >= 0 and one.max() <= 1
+
+
+def test_each_image_moves_on_its_own_and_about_half_are_mirrored():
+    ramp = torch.linspace(0, 1, 32).expand(400, 3, 32, 32)
+    moved = augment_faces(ramp, torch.Generator().manual_seed(0))
+    mirrored = moved[:, 0, 16, 24] < moved[:, 0, 16, 8]
+    assert 150 < mirrored.sum() < 250
+    assert len({round(v, 5) for v in moved[:, 0, 16, 16].tolist()}) > 350
+
+
+def test_a_dot_stays_within_rotation_shift_and_zoom():
+    images = torch.zeros(500, 1, 65, 65)
+    images[:, :, 20:23, 31:34] = 1  # 11 pixels above the centre
+    moved = augment_faces(images, torch.Generator().manual_seed(0))
+    grid = torch.arange(65.0) - 32
+    mass = moved.sum(dim=(1, 2, 3))
+    y = (moved.sum(dim=(1, 3)) @ grid) / mass
+    x = (moved.sum(dim=(1, 2)) @ grid) / mass
+    reach = 11 * ZOOM[1] * math.sin(MAX_ROTATION) + MAX_SHIFT * 65 * ZOOM[1] + 1
+    assert x.abs().max() < reach and x.abs().max() > 4
+    assert (y + 11).abs().max() < reach + 2

@@ -1,0 +1,32 @@
+"""A saved data set: mapped, whole, and the same as what was saved."""
+
+import numpy as np
+import pytest
+
+from fer_tune.data import open_dataset, save_dataset
+
+
+def test_saved_data_set_is_mapped_and_equal(data, tmp_path):
+    folder = save_dataset(data.dataset, tmp_path)
+    opened = open_dataset(folder)
+    assert isinstance(opened.images, np.memmap)
+    assert np.array_equal(opened.images, data.dataset.images)
+    assert opened.label_sets == data.dataset.label_sets and opened.digest == data.dataset.digest
+    for kind in ("labels", "splits"):
+        for name, values in getattr(data.dataset, kind).items():
+            assert np.array_equal(getattr(opened, kind)[name], values)
+    with pytest.raises(ValueError, match="read-only"):
+        opened.images[0] = 0
+
+
+def test_saving_twice_writes_once_and_leaves_nothing_unfinished(data, tmp_path):
+    first = save_dataset(data.dataset, tmp_path)
+    written = (first / "images.npy").stat().st_mtime_ns
+    assert save_dataset(data.dataset, tmp_path) == first
+    assert (first / "images.npy").stat().st_mtime_ns == written
+    assert [p.name for p in tmp_path.iterdir()] == [data.dataset.digest]
+
+
+def test_a_missing_data_set_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"dataset\.json"):
+        open_dataset(tmp_path / "nowhere")

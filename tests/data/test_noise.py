@@ -1,0 +1,113 @@
+"""Label noise: its true share, who is spared, and what is shared between ratios, sets and seeds."""
+
+import numpy as np
+import pytest
+
+from fer_tune import load_data
+from fer_tune.data import Dataset, NoiseSpec, accuracy_shrinkage
+from fer_tune.data.noise import noisy_labels
+from fer_tune.labels import EMOTIONS, LabelSet
+
+N, K = 6000, 7
+UNIFORM_ROW = tuple([0.4] + [0.1] * 6)
+MATRIX = tuple(tuple(np.roll(UNIFORM_ROW, i)) for i in range(K))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Labels alone, enough of them to measure shares by."""
+    rng = np.random.default_rng(0)
+    sets = (LabelSet("emotion", "categorical", EMOTIONS), LabelSet("affect", "continuous", ("valence", "arousal")))
+    labels = {"emotion": rng.integers(0, K, N), "affect": rng.uniform(-1, 1, (N, 2)).astype(np.float32)}
+    splits = {"train": np.arange(4000), "validation": np.arange(4000, 5000), "test": np.arange(5000, N)}
+    return Dataset(sets, np.zeros((N, 3, 1, 1), np.uint8), labels, splits, "digest")
+
+
+def wrong(dataset, noisy, name):
+    difference = dataset.labels[name] != noisy[name]
+    return difference if difference.ndim == 1 else difference.any(axis=1)
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.2, 0.4, 0.6])
+@pytest.mark.parametrize("kind", ["symmetric", "pairflip"])
+def test_ratio_is_the_true_share_of_wrong_labels(dataset, kind, ratio):
+    noisy = noisy_labels(dataset, NoiseSpec(kind=kind, ratio=ratio), seed=0)
+    for name in ("emotion", "affect"):
+        for split in ("train", "validation"):
+            share = wrong(dataset, noisy, name)[dataset.splits[split]].mean()
+            assert share == pytest.approx(ratio, abs=0.04)
+        assert not wrong(dataset, noisy, name)[dataset.splits["test"]].any()
+
+
+def test_symmetric_noise_reaches_every_other_class_evenly(dataset):
+    noisy = noisy_labels(dataset, NoiseSpec(ratio=0.6), seed=0)["emotion"]
+    shift = (noisy - dataset.labels["emotion"])[:5000] % K
+    counts = np.bincount(shift[shift > 0], minlength=K)[1:]
+    assert counts.min() > 0.85 * counts.mean()
+
+
+def test_pairflip_takes_the_next_class(dataset):
+    noisy = noisy_labels(dataset, NoiseSpec(kind="pairflip", ratio=0.5), seed=0)["emotion"]
+    assert set((noisy - dataset.labels["emotion"]) % K) == {0, 1}
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_confusion_follows_its_matrix(dataset, tied):
+    noisy = noisy_labels(dataset, NoiseSpec(kind="confusion", matrix=MATRIX, ratio=0.3, tied=tied), seed=0)["emotion"]
+    exposed = np.arange(5000)
+    found = np.zeros((K, K))
+    np.add.at(found, (dataset.labels["emotion"][exposed], noisy[exposed]), 1)
+    np.testing.assert_allclose(found / found.sum(axis=1, keepdims=True), np.array(MATRIX), atol=0.06)
+
+
+def test_continuous_noise_keeps_the_marginal_and_moves_whole_rows(dataset):
+    noisy = noisy_labels(dataset, NoiseSpec(ratio=0.5), seed=0)["affect"]
+    rows = {tuple(row) for row in dataset.labels["affect"][:4000].tolist()}
+    assert all(tuple(row) in rows for row in noisy[:4000].tolist())
+    np.testing.assert_allclose(noisy[:4000].mean(axis=0), dataset.labels["affect"][:4000].mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(noisy[:4000].std(axis=0), dataset.labels["affect"][:4000].std(axis=0), atol=0.03)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "pairflip", "confusion"])
+def test_tied_noise_hits_the_same_samples_and_untied_does_not(dataset, kind):
+    matrix = MATRIX if kind == "confusion" else None
+    share = {}
+    for tied in (True, False):
+        noisy = noisy_labels(dataset, NoiseSpec(kind=kind, matrix=matrix, ratio=0.6, tied=tied), seed=0)
+        share[tied] = (wrong(dataset, noisy, "emotion") == wrong(dataset, noisy, "affect"))[:5000].mean()
+    assert share[True] == 1 and share[False] < 0.6
+
+
+def test_noise_depends_on_the_seed_and_grows_with_the_ratio_on_the_same_samples(dataset):
+    few, many = (wrong(dataset, noisy_labels(dataset, NoiseSpec(ratio=r), 0), "emotion") for r in (0.2, 0.5))
+    assert (few <= many).all()
+    other = wrong(dataset, noisy_labels(dataset, NoiseSpec(ratio=0.2), 1), "emotion")
+    assert (other != few).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ratio": 1.0}, "less than 1"),
+        ({"ratio": -0.1}, "greater than or equal to 0"),
+        ({"kind": "confusion"}, "`matrix` goes with"),
+        ({"kind": "symmetric", "matrix": [[1.0]]}, "`matrix` goes with"),
+        ({"kind": "confusion", "matrix": [[0.5, 0.5]]}, "square"),
+        ({"kind": "confusion", "matrix": [[0.5, 0.6], [0, 1]]}, "row 0"),
+    ],
+)
+def test_impossible_noise_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        load_data({"kind": "synthetic", "train": 14, "validation": 14, "test": 14}, settings)
+
+
+def test_accuracy_differences_shrink_as_stated_and_as_measured(dataset):
+    spec = NoiseSpec(ratio=0.4)
+    assert accuracy_shrinkage(spec, 7) == pytest.approx(0.533, abs=1e-3)
+    noisy, truth = noisy_labels(dataset, spec, 0)["emotion"], dataset.labels["emotion"]
+    rng = np.random.default_rng(1)
+    good, bad = (np.where(rng.random(N) < p, truth, (truth + rng.integers(1, K, N)) % K) for p in (0.9, 0.5))
+    clean = (good == truth)[:5000].mean() - (bad == truth)[:5000].mean()
+    measured = (good == noisy)[:5000].mean() - (bad == noisy)[:5000].mean()
+    assert measured / clean == pytest.approx(0.533, abs=0.06)
+    assert accuracy_shrinkage(NoiseSpec(kind="confusion", matrix=MATRIX), 7) == pytest.approx(1 - 0.6 * 7 / 6)

@@ -1,0 +1,231 @@
+"""The searcher with real Optuna, and the run with real Ray."""
+
+import math
+import random
+
+import optuna
+import pandas as pd
+import pytest
+import ray
+from rich.console import Console
+
+from fer_tune.live import Progress
+from fer_tune.results import TrialFolder, read_json, trial_folders, write_tables
+from fer_tune.run import _prepare
+from fer_tune.search import CellSearch, export_optuna, is_complete, run_search, trial_resources
+from fer_tune.study import load_study
+
+LR = {"log_uniform": [1e-4, 1e-2]}
+
+
+def finish(job, value):
+    """Write what a trial would leave: a fabricated result, for searcher tests alone."""
+    job.folder.begin(job.settings)
+    job.folder.write_history([{"epoch": 1.0, "val_accuracy": value, "seconds": 0.0}])
+    job.folder.end("finished", "val_accuracy")
+
+
+def score(settings):
+    """A smooth function of the suggestion, best at lr = 1e-3."""
+    return 1 - abs(math.log10(settings["config"]["training"]["lr"]) + 3) / 5 + settings["seed"] / 100
+
+
+def walk(study, results, shuffle=0, most=10**6):
+    """Run a cell's search to its end (or for a number of trials), trials of a batch ending in any order."""
+    search = CellSearch(study, study.cells()[-1], results)
+    rng, keys, open_jobs = random.Random(shuffle), [], []
+    while not search.finished and len(keys) < most:
+        while (job := search.next_job()) is not None:
+            open_jobs.append(job)
+        if not open_jobs:
+            break
+        job = open_jobs.pop(rng.randrange(len(open_jobs)))
+        finish(job, score(job.settings))
+        search.complete(job.folder.key)
+        keys.append(job.folder.key)
+    return search, keys
+
+
+@pytest.fixture
+def searched(study_file):
+    return load_study(
+        study_file(search={"lambda": {"grid": [0.0, 0.5]}, "lr": LR}, seeds=[0, 1], optuna={"trials": 12, "batch": 4})
+    )
+
+
+def suggestions(results):
+    return {f.key: f.settings()["varied"] for f in trial_folders(results)}
+
+
+def test_suggestions_do_not_depend_on_which_trial_ends_first(searched, tmp_path):
+    for name, shuffle in (("a", 1), ("b", 2)):
+        walk(searched, tmp_path / name, shuffle)
+    assert len(suggestions(tmp_path / "a")) == 24
+    assert suggestions(tmp_path / "a") == suggestions(tmp_path / "b")
+
+
+@pytest.mark.parametrize("most", [1, 7, 8, 15, 23])
+def test_a_resumed_search_repeats_no_trial_and_suggests_the_same(searched, tmp_path, most):
+    walk(searched, tmp_path / "whole")
+    _, first = walk(searched, tmp_path / "parts", most=most)
+    _, second = walk(searched, tmp_path / "parts", shuffle=3)
+    assert len(first) == most and not set(first) & set(second) and len(first) + len(second) == 24
+    assert suggestions(tmp_path / "parts") == suggestions(tmp_path / "whole")
+
+
+def test_tpe_learns_from_the_means_it_is_told(searched, tmp_path):
+    study = searched.model_copy(update={"optuna": searched.optuna.model_copy(update={"trials": 40})})
+    walk(study, tmp_path)
+    distance = [abs(math.log10(v["lr"]) + 3) for k, v in sorted(suggestions(tmp_path).items()) if k.endswith("s0")]
+    assert sum(distance[-12:]) / 12 < sum(distance[:8]) / 8
+
+
+def test_each_lambda_and_condition_gets_its_own_equal_search(study_file, tmp_path):
+    study = load_study(
+        study_file(conditions={"noise_ratio": [0.2, 0.4]}, search={"lambda": {"grid": [0.0, 0.5]}, "lr": LR})
+    )
+    searches = [CellSearch(study, cell, tmp_path) for cell in study.cells()]
+    first = [[search.next_job().settings["varied"]["lr"] for _ in range(4)] for search in searches]
+    assert first[0] == first[1] and first[2] == first[3] and first[0] != first[2]
+    assert len({id(s.optuna) for s in searches}) == 4
+
+
+def test_a_failed_or_diverged_trial_is_told_as_failed_and_the_search_goes_on(searched, tmp_path):
+    search = CellSearch(searched, searched.cells()[-1], tmp_path)
+    jobs = [search.next_job() for _ in range(8)]
+    for i, job in enumerate(jobs):
+        finish(job, score(job.settings))
+        if i == 0:
+            job.folder.end("failed", "val_accuracy", "worker lost")
+        search.complete(job.folder.key)
+    assert search.next_job().folder.key.endswith("n004,s0")
+    states = [t.state.name for t in search.optuna._ot_study.trials[:4]]
+    assert states == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+
+
+def test_a_sampled_condition_fills_its_range_and_is_shared_by_every_lambda(study_file, tmp_path):
+    study = load_study(
+        study_file(conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 16, "batch": 16})
+    )
+    ratios = []
+    for cell in study.cells():
+        search = CellSearch(study, cell, tmp_path)
+        ratios.append([search.next_job().settings["config"]["noise"]["ratio"] for _ in range(16)])
+    assert ratios[0] == ratios[1]
+    counts = pd.cut(ratios[0][1:], [0, 0.15, 0.3, 0.45, 0.6]).value_counts()
+    assert counts.min() >= 2
+
+
+def test_an_optimised_noise_ratio_is_judged_by_the_gain_over_lambda_zero(study_file, tmp_path):
+    search = {"lambda": {"uniform": [0.1, 1.0]}, "noise_ratio": {"uniform": [0.0, 0.6]}}
+    study = load_study(study_file(search=search, seeds=[0, 1], optuna={"trials": 2, "batch": 1}))
+    cell = CellSearch(study, study.cells()[0], tmp_path)
+    jobs = [cell.next_job() for _ in range(4)]
+    assert [j.settings["baseline"] for j in jobs] == [False, True, False, True]
+    for own, plain in (jobs[:2], jobs[2:]):
+        configs = own.settings["config"], plain.settings["config"]
+        assert configs[1]["training"]["lambda"] == 0 and configs[0]["training"]["lambda"] >= 0.1
+        assert configs[0]["noise"] == configs[1]["noise"] and configs[0]["seed"] == configs[1]["seed"]
+    for job, value in zip(jobs, (0.7, 0.5, 0.6, 0.5), strict=True):
+        finish(job, value)
+        cell.complete(job.folder.key)
+    assert cell.next_job() is not None
+    assert cell.optuna._ot_study.trials[0].value == pytest.approx(0.15)
+
+
+def test_export_holds_every_configuration_with_its_mean(searched, tmp_path):
+    walk(searched, tmp_path)
+    path = export_optuna(searched, tmp_path)
+    (study,) = (optuna.load_study(study_name="small: all", storage=f"sqlite:///{path}"),)
+    assert len(study.trials) == 12
+    for trial in study.trials:
+        assert set(trial.params) == {"lambda", "lr"} and trial.params["lambda"] == 0.5
+        values = [TrialFolder(tmp_path / "trials" / key).result()["objective"] for key in trial.user_attrs["trials"]]
+        assert len(values) == 2 and trial.value == pytest.approx(sum(values) / 2)
+
+
+def test_export_of_an_unfinished_configuration_is_marked(searched, tmp_path):
+    walk(searched, tmp_path, most=3)
+    study = optuna.load_study(study_name="small: all", storage=f"sqlite:///{export_optuna(searched, tmp_path)}")
+    assert {t.state.name for t in study.trials} <= {"COMPLETE", "FAIL"}
+
+
+def test_smoke_export_opens_with_optuna(smoke):
+    results, _ = smoke
+    storage = f"sqlite:///{results / 'optuna.sqlite3'}"
+    assert optuna.get_all_study_names(storage) == ["smoke: noise_ratio=0.2", "smoke: noise_ratio=0.4"]
+    study = optuna.load_study(study_name="smoke: noise_ratio=0.4", storage=storage)
+    assert len(study.trials) == 4 and study.best_trial.value > 0
+
+
+class TestWithRay:
+    """Real runs in one Ray session with eight logical CPUs and four logical GPUs."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def session(self):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+            ray.init(
+                address="local", num_cpus=8, num_gpus=4, include_dashboard=False, log_to_driver=False,
+                logging_level="ERROR", object_store_memory=100 * 2**20,
+            )  # fmt: skip
+            yield
+            ray.shutdown()
+
+    def run(self, study, results):
+        results.mkdir(parents=True)
+        _prepare(study, results)
+        progress = Progress(study.objective, study.total_trials(), 0, study.training.epochs, Console(quiet=True))
+        complete = run_search(study, results, [progress])
+        assert complete and is_complete(study, results)
+        write_tables(results)
+        return progress, pd.read_csv(results / "trials.csv")
+
+    @pytest.mark.slow
+    def test_half_a_gpu_a_trial_on_four_gpus_runs_eight_trials_at_once(self, study_file, tmp_path):
+        study = load_study(
+            study_file(
+                search={"lambda": {"grid": [0.0]}}, seeds=list(range(10)), resources={"cpu": 1, "gpu": 0.5},
+                training={"epochs": 60, "batch_size": 32},
+            )
+        )  # fmt: skip
+        assert trial_resources(study) == ({"cpu": 1.0, "gpu": 0.5}, 8)
+        progress, trials = self.run(study, tmp_path / "r")
+        assert progress.most_running == 8 and len(trials) == 10
+
+    def test_auto_takes_a_whole_gpu_where_there_are_any(self, study_file):
+        assert trial_resources(load_study(study_file())) == ({"cpu": 1.0, "gpu": 1.0}, 4)
+
+    def test_a_trial_that_cannot_fit_is_refused(self, study_file):
+        with pytest.raises(ValueError, match="asks for 9 CPUs"):
+            trial_resources(load_study(study_file(resources={"cpu": 9, "gpu": 0})))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("scheduler", ["asha", "median"])
+    def test_a_scheduler_compares_trials_only_within_a_condition(self, study_file, tmp_path, scheduler):
+        study = load_study(
+            study_file(
+                conditions={"noise_ratio": [0.0, 0.6]}, search={"lambda": {"grid": [0.0]}}, seeds=list(range(6)),
+                scheduler=scheduler, training={"epochs": 8, "batch_size": 32, "lr": 1e-3},
+                resources={"cpu": 4, "gpu": 0},
+            )
+        )  # fmt: skip
+        _, trials = self.run(study, tmp_path / "r")
+        stopped = trials[trials["status"] == "stopped"]
+        assert len(trials) == 12 and len(stopped) >= 1 and stopped["epochs"].max() < 8
+        assert stopped["reason"].str.startswith(scheduler).all()
+        assert trials[trials["status"] == "finished"].groupby("noise_ratio").size().min() >= 1
+
+    @pytest.mark.slow
+    def test_a_trial_whose_code_raises_fails_with_its_reason_and_the_study_goes_on(self, study_file, tmp_path):
+        study = load_study(study_file(seeds=[0, 1], resources={"cpu": 4, "gpu": 0}))
+        broken = tmp_path / "r" / "trials" / "lambda=0.5,n000,s0"
+        broken.mkdir(parents=True)
+        (broken / "state.pt").write_bytes(b"not a state")
+        results = tmp_path / "r"
+        _prepare(study, results)
+        progress = Progress(study.objective, 4, 0, 2, Console(quiet=True))
+        assert run_search(study, results, [progress])
+        status = {f.key: f.result()["status"] for f in trial_folders(results)}
+        assert status.pop("lambda=0.5,n000,s0") == "failed" and set(status.values()) == {"finished"}
+        assert read_json(broken / "result.json")["reason"]

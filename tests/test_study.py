@@ -1,0 +1,185 @@
+"""The study file: every mistake is one clear line, and every trial is what the file says."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fer_tune.run import main
+from fer_tune.study import Study, StudyError, load_study
+
+STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+
+MISTAKES = {
+    "unknown key": ({"trainings": {"epochs": 4}}, "study.yaml:21: unknown key 'trainings': did you mean 'training'?"),
+    "unknown nested key": ({"model": {"widht": 0.5}}, "unknown key 'model.widht': did you mean 'width'?"),
+    "unknown searched setting": ({"search": {"lamda": {"grid": [0.1]}}}, "unknown setting 'lamda': did you mean 'lambda'?"),
+    "wrong type": ({"training": {"epochs": "many"}}, "training.epochs: input should be a valid integer: it is \"many\""),
+    "text for a number": ({"training": {"lr": "fast"}}, "training.lr: input should be a valid number"),
+    "truth for a number": ({"training": {"epochs": True}}, "training.epochs: input should be a valid integer"),
+    "empty grid": ({"search": {"lambda": {"grid": []}}}, "search.lambda: grid is empty"),
+    "empty condition": ({"conditions": {"noise_ratio": []}}, "conditions.noise_ratio: list at least one value"),
+    "reversed range": ({"search": {"lr": {"log_uniform": [1e-2, 1e-4]}}}, "must rise from its lowest to its highest"),
+    "reversed sample": ({"conditions": {"noise_ratio": {"sample": [0.5, 0.1]}}}, "must rise from its lowest"),
+    "log range from zero": ({"search": {"lr": {"log_uniform": [0.0, 1e-4]}}}, "must start above 0"),
+    "two kinds of range": ({"search": {"lr": {"uniform": [0.1, 0.2], "grid": [0.1]}}}, "exactly one of"),
+    "negative lambda in a grid": ({"search": {"lambda": {"grid": [-0.1]}}}, "search.lambda: input should be greater than or equal to 0: it is -0.1"),
+    "negative lambda in a range": ({"search": {"lambda": {"uniform": [-0.1, 1.0]}}}, "search.lambda: input should be greater"),
+    "noise ratio of one": ({"noise": {"ratio": 1.0}}, "noise.ratio: input should be less than 1: it is 1.0"),
+    "noise ratio in a condition": ({"conditions": {"noise_ratio": [0.2, 1.5]}}, "conditions.noise_ratio: input should be less than 1: it is 1.5"),
+    "vanishing width": ({"model": {"width": 0.01}}, "model.width: input should be greater than or equal to 0.125"),
+    "image size": ({"dataset": {"kind": "synthetic", "image_size": 48}}, "dataset.image_size: input should be 32, 64 or 128: it is 48"),
+    "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset.kind: input should be 'synthetic'"),
+    "test metric as objective": ({"objective": "test_accuracy"}, "objective: input should be 'val_accuracy'"),
+    "a seed twice": ({"seeds": [1, 1]}, "seeds: seeds names one twice"),
+    "no seed": ({"seeds": []}, "seeds: tuple should have at least 1 item"),
+    "no name": ({"name": None}, "name: input should be a valid string"),
+    "name that leaves the folder": ({"name": "../up"}, "name: string should match pattern"),
+    "two roles": ({"conditions": {"lr": [1e-3]}, "search": {"training.lr": {"grid": [1e-4]}}}, "a setting has one role"),
+    "epochs searched": ({"search": {"training.epochs": {"grid": [4]}}}, "is never optimised"),
+    "confusion without matrix": ({"noise": {"kind": "confusion"}}, "`matrix` goes with"),
+    "matrix of other classes": ({"noise": {"kind": "confusion", "matrix": [[1.0, 0.0], [0.0, 1.0]]}}, "noise.matrix: matrix has 2 rows for 7 classes"),
+    "score weight": ({"training": {"batch_size": 32, "score_weights": {"imge": 2.0}}}, "no score 'imge': did you mean 'image'?"),
+    "batch larger than data": ({"training": {"batch_size": 65}}, "training.batch_size: batch_size 65 exceeds the 64"),
+    "all warm-up": ({"training": {"epochs": 2, "batch_size": 32, "warmup_epochs": 2}}, "training.warmup_epochs: warmup_epochs 2 leaves"),
+    "not a number": ({"training": {"lr": float("nan")}}, "training.lr"),
+    "misspelt sample": ({"conditions": {"noise_ratio": {"smple": [0.1, 0.5]}}}, "unknown key 'conditions.noise_ratio.smple': did you mean 'sample'?"),
+    "condition that is no list": ({"conditions": {"noise_ratio": 3}}, "input should be a list or input should be a mapping: it is 3"),
+    "negative GPU": ({"resources": {"gpu": -1}}, "resources.gpu: input should be greater than or equal to 0: it is -1"),
+    "GPU in words": ({"resources": {"gpu": "half"}}, "input should be 'auto' or input should be a valid number"),
+    "no CPU": ({"resources": {"cpu": 0}}, "resources.cpu: input should be greater than or equal to 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(study_file, capsys, changes, message, tmp_path):
+    path = study_file(**changes)
+    assert main([str(path), "--results", str(tmp_path / "results")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error and error.startswith(str(path)) and "Traceback" not in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [unclosed", "not valid YAML"),
+        ("name: a\nname: b", ":2: not valid YAML: key 'name' stands twice"),
+        ("- a\n- b", "is a mapping of keys"),
+        ("", "is a mapping of keys"),
+        ("name: !!python/object/apply:os.system [id]", "not valid YAML"),
+        ("name: \x00", "not valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_study_is_refused(tmp_path, text, message):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError, match=message):
+        load_study(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(StudyError, match=r"nowhere\.yaml: cannot be read"):
+        load_study(tmp_path / "nowhere.yaml")
+
+
+def test_lines_of_mistakes_are_those_of_the_file(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: a\n\nmodel:\n  width: 1.0\n  depth: 3\nconditions:\n  noise_ratio: [0.1, 2.0]\n")
+    with pytest.raises(StudyError, match=r"study\.yaml:5: unknown key 'model\.depth'"):
+        load_study(path)
+    path.write_text(path.read_text().replace("  depth: 3\n", ""))
+    with pytest.raises(StudyError, match=r"study\.yaml:6: conditions\.noise_ratio"):
+        load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "read"),
+    [
+        ("training.epochs=7", lambda s: s.training.epochs == 7),
+        ("training.lr=1e-3", lambda s: s.training.lr == 1e-3),
+        ("search.lambda.grid=[0.1, 0.2]", lambda s: s.search["lambda"].grid == (0.1, 0.2)),
+        ("conditions.training.batch_size=[16, 32]", lambda s: s.conditions["training.batch_size"] == (16, 32)),
+        ("seeds=[4]", lambda s: s.seeds == (4,)),
+    ],
+)
+def test_set_overrides_any_value(study_file, override, read):
+    assert read(load_study(study_file(conditions={"training.batch_size": [8]}), [override]))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epochs=none", "--set training.epochs: training.epochs: input should be a valid integer"),
+        ("training.epoch=3", "--set training.epoch: unknown key 'training.epoch': did you mean 'epochs'?"),
+        ("epochs", "write key.path=value"),
+        ("name.first=a", "name is not a mapping"),
+        ("seeds=[1", "the value is not valid YAML"),
+    ],
+)
+def test_a_wrong_override_is_named(study_file, override, message):
+    with pytest.raises(StudyError) as error:
+        load_study(study_file(), [override])
+    assert message in str(error.value)
+
+
+def test_cells_cross_conditions_with_grids_and_leave_ranges_to_optuna(study_file):
+    study = load_study(
+        study_file(
+            conditions={"noise_ratio": [0.2, 0.4]},
+            search={"lambda": {"grid": [0.0, 0.5, 1.0]}, "lr": {"log_uniform": [1e-4, 1e-2]}},
+            seeds=[0, 1],
+            optuna={"trials": 5},
+        )
+    )
+    cells = study.cells()
+    assert [c.key for c in cells[:2]] == ["noise_ratio=0.2,lambda=0.0", "noise_ratio=0.2,lambda=0.5"]
+    assert len(cells) == 6 and {tuple(c.space) for c in cells} == {("lr",)}
+    assert study.total_trials() == 6 * 5 * 2 and not study.maximises_gain
+    config = study.trial_config(cells[4], {"lr": 0.005}, seed=1)
+    assert (config.noise.ratio, config.training.lam, config.training.lr, config.seed) == (0.4, 0.5, 0.005, 1)
+
+
+def test_noise_ratio_has_three_roles(study_file):
+    condition = load_study(study_file(conditions={"noise_ratio": [0.2, 0.4]}))
+    assert len(condition.cells()) == 4 and not condition.maximises_gain
+    sample = load_study(study_file(conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 3}))
+    assert len(sample.cells()) == 2 and sample.cells()[0].sampled == ("noise_ratio",) and sample.total_trials() == 6
+    search = {"lambda": {"uniform": [0.0, 1.0]}, "noise_ratio": {"uniform": [0.0, 0.6]}}
+    optimise = load_study(study_file(search=search, optuna={"trials": 3}))
+    assert len(optimise.cells()) == 1 and optimise.maximises_gain and optimise.total_trials() == 6
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda p: p.stem)
+def test_shipped_studies_hold_and_name_the_shipped_schema(path):
+    study = load_study(path)
+    assert study.name == path.stem
+    head = path.read_text().splitlines()
+    assert head[0] == "# yaml-language-server: $schema=study.schema.json"
+    assert any("Question:" in line for line in head[:12]) and any("Cost:" in line for line in head[:16])
+    fields = set(yaml.safe_load(path.read_text()))
+    assert fields <= set(Study.model_fields)
+
+
+def test_the_shipped_schema_is_current(capsys):
+    assert main(["--schema"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((STUDIES[0].parent / "study.schema.json").read_text())
+    assert "lambda" in json.dumps(printed["$defs"]["TrainingSpec"]["properties"])
+
+
+def test_dry_run_prints_trials_and_cost_and_writes_nothing(study_file, capsys, tmp_path):
+    path = study_file(seeds=[0, 1, 2])
+    assert main([str(path), "--dry-run", "--results", str(tmp_path / "results")]) == 0
+    out = capsys.readouterr().out
+    assert "6 trials in 2 searches x 3 seeds" in out and "lambda=0.5: 1 x 3" in out
+    assert "shrinks an accuracy difference to 0.53" in out
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_gain_objective_is_explained_once(study_file, capsys):
+    search = {"lambda": {"uniform": [0.0, 1.0]}, "noise_ratio": {"uniform": [0.0, 0.6]}}
+    assert main([str(study_file(search=search)), "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("the objective is the gain over lambda = 0") == 1

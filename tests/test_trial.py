@@ -1,0 +1,87 @@
+"""One trial in its folder: killed at any point between epochs, it ends as if nothing had happened."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from fer_tune.data import save_dataset
+from fer_tune.results import TrialFolder
+from fer_tune.study import load_study
+from fer_tune.trial import TrialRun
+
+CLOCK = ("seconds", "images_per_second")
+
+
+@pytest.fixture
+def start(study_file, data, tmp_path):
+    """Begins (or continues) the trial of a folder name."""
+    study = load_study(study_file(training={"epochs": 3, "batch_size": 32}))
+    settings = {"config": study.trial_config(study.cells()[1], {}, 0).model_dump(by_alias=True, mode="json")}
+    saved = save_dataset(data.dataset, tmp_path / "data")
+    return lambda name, **changes: TrialRun(tmp_path / name, {**settings, **changes}, saved, "val_accuracy")
+
+
+def run_to_end(run: TrialRun) -> None:
+    while not run.done:
+        run.step()
+
+
+def content(path: Path) -> tuple[list[dict[str, float]], str, dict]:
+    folder = TrialFolder(path)
+    history = [{k: str(v) for k, v in row.items() if k not in CLOCK} for row in folder.history()]
+    result = {k: v for k, v in folder.result().items() if k not in CLOCK}
+    return history, (path / "predictions.csv").read_text(), result
+
+
+@pytest.mark.parametrize("stops", [[1], [2], [1, 2], [3]])
+def test_a_continued_trial_equals_an_uninterrupted_one(start, tmp_path, stops):
+    run_to_end(start("whole"))
+    epoch = 0
+    for stop in stops:
+        run = start("parts")
+        while epoch < stop:
+            run.step()
+            epoch += 1
+    if stops == [3]:  # died between the last epoch and the end of the trial
+        for name in ("result.json", "predictions.csv"):
+            (tmp_path / "parts" / name).unlink()
+    run_to_end(start("parts"))
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_history_that_lags_behind_the_state_is_mended(start, tmp_path):
+    run = start("a")
+    run.step()
+    old = (tmp_path / "a" / "history.csv").read_bytes()
+    run.step()
+    (tmp_path / "a" / "history.csv").write_bytes(old)
+    start("a")
+    assert len(TrialFolder(tmp_path / "a").history()) == 2
+
+
+def test_no_epoch_is_run_again(start, tmp_path):
+    run = start("a")
+    run.step()
+    seconds = TrialFolder(tmp_path / "a").history()[0]["seconds"]
+    run_to_end(start("a"))
+    history = TrialFolder(tmp_path / "a").history()
+    assert history[0]["seconds"] == seconds and [row["epoch"] for row in history] == [1, 2, 3]
+
+
+def test_other_settings_are_refused(start):
+    start("a")
+    with pytest.raises(ValueError, match="belongs to another study"):
+        start("a", number=7)
+
+
+def test_a_diverged_trial_ends_with_its_reason(start, tmp_path):
+    run = start("a")
+    run.step()
+    with torch.no_grad():
+        run.trainer.encoder.labels.weight.fill_(math.inf)
+    run.step()
+    result = TrialFolder(tmp_path / "a").result()
+    assert run.done and result["status"] == "diverged" and result["epochs"] == 1
+    assert "is not finite in epoch 2" in result["reason"]
