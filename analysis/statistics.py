@@ -69,11 +69,12 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> Correlation | None:
     x, y = np.asarray(x)[present], np.asarray(y)[present]
     if len(x) < 4 or len(set(x)) < 2 or len(set(y)) < 2:
         return None
-    ranks = stats.rankdata(x)
+    ranks, others = (stats.zscore(stats.rankdata(values)) for values in (x, y))
     exchange = stats.permutation_test(
         (ranks,),
-        lambda a: stats.pearsonr(a, stats.rankdata(y)).statistic,
+        lambda a, axis: (a * others).mean(axis=axis),
         permutation_type="pairings",
+        vectorized=True,
         n_resamples=4999,
         rng=np.random.default_rng(0),
     )

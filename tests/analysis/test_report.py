@@ -1,0 +1,90 @@
+"""The report and the scripts: written from a results folder alone, escaped, self-contained."""
+
+import base64
+import html
+import re
+import subprocess
+import sys
+
+import pytest
+
+from analysis.report import write_report
+from tests.analysis.conftest import plateau
+from tests.conftest import ROOT
+
+PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)
+FIGURES = ["accuracy_by_epoch", "accuracy_by_lambda", "convergence", "losses_by_epoch"]
+
+
+def test_report_holds_headline_figures_tables_and_versions(results_folder):
+    path = results_folder(PEAK)
+    headline = write_report(path)
+    page = (path / "report" / "index.html").read_text()
+    text = (path / "report" / "report.md").read_text()
+    assert headline in html.unescape(page) and "Recommended λ = 0.2, by noisy validation" in text
+    assert page.count("data:image/svg+xml;base64,") == 4 and page.count("<tr>") > 12
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    names = sorted(p.name for p in (path / "report" / "figures").iterdir())
+    assert names == sorted(f"{n}.{e}" for n in FIGURES for e in ("png", "svg"))
+    for name in FIGURES:
+        assert f"figures/{name}.png" in text
+    assert "torch" in page and "noise:" in page
+
+
+def test_figures_mark_the_papers_values_and_name_their_axes(results_folder):
+    path = results_folder(PEAK)
+    write_report(path)
+    page = (path / "report" / "index.html").read_text()
+    svgs = [base64.b64decode(d).decode() for d in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)]
+    texts = " ".join(svgs)
+    for label in ("paper: 2.6", "paper: 0.45", "test accuracy (share, clean labels)", "joint-distribution weight λ",
+                  "generator joint loss L_G", "discriminator joint loss L_D", "epoch", "ρ = "):  # fmt: skip
+        assert label in texts, label
+
+
+def test_text_of_others_reaches_the_page_escaped(results_folder):
+    path = results_folder(PEAK, broken=1)
+    write_report(path)
+    page = (path / "report" / "index.html").read_text()
+    assert "<b>task_loss</b>" not in page and "&lt;b&gt;task_loss" in page
+    assert "\\<b\\>task\\_loss" in (path / "report" / "report.md").read_text()
+
+
+def test_a_study_without_a_joint_game_has_no_loss_figures(results_folder):
+    path = results_folder(PEAK, search={"lambda": {"grid": [0.0]}})
+    write_report(path)
+    assert "Joint losses" not in (path / "report" / "index.html").read_text()
+
+
+def test_a_sampled_condition_gets_a_surface(results_folder):
+    path = results_folder(PEAK, conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 6})
+    write_report(path)
+    assert (path / "report" / "figures" / "surface_noise_ratio.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("convergence", "rank correlation with test accuracy"),
+        ("curves", "accuracy_by_epoch"),
+        ("recommendation", "Recommended λ = 0.2"),
+        ("report", "index.html"),
+    ],
+)
+def test_every_script_runs_alone_without_ray_or_torch(results_folder, script, says):
+    path = results_folder(PEAK)
+    code = (
+        f"import sys, runpy; sys.argv = ['analysis.{script}', {str(path)!r}]\n"
+        f"runpy.run_module('analysis.{script}', run_name='__main__')\n"
+        "assert not {'ray', 'torch', 'fer_tune'} & set(sys.modules), 'analysis reads files alone'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert says in done.stdout
+
+
+def test_a_script_on_a_folder_without_results_ends_with_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.report", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "is no results folder" in done.stderr

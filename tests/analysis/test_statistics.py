@@ -1,0 +1,122 @@
+"""Statistics against cases whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.statistics import (
+    best_configurations,
+    distance_to_target,
+    paired_difference,
+    picks,
+    pooled_interval,
+    rank_correlation,
+    trend,
+)
+
+
+def test_paired_difference_is_the_t_interval():
+    first, second = np.array([0.8, 0.7, 0.75]), np.array([0.6, 0.6, 0.62])
+    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert paired_difference(first, second) == pytest.approx((np.mean(first - second), expected.low, expected.high))
+    assert np.isnan(paired_difference(first[:1], second[:1])[1])
+
+
+def test_pooled_intervals_cover_95_percent_at_three_seeds():
+    rng = np.random.default_rng(0)
+    covered = []
+    for _ in range(400):
+        table = pd.DataFrame({"lambda": np.repeat([0, 1, 2, 3], 3), "y": rng.normal(0.5, 0.04, 12)})
+        interval = pooled_interval(table, "y", "lambda")
+        covered += ((interval["low"] <= 0.5) & (interval["high"] >= 0.5)).tolist()
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_without_a_second_seed_there_is_no_interval():
+    interval = pooled_interval(pd.DataFrame({"lambda": [0, 1], "y": [0.1, 0.2]}), "y", "lambda")
+    assert interval["low"].isna().all() and interval["mean"].tolist() == [0.1, 0.2]
+
+
+def test_rank_correlation_of_a_monotone_relation_is_one_and_of_noise_insignificant():
+    x = np.arange(12.0)
+    found = rank_correlation(x, np.exp(x))
+    assert found.rho == pytest.approx(1) and found.p < 0.001 and found.n == 12
+    rng = np.random.default_rng(3)
+    assert rank_correlation(rng.normal(size=40), rng.normal(size=40)).p > 0.05
+
+
+def test_rank_correlation_agrees_with_scipy_and_leaves_missing_values_out():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=25)
+    y = x + rng.normal(size=25)
+    expected = stats.spearmanr(x, y)
+    found = rank_correlation(np.append(x, np.nan), np.append(y, 1.0))
+    assert found.rho == pytest.approx(expected.statistic) and found.n == 25
+    assert found.p == pytest.approx(expected.pvalue, abs=0.01)
+
+
+@pytest.mark.parametrize("x", [[1, 2, 3], [1, 1, 1, 1, 1], [np.nan] * 6])
+def test_too_little_for_a_correlation_is_none(x):
+    assert rank_correlation(np.array(x, dtype=float), np.arange(float(len(x)))) is None
+
+
+def test_distance_is_relative_to_each_target():
+    distance = distance_to_target(pd.Series([2.6, 5.2, 2.6]), pd.Series([0.45, 0.45, 0.9]))
+    assert distance.tolist() == pytest.approx([0, 1, 1])
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(0.0, False), (-0.01, False), (0.01, True), (0.0005, False)])
+def test_trend_tells_a_rising_end_from_a_flat_one(slope, expected):
+    rng = np.random.default_rng(0)
+    rising = [trend(0.5 + slope * np.arange(30) + rng.normal(0, 0.003, 30)).rising for _ in range(50)]
+    assert np.mean(rising) >= 0.9 if expected else np.mean(rising) <= 0.1
+
+
+def test_trend_says_how_many_more_epochs_a_saturating_curve_needs():
+    epoch = np.arange(40)
+    end = trend(0.8 - 0.6 * np.exp(-epoch / 20))
+    assert end.rising
+    needed = 20 * np.log(0.6 / 0.01) - 40
+    assert end.more_epochs == pytest.approx(needed, abs=2)
+    assert trend(np.full(40, 0.7)).more_epochs == 0
+
+
+def test_a_very_short_curve_counts_as_rising():
+    assert trend(np.array([0.1, 0.2, 0.3])).rising
+
+
+def trials_of(rows):
+    columns = ["lambda", "configuration", "seed", "score", "val_ccc", "test_accuracy", "generator_joint_loss"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(discriminator_joint_loss=0.45)
+
+
+def test_best_configuration_of_a_lambda_is_chosen_by_score_never_by_test_accuracy():
+    table = trials_of(
+        [
+            (0.2, "a", 0, 0.5, 0, 0.9, 1),
+            (0.2, "a", 1, 0.5, 0, 0.9, 1),
+            (0.2, "b", 0, 0.6, 0, 0.7, 1),
+            (0.2, "b", 1, 0.55, 0, 0.7, 1),
+        ]
+    )
+    assert set(best_configurations(table)["configuration"]) == {"b"}
+
+
+def test_each_rule_picks_by_what_it_may_see_and_pays_its_regret():
+    table = trials_of(
+        [
+            (0.0, "a", 0, 0.40, 0.30, 0.60, np.nan),
+            (0.2, "b", 0, 0.52, 0.35, 0.80, 1.0),
+            (0.6, "c", 0, 0.50, 0.45, 0.82, 2.0),
+            (1.0, "d", 0, 0.30, 0.20, 0.70, 2.6),
+        ]
+    ).assign(discriminator_joint_loss=[np.nan, 0.45, 0.45, 0.45])
+    chosen = {p.rule: (p.lam, round(p.regret, 3)) for p in picks(table)}
+    assert chosen == {
+        "noisy validation": (0.2, 0.02),
+        "noisy validation CCC": (0.6, 0.0),
+        "paper's convergence target": (1.0, 0.12),
+        "oracle": (0.6, 0.0),
+    }
