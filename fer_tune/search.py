@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import tempfile
 import warnings
 from collections import deque
@@ -41,6 +42,7 @@ from fer_tune.study import Cell, Dimension, Study
 
 MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
 OBJECTIVE = "objective"
+CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,8 @@ def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
     if not verbose:
         logging.getLogger("ray").setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module="ray")
+    if address not in (None, "auto"):
+        _knock(address)
     level = logging.INFO if verbose else logging.ERROR
     temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)}
@@ -250,6 +254,17 @@ def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
         ray.shutdown()
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Raise ConnectionError where nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConnectionError("write HOST:PORT, or auto for a cluster on this machine")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(error) from None
 
 
 def trial_resources(study: Study) -> tuple[dict[str, float], int]:

@@ -1,0 +1,238 @@
+"""The command line, in real processes with real Ray."""
+
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from fer_tune.results import trial_folders
+from fer_tune.run import main
+from tests.conftest import ROOT, run_command
+
+SMOKE = ROOT / "studies" / "smoke.yaml"
+CLOCK = ["seconds", "images_per_second"]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.rglob("*"))}
+
+
+@pytest.fixture
+def finished(smoke, tmp_path) -> Path:
+    """A copy of the smoke study's finished results, and of nothing else."""
+    shutil.copytree(smoke[0], tmp_path / "results" / "smoke")
+    return tmp_path / "results"
+
+
+def test_smoke_says_what_it_does_and_ends_with_lambda_and_report(smoke):
+    results, done = smoke
+    assert done.returncode == 0, done.stderr
+    assert "smoke: 16 trials in 4 searches x 2 seeds, 3 epochs each" in done.stdout
+    assert "shrinks an accuracy difference to 0.53" in done.stdout
+    assert re.search(r"\d running, \d+ of 16 done; .* elapsed, about .* left", done.stdout)
+    assert done.stdout.count("finished: noise_ratio=") == 16
+    assert "λ = " in done.stdout and f"Report: {results / 'report' / 'index.html'}" in done.stdout
+    assert "ray" not in done.stdout.lower() and done.stderr == ""
+
+
+def test_nothing_but_the_results_folder_is_written(smoke):
+    results, _ = smoke
+    assert [p.name for p in results.parent.parent.iterdir()] == ["results"]
+
+
+def test_an_existing_folder_is_left_alone_unless_told(finished, capsys):
+    before = snapshot(finished)
+    assert main([str(SMOKE), "--results", str(finished)]) == 2
+    error = capsys.readouterr().err
+    assert "--resume goes on with it, --restart begins anew" in error and len(error.splitlines()) == 1
+    assert snapshot(finished) == before
+
+
+def test_resuming_a_complete_study_runs_nothing_again(finished, capsys):
+    trials = finished / "smoke" / "trials"
+    before = snapshot(trials)
+    assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 0
+    assert snapshot(trials) == before
+    assert "Report:" in capsys.readouterr().out and not ray.is_initialized()
+
+
+def test_an_edited_study_is_not_resumed_and_the_difference_is_shown(finished, capsys):
+    before = snapshot(finished)
+    assert main([str(SMOKE), "--results", str(finished), "--resume", "--set", "training.lr=0.5"]) == 2
+    assert "training.lr was 0.0001, is 0.5" in capsys.readouterr().err
+    assert snapshot(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "name a study file"),
+        ([str(SMOKE), "--resume", "--restart"], "exclude each other"),
+        ([str(SMOKE), "--results", "/proc/nowhere"], "/proc/nowhere/smoke: cannot be written"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exit_code_2(options, message, capsys):
+    assert main(options) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
+def test_a_folder_that_is_not_ours_is_never_deleted(tmp_path, capsys):
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "thesis.txt").write_text("years of work")
+    assert main([str(SMOKE), "--results", str(tmp_path), "--restart"]) == 2
+    assert "is no results folder" in capsys.readouterr().err
+    assert (tmp_path / "smoke" / "thesis.txt").exists()
+
+
+def test_a_second_run_of_a_study_is_refused_naming_the_first(finished, capsys):
+    code = (
+        "import sys, pathlib, time\nfrom fer_tune.run import _locked\n"
+        "with _locked(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, finished / "smoke"], cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert first.stdout.readline() == b"held\n"
+        assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 2
+        assert f"in use by another run (process {first.pid} on " in capsys.readouterr().err
+    finally:
+        first.kill()
+        first.wait()
+        first.stdout.close()
+    assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 0
+
+
+def start(study: Path, cwd: Path, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fer_tune.run", str(study)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        start_new_session=True,
+        **options,
+    )
+
+
+def wait_for_epochs(results: Path, epochs: int) -> None:
+    deadline = time.monotonic() + 120
+    while sum(len(folder.history()) for folder in trial_folders(results)) < epochs:
+        assert time.monotonic() < deadline, "the study does not start"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_and_resuming_gives_the_uninterrupted_tables(study_file, tmp_path):
+    study = study_file(
+        seeds=[0, 1], training={"epochs": 6, "batch_size": 16},
+        search={"lambda": {"grid": [0.0, 0.5]}, "lr": {"log_uniform": [1e-4, 1e-2]}}, optuna={"trials": 2, "batch": 1},
+    )  # fmt: skip
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    assert run_command(study, cwd=tmp_path / "whole").returncode == 0
+    process = start(study, tmp_path / "parts", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    results = tmp_path / "parts" / "results" / "small"
+    wait_for_epochs(results, 8)
+    asked = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 30
+    assert process.returncode == 130, out
+    assert "Stopped with" in out and f"python -m fer_tune.run {study} --resume" in out and "Traceback" not in out
+    kept = {f.key: len(f.history()) for f in trial_folders(results)}
+    assert run_command(study, "--resume", cwd=tmp_path / "parts").returncode == 0
+    assert sum(kept.values()) >= 8 and len(trial_folders(results)) == 8
+    for table in ("trials.csv", "epochs.csv"):
+        whole, parts = (pd.read_csv(tmp_path / n / "results" / "small" / table) for n in ("whole", "parts"))
+        columns = [c for c in whole if c not in CLOCK]
+        pd.testing.assert_frame_equal(whole[columns], parts[columns], check_exact=True)
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_a_live_table(study_file, tmp_path):
+    terminal, worker = pty.openpty()
+    process = start(study_file(training={"epochs": 12, "batch_size": 16}), tmp_path, stdout=worker, stderr=worker)
+    os.close(worker)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the terminal closes with its last process
+            break
+        shown += piece
+    os.close(terminal)
+    assert process.wait(timeout=60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    for part in (
+        "learning rate",
+        "L_G",
+        "L_D",
+        "validation accuracy",
+        "running,",
+        "elapsed",
+        "left",
+        "/ 12",
+        "Report:",
+    ):
+        assert part in text, part
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conditions": {"noise_ratio": [0.2, 0.4]}},
+        {"conditions": {"noise_ratio": {"sample": [0.1, 0.5]}}},
+        {"search": {"lambda": {"uniform": [0.1, 1.0]}, "noise_ratio": {"uniform": [0.1, 0.5]}}},
+    ],
+    ids=["condition", "sample", "optimise"],
+)
+def test_the_search_study_runs_in_each_role_of_the_noise_ratio(tmp_path, changes):
+    import yaml
+
+    raw = yaml.safe_load((ROOT / "studies" / "search.yaml").read_text())
+    raw |= {"dataset": {"kind": "synthetic", "train": 64, "validation": 28, "test": 28}, **changes}
+    raw["training"] = {**raw["training"], "epochs": 2, "warmup_epochs": 1, "batch_size": 32}
+    raw["optuna"] = {**raw["optuna"], "trials": 2}
+    if "noise_ratio" in raw["search"]:
+        raw.pop("conditions")
+    path = tmp_path / "search.yaml"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    done = run_command(path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    trials = pd.read_csv(tmp_path / "results" / "search" / "trials.csv")
+    assert (trials["status"] == "finished").all()
+    assert trials["baseline"].any() == ("noise_ratio" in raw["search"])
+    assert ("the gain over lambda = 0" in done.stdout) == ("noise_ratio" in raw["search"])
+
+
+@pytest.mark.parametrize(
+    ("address", "why"), [("127.0.0.1:9", "Connection refused"), ("nowhere", "write HOST:PORT"), ("127.0.0.1:99999", "")]
+)
+def test_an_address_where_no_cluster_answers_is_named(study_file, tmp_path, capsys, address, why):
+    assert main([str(study_file()), "--results", str(tmp_path / "r"), "--address", address]) == 2
+    error = capsys.readouterr().err
+    assert f"--address {address}: no Ray cluster answers there" in error and why in error
+
+
+@pytest.mark.slow
+def test_a_running_cluster_is_joined_and_left_running(study_file, tmp_path):
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "object_store_memory": 10**8}
+    )  # fmt: skip
+    try:
+        done = run_command(study_file(), "--address", cluster.address, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert cluster.head_node.any_processes_alive()
+    finally:
+        cluster.shutdown()
+    trials = pd.read_csv(tmp_path / "results" / "small" / "trials.csv")
+    assert trials["status"].tolist() == ["finished"] * 2
