@@ -14,7 +14,9 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.statistics import PAPER_TARGET, pooled_interval, rank_correlation
 from analysis.tables import Results
@@ -61,6 +63,7 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
         if (table["count"] > 1).all():
             half = 1.96 * table["std"] / np.sqrt(table["count"])
             ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -96,16 +99,18 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
 
 def response(ax: Axes, trials: pd.DataFrame) -> Axes:
     """Accuracy by lambda on clean test and on noisy validation labels, with pooled 95 % intervals."""
-    for metric, name, colour, marker in (
-        ("test_accuracy", "clean test", "#0b6e99", "o"),
-        ("val_accuracy", "noisy validation", "#8a5a00", "s"),
+    apart = 0.006 * (trials["lambda"].max() - trials["lambda"].min())
+    for metric, name, colour, marker, aside in (
+        ("test_accuracy", "clean test", "#0b6e99", "o", -apart),
+        ("val_accuracy", "noisy validation", "#8a5a00", "s", apart),
     ):
         table = pooled_interval(trials, metric, "lambda").sort_index()
-        ax.plot(table.index, table["mean"], color=colour, marker=marker, label=name)
+        place = table.index + aside
+        ax.plot(place, table["mean"], color=colour, marker=marker, label=name)
         if table["low"].notna().any():
             bars = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
-            ax.errorbar(table.index, table["mean"], bars, color=colour, capsize=4, linestyle="none")
-        ax.scatter(trials["lambda"], trials[metric], color=colour, s=18, alpha=0.5)
+            ax.errorbar(place, table["mean"], bars, color=colour, capsize=4, linestyle="none")
+        ax.scatter(trials["lambda"] + aside, trials[metric], color=colour, s=18, alpha=0.5)
     return label(ax, "joint-distribution weight λ", "accuracy (share)", legend="labels")
 
 
@@ -138,7 +143,8 @@ def grid(results: Results, table: pd.DataFrame, draws: list[Callable[[Axes, pd.D
     set_style()
     panels = list(dict.fromkeys(results.trials["panel"]))
     size = (PANEL_INCHES[0] * len(draws) + 1.2, PANEL_INCHES[1] * len(panels))
-    figure, axes = plt.subplots(len(panels), len(draws), figsize=size, squeeze=False, layout="constrained")
+    layout = ConstrainedLayoutEngine(h_pad=0.15)
+    figure, axes = plt.subplots(len(panels), len(draws), figsize=size, squeeze=False, layout=layout)
     for row, panel in zip(axes, panels, strict=True):
         for ax, draw in zip(row, draws, strict=True):
             draw(ax, table[table["panel"] == panel])

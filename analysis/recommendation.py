@@ -27,23 +27,25 @@ def cost(results: Results) -> str:
     compute = results.trials["seconds"].sum() + results.broken["seconds"].sum() + results.baselines["seconds"].sum()
     wall = sum(run["wall_seconds"] for run in results.runs)
     count = len(results.trials) + len(results.broken) + len(results.baselines)
-    return f"{count} trials, {compute / 60:.1f} minutes of training, {wall / 60:.1f} minutes by the clock"
+    peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0
+    memory = f", {peak:.1f} GiB of memory at the most" if peak else ""
+    return f"{count} trials, {compute / 60:.1f} minutes of training, {wall / 60:.1f} minutes by the clock{memory}"
 
 
-def headline(results: Results) -> str:
-    """The report's first paragraph: a sentence or two for each condition, then cost and budget."""
-    parts = [_sentence(results, r) for r in recommendations(results)]
+def headline(results: Results) -> list[str]:
+    """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing."""
+    answers = [_sentence(results, r) for r in recommendations(results)]
     epochs = results.study["training"]["epochs"]
     seeds = results.trials["seed"].nunique()
-    parts.append(
+    closing = (
         f"The study cost {cost(results)}. It holds for a budget of {epochs} epochs "
         f"({seeds} seed{'s' if seeds > 1 else ''}), noise and data as studied."
     )
     if not results.complete:
-        parts.append("The study is unfinished: this is what has ended so far.")
+        closing += " The study is unfinished: this is what has ended so far."
     if len(results.broken):
-        parts.append(f"{len(results.broken)} trials diverged or failed and are listed below.")
-    return " ".join(parts)
+        closing += f" {len(results.broken)} trials diverged or failed and are listed below."
+    return [*answers, closing]
 
 
 def _sentence(results: Results, found: Recommendation) -> str:
@@ -102,7 +104,7 @@ def _with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
 
 def show(results: Results) -> str:
     """The headline, every rule's pick and the differences from the baseline, as text."""
-    lines = [headline(results), ""]
+    lines = [*headline(results), ""]
     for found in recommendations(results):
         for pick in found.picks:
             lines.append(

@@ -45,7 +45,7 @@ class Plate:
 
 
 def write_report(path: Path) -> str:
-    """Write the report of a results folder; return its first paragraph.
+    """Write the report of a results folder; return its headline.
 
     Raises NothingToReport where no trial has ended.
     """
@@ -64,7 +64,7 @@ def write_report(path: Path) -> str:
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         text = environment.get_template(template).render(page)
         (target / name).write_text(text, encoding="utf-8")
-    return str(page["headline"])
+    return "\n".join(page["headline"])
 
 
 def _content(results: Results, folder: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _escape_markdown(text: object) -> str:
 
 
 def show(results: Results) -> str:
-    """Write the report; return its first paragraph and where it is."""
+    """Write the report; return its headline and where it is."""
     return f"{write_report(results.path)}\n{results.path / 'report' / 'index.html'}"
 
 

@@ -50,7 +50,7 @@ def results_folder(tmp_path: Path):
         path.mkdir()
         write_json(path / "study.json", study.model_dump(mode="json", by_alias=True))
         write_json(path / "environment.json", environment(["0" * 32]))
-        write_json(path / "run.json", [{"wall_seconds": 60.0, "complete": complete}])
+        write_json(path / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": complete}])
         for cell in study.cells():
             for number in range(study.configurations(cell)):
                 for seed in study.seeds:

@@ -2,9 +2,15 @@
 
 import pytest
 
-from analysis.recommendation import against_baseline, headline, recommendations
+from analysis import recommendation
+from analysis.recommendation import against_baseline, recommendations
 from analysis.tables import load
 from tests.analysis.conftest import plateau
+
+
+def headline(results):
+    return "\n".join(recommendation.headline(results))
+
 
 PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)
 
@@ -16,7 +22,9 @@ def test_the_best_lambda_by_noisy_validation_is_recommended(results_folder):
     text = headline(results)
     assert text.startswith("Recommended λ = 0.2, by noisy validation (val_accuracy)")
     assert "by paper's convergence target" in text and "by the oracle on clean test labels" in text
-    assert "12 trials" in text and "It holds for a budget of 30 epochs (3 seeds)" in text
+    assert (
+        "12 trials" in text and "1.0 GiB of memory" in text and "It holds for a budget of 30 epochs (3 seeds)" in text
+    )
 
 
 def test_a_contender_that_still_rises_makes_the_study_budget_limited(results_folder):
