@@ -12,10 +12,12 @@ from rich.live import Live
 from rich.table import Table
 
 from fer_tune.cost import duration
+from fer_tune.memory import tree_bytes
 from fer_tune.results import TrialFolder
 
 COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
 PLAIN_EVERY = 10.0  # seconds between plain lines, at least
+WEIGH_EVERY = 5.0  # seconds between looks at the memory, at least
 
 
 class Progress(tune.Callback):
@@ -37,6 +39,8 @@ class Progress(tune.Callback):
         self.ended = self.failed = 0
         self.epochs_run = 0
         self.most_running = 0
+        self.peak_bytes = 0
+        self.last_weighed = -math.inf
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles callbacks beside its own state; a terminal cannot be, and need not be."""
@@ -60,6 +64,7 @@ class Progress(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         self.epochs_run += 1
+        self._weigh()
         self.rows[trial.trial_id] = result
         self._show()
 
@@ -88,6 +93,11 @@ class Progress(tune.Callback):
             )
         self.last_line = -math.inf
         self._show()
+
+    def _weigh(self) -> None:
+        if time.monotonic() - self.last_weighed > WEIGH_EVERY:
+            self.peak_bytes = max(self.peak_bytes, tree_bytes())
+            self.last_weighed = time.monotonic()
 
     def _show(self) -> None:
         if self.live:

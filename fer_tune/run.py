@@ -72,8 +72,8 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
         _describe(study, console)
         start = time.monotonic()
         _prepare(study, results)
-        complete = _search(study, results, options, console)
-        _finish(study, results, time.monotonic() - start, complete)
+        complete, peak = _search(study, results, options, console)
+        _finish(study, results, time.monotonic() - start, complete, peak)
     return _conclude(study, results, options, console, complete)
 
 
@@ -192,31 +192,33 @@ def _prepare(study: Study, results: Path) -> None:
     write_json(results / "environment.json", environment(digests.values()))
 
 
-def _search(study: Study, results: Path, options: argparse.Namespace, console: Console) -> bool:
+def _search(study: Study, results: Path, options: argparse.Namespace, console: Console) -> tuple[bool, int]:
+    """Run what is left of a study; return whether it is complete, and the peak memory in bytes (0: nothing ran)."""
     from fer_tune.search import is_complete, ray_session, run_search
 
     if is_complete(study, results):
-        return True
+        return True, 0
     from fer_tune.live import Progress
 
     finished = sum(folder.result() is not None for folder in trial_folders(results))
     progress = Progress(study.objective, study.total_trials(), finished, study.training.epochs, console)
     try:
         with ray_session(options.address, options.verbose), progress:
-            return run_search(study, results, [progress], options.verbose)
+            return run_search(study, results, [progress], options.verbose), progress.peak_bytes
     except KeyboardInterrupt:
-        return False
+        return False, progress.peak_bytes
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _finish(study: Study, results: Path, seconds: float, complete: bool) -> None:
+def _finish(study: Study, results: Path, seconds: float, complete: bool, peak: int) -> None:
     from fer_tune.search import export_optuna
 
     runs = read_json(results / "run.json") if (results / "run.json").exists() else []
-    write_json(results / "run.json", [*runs, {"wall_seconds": round(seconds, 1), "complete": complete}])
+    run = {"wall_seconds": round(seconds, 1), "peak_memory_bytes": peak, "complete": complete}
+    write_json(results / "run.json", [*runs, run])
     write_tables(results)
     write_tensorboard(results)
     export_optuna(study, results)
