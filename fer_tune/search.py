@@ -354,7 +354,7 @@ def export_optuna(study: Study, results: Path) -> Path:
 def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial.FrozenTrial:
     varied = jobs[0].settings["varied"]
     distributions: dict[str, BaseDistribution] = {
-        name: FloatDistribution(min(d.grid), max(d.grid)) if d.grid else _distribution(d)
+        name: _distribution(d) if d.range else FloatDistribution(*_ends(d.grid or d.per_lambda or ()))
         for name, d in {**study.search, **cell.space}.items()
     }
     complete = len([j for j in jobs if not j.settings["baseline"]]) == len(study.seeds)
@@ -380,6 +380,10 @@ def _trial_name(trial: Trial) -> str:
 def _distribution(dimension: Dimension) -> FloatDistribution:
     assert dimension.range is not None
     return FloatDistribution(*dimension.range, log=dimension.log_uniform is not None)
+
+
+def _ends(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)
 
 
 def _sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:

@@ -57,17 +57,20 @@ class Sample(_Spec):
 
 
 class Dimension(_Spec):
-    """One searched setting: either every value of a grid, or Optuna's choice within a range."""
+    """One searched setting: every value of a grid, one value for each lambda, or Optuna's choice within a range."""
 
     grid: tuple[float, ...] | None = Field(None, description="each value gets its own, equally large search")
+    per_lambda: tuple[float, ...] | None = Field(None, description="one value for each value of lambda's grid")
     uniform: tuple[float, float] | None = Field(None, description="lowest and highest value")
     log_uniform: tuple[float, float] | None = Field(None, description="lowest and highest value, both above 0")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        named = [name for name in ("grid", "uniform", "log_uniform") if getattr(self, name) is not None]
+        named = [name for name in Dimension.model_fields if getattr(self, name) is not None]
         if len(named) != 1:
-            raise ValueError("give exactly one of grid, uniform, log_uniform")
+            raise ValueError(f"give exactly one of {', '.join(Dimension.model_fields)}")
+        if self.per_lambda is not None:
+            return self
         if self.grid is not None:
             if not self.grid:
                 raise ValueError("grid is empty: list at least one value")
@@ -187,6 +190,11 @@ class Study(_Spec):
         for name, values in self.conditions.items():
             if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
                 raise _Misplaced(("conditions", name), f"list at least one value, and each once: {list(values)}")
+        lams = self._lambda_grid()
+        for name, dimension in self.search.items():
+            if dimension.per_lambda is not None and len(dimension.per_lambda) != len(lams):
+                text = f"per_lambda lists {len(dimension.per_lambda)} values for {len(lams)} values of lambda's grid"
+                raise _Misplaced(("search", name), text)
         self._check_trials()
         return self
 
@@ -215,17 +223,28 @@ class Study(_Spec):
         """Whether the noise ratio is optimised, so that the objective is the gain over lambda = 0."""
         return any(NAMES.get(name, name) == "noise.ratio" for name in self.search)
 
+    def _lambda_grid(self) -> tuple[float, ...]:
+        """The values of lambda's grid; none where lambda is no grid."""
+        return next((d.grid or () for n, d in self.search.items() if NAMES.get(n, n) == "training.lambda"), ())
+
     def cells(self) -> list[Cell]:
         """Every search of the study, in a fixed order: conditions outermost, then grids."""
         listed = {k: v for k, v in self.conditions.items() if isinstance(v, tuple)}
         sampled = {k: Dimension(uniform=v.sample) for k, v in self.conditions.items() if isinstance(v, Sample)}
         grids = {k: d.grid for k, d in self.search.items() if d.grid is not None}
-        space = {k: d for k, d in self.search.items() if d.grid is None}
+        space = {k: d for k, d in self.search.items() if d.range is not None}
         return [
-            Cell(condition, grid, {**sampled, **space}, tuple(sampled))
+            Cell(condition, {**grid, **self._beside(grid)}, {**sampled, **space}, tuple(sampled))
             for condition in _product(listed)
             for grid in _product(grids)
         ]
+
+    def _beside(self, grid: Mapping[str, float]) -> dict[str, float]:
+        """The values that stand beside a grid cell's lambda."""
+        lams = self._lambda_grid()
+        lam = next((value for name, value in grid.items() if NAMES.get(name, name) == "training.lambda"), None)
+        per_lambda = {k: d.per_lambda for k, d in self.search.items() if d.per_lambda is not None}
+        return {name: values[lams.index(lam)] for name, values in per_lambda.items() if lam is not None}
 
     def configurations(self, cell: Cell) -> int:
         """How many configurations a cell's search tries."""

@@ -23,6 +23,8 @@ MISTAKES = {
     "reversed range": ({"search": {"lr": {"log_uniform": [1e-2, 1e-4]}}}, "must rise from its lowest to its highest"),
     "reversed sample": ({"conditions": {"noise_ratio": {"sample": [0.5, 0.1]}}}, "must rise from its lowest"),
     "log range from zero": ({"search": {"lr": {"log_uniform": [0.0, 1e-4]}}}, "must start above 0"),
+    "a value a lambda, one short": ({"search": {"lambda": {"grid": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "search.lr: per_lambda lists 1 values for 2 values of lambda's grid"),
+    "a value a lambda without a grid": ({"search": {"lambda": {"uniform": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "for 0 values of lambda's grid"),
     "two kinds of range": ({"search": {"lr": {"uniform": [0.1, 0.2], "grid": [0.1]}}}, "exactly one of"),
     "negative lambda in a grid": ({"search": {"lambda": {"grid": [-0.1]}}}, "search.lambda: input should be greater than or equal to 0: it is -0.1"),
     "negative lambda in a range": ({"search": {"lambda": {"uniform": [-0.1, 1.0]}}}, "search.lambda: input should be greater"),
@@ -140,6 +142,18 @@ def test_cells_cross_conditions_with_grids_and_leave_ranges_to_optuna(study_file
     assert study.total_trials() == 6 * 5 * 2 and not study.maximises_gain
     config = study.trial_config(cells[4], {"lr": 0.005}, seed=1)
     assert (config.noise.ratio, config.training.lam, config.training.lr, config.seed) == (0.4, 0.5, 0.005, 1)
+
+
+def test_a_setting_may_have_one_value_for_each_lambda(study_file):
+    search = {"lr": {"per_lambda": [4e-3, 2e-3]}, "lambda": {"grid": [0.0, 0.5]}}
+    study = load_study(study_file(conditions={"noise_ratio": [0.2, 0.4]}, search=search))
+    assert [c.key for c in study.cells()[:2]] == [
+        "noise_ratio=0.2,lambda=0.0,lr=0.004",
+        "noise_ratio=0.2,lambda=0.5,lr=0.002",
+    ]
+    assert len(study.cells()) == 4 and study.total_trials() == 4
+    training = study.trial_config(study.cells()[3], {}, 0).training
+    assert (training.lam, training.lr) == (0.5, 0.002)
 
 
 def test_noise_ratio_has_three_roles(study_file):
