@@ -1,13 +1,14 @@
 """What a study costs, from the model's arithmetic: an estimate before anything runs."""
 
-from fer_tune.config import ModelSpec, TrainingSpec
+from fer_tune.config import SMALLEST_WIDTH, ModelSpec, TrainingSpec
 from fer_tune.study import Study, TrialConfig
 
 # Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
 # pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
 ENCODER_GFLOP_AT_64 = 7.5
 GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels whatever the image size up to 64
-CPU_GFLOPS = 70.0  # one core with AVX-512, measured on width 1/8 at 32 pixels
+# Of one busy core with AVX-512 in fp32, by `python -m fer_tune.bench`: narrow layers reach less.
+NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
 START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 
@@ -24,7 +25,12 @@ def trial_core_seconds(config: TrialConfig) -> float:
     train, predict = image_gflop(config.dataset.image_size, config.model, config.training)
     data = config.dataset
     epoch = data.train * train + (data.train + data.validation + data.test) * predict
-    return epoch * config.training.epochs / CPU_GFLOPS
+    return epoch * config.training.epochs / _core_gflops(config.model.width)
+
+
+def _core_gflops(width: float) -> float:
+    share = min(1.0, (width - SMALLEST_WIDTH) / (1 - SMALLEST_WIDTH))
+    return NARROW_GFLOPS + share * (FULL_GFLOPS - NARROW_GFLOPS)
 
 
 def study_core_seconds(study: Study) -> float:
