@@ -10,7 +10,7 @@ SMALLEST_WIDTH = 1 / 8  # narrower, nothing is left of the attention's 64 / 8 ch
 class ModelSpec(BaseModel):
     """Size of the three networks; the defaults are the paper's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     width: float = Field(
         1.0, ge=SMALLEST_WIDTH, le=4, description="multiplies every hidden channel and feature count; 1 is the paper's"
@@ -24,7 +24,7 @@ class ModelSpec(BaseModel):
 class TrainingSpec(BaseModel):
     """The alternating game of one run; the defaults are the paper's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
     lam: float = Field(0.4, alias="lambda", ge=0, description="weight of the generator joint loss; 0: plain multi-task")
     lr: float = Field(1e-4, gt=0, lt=1, description="Adam's learning rate, of both optimisers")

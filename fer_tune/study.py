@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import DatasetSpec, NoiseSpec
@@ -25,7 +26,7 @@ SECTIONS = ("dataset", "noise", "model", "training")
 Value = bool | int | float | str
 GAIN_NOTE = (
     "noise_ratio is optimised together with the rest: accuracy alone would only ever pick the least noise, "
-    "so the objective is the gain over lambda = 0 at the same noise ratio, learning rate and seed."
+    "so the objective is the gain over lambda = 0 at the same noise and seed, with the study file's learning rate."
 )
 
 
@@ -172,6 +173,9 @@ class Study(_Spec):
         "val_accuracy", description="what is maximised, always on noisy validation data"
     )
     optuna: OptunaSpec = Field(default_factory=OptunaSpec)
+    warm_start: str | None = Field(
+        None, description="an earlier study's results folder; Optuna starts from its configurations"
+    )
     scheduler: Literal["none", "asha", "median"] = Field(
         "none", description="may stop trials early; one instance a condition. A large lambda starts slowly: beware"
     )
@@ -195,6 +199,15 @@ class Study(_Spec):
             if dimension.per_lambda is not None and len(dimension.per_lambda) != len(lams):
                 text = f"per_lambda lists {len(dimension.per_lambda)} values for {len(lams)} values of lambda's grid"
                 raise _Misplaced(("search", name), text)
+        ranges = [(("conditions", n), n) for n, v in self.conditions.items() if isinstance(v, Sample)]
+        ranges += [(("search", n), n) for n, d in self.search.items() if d.range is not None]
+        for loc, name in ranges:
+            if _field(name).annotation is not float:
+                raise _Misplaced(loc, f"{name!r} is not a real number: list its values instead of a range")
+        sampled = any(isinstance(values, Sample) for values in self.conditions.values())
+        if self.scheduler != "none" and (sampled or self.maximises_gain):
+            text = "compares trials at different noise ratios: use none where a condition is sampled or optimised"
+            raise _Misplaced(("scheduler",), f"{self.scheduler} {text}")
         self._check_trials()
         return self
 
@@ -288,7 +301,11 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         raise StudyError(f"{path}: a study file is a mapping of keys such as name, dataset, search")
     replaced = {key: _override(raw, key, value) for key, value in map(_split_override, overrides)}
     try:
-        return Study.model_validate_json(json.dumps(raw, default=str), strict=True)
+        text = json.dumps(raw, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StudyError(f"{path}: keys must be text and nothing may contain itself: {error}") from None
+    try:
+        return Study.model_validate_json(text, strict=True)
     except ValidationError as error:
         lines = [_describe(problem, path, root, replaced) for problem in _clearest(error.errors())]
         raise StudyError("\n".join(dict.fromkeys(lines))) from None
@@ -432,6 +449,8 @@ def _valid_keys(loc: Sequence[str | int]) -> list[str]:
     for part in loc:
         if model is Study and part in ("conditions", "search"):
             return ["sample"] if part == "conditions" else list(Dimension.model_fields)
+        if model is Study and part in SECTIONS:
+            return list(_section_fields(str(part)))
         model = next((f.annotation for n, f in model.model_fields.items() if (f.alias or n) == part), None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
@@ -445,12 +464,21 @@ def _nearest(key: str, valid: Sequence[str]) -> str:
     return f": valid keys are {', '.join(valid)}" if valid else ""
 
 
+def _section_fields(section: str) -> dict[str, FieldInfo]:
+    """The settings of a section, as a study file names them; of all kinds where there are several."""
+    annotation = Study.model_fields[section].annotation
+    models = [annotation] if isinstance(annotation, type) else get_args(annotation)
+    return {f.alias or n: f for model in models for n, f in model.model_fields.items()}
+
+
+def _field(name: str) -> FieldInfo:
+    section, key = NAMES.get(name, name).split(".", 1)
+    return _section_fields(section)[key]
+
+
 def _check_name(section: str, name: str) -> None:
     parts = NAMES.get(name, name).split(".")
-    fields = {
-        s: [f.alias or n for n, f in Study.model_fields[s].annotation.model_fields.items()]  # type: ignore[union-attr]
-        for s in SECTIONS
-    }
+    fields = {s: list(_section_fields(s)) for s in SECTIONS}
     if len(parts) != 2 or parts[0] not in fields or parts[1] not in fields[parts[0]]:
         valid = [*NAMES, *(f"{s}.{n}" for s, names in fields.items() for n in names)]
         raise _Misplaced((section, name), f"unknown setting {name!r}{_nearest(name, valid)}")

@@ -50,6 +50,12 @@ MISTAKES = {
     "condition that is no list": ({"conditions": {"noise_ratio": 3}}, "input should be a list or input should be a mapping: it is 3"),
     "negative GPU": ({"resources": {"gpu": -1}}, "resources.gpu: input should be greater than or equal to 0: it is -1"),
     "GPU in words": ({"resources": {"gpu": "half"}}, "input should be 'auto' or input should be a valid number"),
+    "range of whole numbers": ({"search": {"training.batch_size": {"uniform": [16, 64]}}}, "search.training.batch_size: 'training.batch_size' is not a real number"),
+    "sampled epochs": ({"conditions": {"training.epochs": {"sample": [4, 8]}}}, "list its values instead of a range"),
+    "range of truth": ({"search": {"training.augment": {"uniform": [0, 1]}}}, "is not a real number"),
+    "scheduler across noise ratios": ({"conditions": {"noise_ratio": {"sample": [0.1, 0.5]}}, "scheduler": "asha"}, "scheduler: asha compares trials at different noise ratios"),
+    "infinite lambda": ({"training": {"lambda": float("inf"), "batch_size": 32}}, "training.lambda: input should be a finite number"),
+    "score weight that is no number": ({"training": {"score_weights": {"image": float("nan")}, "batch_size": 32}}, "should be a finite number"),
     "no CPU": ({"resources": {"cpu": 0}}, "resources.cpu: input should be greater than or equal to 1"),
 }  # fmt: skip
 
@@ -73,6 +79,8 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(study_file, capsys, changes
         ("", "is a mapping of keys"),
         ("name: !!python/object/apply:os.system [id]", "not valid YAML"),
         ("name: \x00", "not valid YAML"),
+        ("name: a\n2020-01-01: 3", "keys must be text"),
+        ("name: a\nsearch: &a {lambda: *a}", "nothing may contain itself"),
     ],
 )
 def test_a_file_that_is_no_study_is_refused(tmp_path, text, message):

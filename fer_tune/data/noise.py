@@ -13,7 +13,7 @@ from fer_tune.randomness import numpy_stream
 class NoiseSpec(BaseModel):
     """How training and validation labels are corrupted. Test labels always stay true."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["symmetric", "pairflip", "confusion"] = Field(
         "symmetric", description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`"
