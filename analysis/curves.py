@@ -27,10 +27,9 @@ def accuracy_figure(results: Results) -> Figure:
 def loss_figure(results: Results) -> Figure:
     """L_G and L_D by epoch, a line a lambda."""
     best = of_best(results)
-    played = best.epochs.dropna(subset=["generator_joint_loss"])
     return grid(
         best,
-        played,
+        best.epochs,
         [lambda ax, t, name=n: loss_curves(ax, t, name) for n in ("generator_joint_loss", "discriminator_joint_loss")],  # type: ignore[misc]
     )
 

@@ -90,7 +90,11 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
         if len(rows):
             x, y, marker = rows[loss], rows["test_accuracy"], MARKERS[i % len(MARKERS)]
             ax.scatter(x, y, 80, [colours[lam]], marker=marker, edgecolor="black", linewidth=0.6, label=f"{lam:.3g}")
-    ax.axvline(PAPER_TARGET[0 if generator else 1], color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    target = PAPER_TARGET[0 if generator else 1]
+    ax.axvline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    ax.annotate(
+        f" paper: {target}", (target, 0.02), xycoords=("data", "axes fraction"), color=TARGET_COLOUR, fontsize=12
+    )
     found = rank_correlation(played[loss].to_numpy(), played["test_accuracy"].to_numpy())
     ax.set_title(f"ρ = {found.rho:+.2f}, p = {found.p:.2g}, n = {found.n}" if found else f"n = {len(played)}: too few")
     name = "generator joint loss L_G" if generator else "discriminator joint loss L_D"

@@ -4,7 +4,7 @@ python -m analysis.recommendation results/NAME
 """
 
 from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend
-from analysis.tables import Results, script
+from analysis.tables import Results, maximises_gain, script
 
 
 def recommendations(results: Results) -> list[Recommendation]:
@@ -24,9 +24,9 @@ def recommendations(results: Results) -> list[Recommendation]:
 
 def cost(results: Results) -> str:
     """What the study cost, in words."""
-    compute = results.trials["seconds"].sum() + results.broken["seconds"].sum() + results.baselines["seconds"].sum()
+    compute = results.trials["seconds"].sum() + results.broken["seconds"].sum() + results.aside["seconds"].sum()
     wall = sum(run["wall_seconds"] for run in results.runs)
-    count = len(results.trials) + len(results.broken) + len(results.baselines)
+    count = len(results.trials) + len(results.broken) + len(results.aside)
     peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0
     memory = f", {peak:.1f} GiB of memory at the most" if peak else ""
     return f"{count} trials, {compute / 60:.1f} minutes of training, {wall / 60:.1f} minutes by the clock{memory}"
@@ -35,7 +35,8 @@ def cost(results: Results) -> str:
 def headline(results: Results) -> list[str]:
     """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing."""
     answers = [_sentence(results, r) for r in recommendations(results)]
-    epochs = results.study["training"]["epochs"]
+    budgets = results.trials["epochs"]
+    epochs = f"{budgets.min()} to {budgets.max()}" if budgets.nunique() > 1 else str(budgets.max())
     seeds = results.trials["seed"].nunique()
     closing = (
         f"The study cost {cost(results)}. It holds for a budget of {epochs} epochs "
@@ -53,7 +54,8 @@ def _sentence(results: Results, found: Recommendation) -> str:
     own, *others = found.picks
     by_others = ", ".join(f"{p.lam:.3g} by {p.rule}" for p in others if p.rule != "oracle")
     oracle = next(p for p in found.picks if p.rule == "oracle")
-    rule = f"{own.rule} ({results.objective})"
+    gain = ", gain over λ = 0" if maximises_gain(results.study) else ""
+    rule = f"{own.rule} ({results.objective}{gain})"
     if found.rising:
         rising = ", ".join(f"{lam:.3g}" for lam in found.rising)
         text = (

@@ -26,6 +26,8 @@ COLUMNS = {
     "epochs": "epochs",
     "score": "objective",
     "test_accuracy": "test accuracy",
+    "test_mean_class_accuracy": "test mean class accuracy",
+    "test_macro_f1": "test macro F1",
     "test_ccc": "test CCC",
     "generator_joint_loss": "L_G",
     "discriminator_joint_loss": "L_D",

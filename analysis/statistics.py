@@ -27,7 +27,7 @@ class Trend:
     """Whether a curve still rises at its end.
 
     Attributes:
-        rising: the slope is above 0 (one-sided 5 %) and worth at least one point of clean accuracy.
+        rising: the slope is above 0 (one-sided, 5 % unless told) and worth at least one point of clean accuracy.
         slope: change an epoch over the window.
         more_epochs: epochs until a saturating curve is within a point of its end; 0 when not rising.
     """
@@ -90,7 +90,19 @@ def distance_to_target(
     return pd.Series(np.hypot(relative_g, relative_d), index=generator_loss.index)
 
 
-def trend(curve: np.ndarray, shrinkage: float = 1.0) -> Trend:
+def without_trend(values: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    """Values (n,) less their linear trend over conditions (n, k), their mean kept.
+
+    With too few values for the fit they are returned as they are.
+    """
+    values, centred = np.asarray(values, dtype=float), conditions - conditions.mean(axis=0)
+    if len(values) < conditions.shape[1] + 3:
+        return values
+    slopes, *_ = np.linalg.lstsq(centred, values - values.mean(), rcond=None)
+    return values - centred @ slopes
+
+
+def trend(curve: np.ndarray, shrinkage: float = 1.0, alpha: float = RISE_ALPHA) -> Trend:
     """Whether a curve (epochs,) of validation accuracy still rises at its end, and for how long.
 
     The window is the last third, at least ten epochs. `shrinkage` is what label noise makes of a
@@ -103,7 +115,7 @@ def trend(curve: np.ndarray, shrinkage: float = 1.0) -> Trend:
     window = min(epochs, max(10, epochs // 3))
     fit = stats.linregress(np.arange(window), curve[-window:], alternative="greater")
     slope = float(fit.slope)
-    rising = bool(fit.pvalue < RISE_ALPHA and slope * window > RISE_POINTS * shrinkage)
+    rising = bool(fit.pvalue < alpha and slope * window > RISE_POINTS * shrinkage)
     return Trend(rising, slope, _epochs_to_plateau(curve, RISE_POINTS * shrinkage) if rising else 0)
 
 
@@ -159,23 +171,23 @@ def picks(trials: pd.DataFrame) -> list[Pick]:
 
     Test accuracy only scores the picks; the oracle alone chooses by it.
     """
-    names = {"score": "mean", "val_ccc": "mean", "test_accuracy": "mean"}
+    names = {"score": "mean", "ccc_score": "mean", "test_accuracy": "mean", "test_score": "mean"}
     losses = {"generator_joint_loss": "mean", "discriminator_joint_loss": "mean"}
     names = {name: how for name, how in {**names, **losses}.items() if name in trials}
     table = trials.groupby("lambda").agg(names)
     rules: list[tuple[str, str, pd.Series]] = [("noisy validation", "held-out noisy labels", table["score"])]
-    if "val_ccc" in table:
-        rules.append(("noisy validation CCC", "held-out noisy values", table["val_ccc"]))
+    if "ccc_score" in table:
+        rules.append(("noisy validation CCC", "held-out noisy values", table["ccc_score"]))
     distance = distance_to_target(table["generator_joint_loss"], table["discriminator_joint_loss"])
     rules.append(("paper's convergence target", "training labels alone", -distance))
-    rules.append(("oracle", "clean test labels", table["test_accuracy"]))
-    best = table["test_accuracy"].max()
+    rules.append(("oracle", "clean test labels", table["test_score"]))
+    best = table["test_score"].max()
     result = []
     for rule, needs, value in rules:
         if value.notna().any():
             lam = table.index.to_numpy(dtype=float)[int(np.nanargmax(value))].item()
-            accuracy = table["test_accuracy"].to_numpy(dtype=float)[table.index == lam].item()
-            result.append(Pick(rule, needs, lam, accuracy, float(best - accuracy)))
+            accuracy, value_then = table.loc[lam, ["test_accuracy", "test_score"]].astype(float)
+            result.append(Pick(rule, needs, lam, float(accuracy), float(best - value_then)))
     return result
 
 
@@ -215,20 +227,16 @@ def recommend(
     error = _difference_error(best, validation)
     close = [lam for lam in lams if means[lam] >= means[top] - 1.96 * error]
     curves = epochs[epochs["key"].isin(best["key"])]
+    alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
     rising, more = [], [0]
     for lam in lams:
         curve = curves[curves["lambda"] == lam].groupby("epoch")[objective].mean().to_numpy()
-        end = trend(curve, shrinkage)
-        if end.rising and curve[-LAST_EPOCHS:].mean() + end.slope * len(curve) >= _final(curves, top, objective):
+        end = trend(curve, shrinkage, alpha)
+        if end.rising and means[lam] + end.slope * len(curve) >= means[top]:
             rising.append(lam)
             more.append(end.more_epochs)
     edge = len(lams) > 2 and top in (lams[0], lams[-1])
     return Recommendation(panel, chosen, close, rising, max(more), edge)
-
-
-def _final(curves: pd.DataFrame, lam: float, objective: str) -> float:
-    curve = curves[curves["lambda"] == lam].groupby("epoch")[objective].mean()
-    return float(curve.iloc[-LAST_EPOCHS:].mean())
 
 
 def _difference_error(trials: pd.DataFrame, validation: int) -> float:

@@ -10,8 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.statistics import without_trend
+
 FORMAT_VERSION = 1
 ENDED = ("finished", "stopped")
+SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
 class NothingToReport(Exception):
@@ -24,11 +27,12 @@ class Results:
 
     Attributes:
         trials: one row a trial that has a result; its metrics are means over its last five epochs.
-            `score` is what the study maximises: the objective, or its gain over the baseline.
+            `score` is what the study maximises: the objective, or its gain over the baseline; `ccc_score`
+            and `test_score` are validation CCC and clean test accuracy seen the same way.
             `panel` is the condition that a trial is compared within.
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
-        baselines: one row a trial at lambda = 0 that only served a gain.
+        aside: one row a trial that only served others: baselines of a gain, shared warm-ups.
     """
 
     path: Path
@@ -36,7 +40,7 @@ class Results:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     broken: pd.DataFrame
-    baselines: pd.DataFrame
+    aside: pd.DataFrame
     runs: list[dict[str, Any]]
     environment: dict[str, Any]
 
@@ -66,26 +70,53 @@ def load(path: Path) -> Results:
         raise NothingToReport(f"no trial in {path} has run an epoch yet") from None
     if environment["format_version"] != FORMAT_VERSION:
         raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
-    ended = trials[trials["status"].isin(ENDED)].copy()
+    ended = trials[trials["status"].isin(ENDED)]
+    aside = ended[ended["role"] != "trial"]
+    ended = ended[ended["role"] == "trial"].copy()
+    for score, metric in SCORES.items():
+        if score == "score" or metric in ended:
+            ended[score] = ended[metric]
+    if maximises_gain(study):
+        ended = _gains(ended, aside[aside["role"] == "baseline"])
     if ended.empty:
         raise NothingToReport(f"no trial in {path} has ended yet")
-    baselines = ended[ended["baseline"]]
-    ended = ended[~ended["baseline"]].copy()
-    ended["score"] = ended["objective"] - _baseline_of(ended, baselines)
     ended["panel"] = _panels(ended, study)
     ended["configuration"] = ended["cell"] + " #" + ended["number"].astype(str)
+    if sampled := [name for name, values in study["conditions"].items() if isinstance(values, dict)]:
+        ended = _across_draws(ended, sampled, study)
     epochs = epochs.merge(ended[["key", "panel", "configuration"]], on="key")
     broken = trials[trials["status"].isin(("diverged", "failed"))]
-    return Results(path, study, ended, epochs, broken, baselines, runs, environment)
+    return Results(path, study, ended, epochs, broken, aside, runs, environment)
 
 
-def _baseline_of(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.Series:
-    """The objective of each trial's baseline at lambda = 0, or 0 where the study has none."""
-    if baselines.empty:
-        return pd.Series(0.0, index=trials.index)
+def maximises_gain(study: dict[str, Any]) -> bool:
+    """Whether a (resolved) study optimises the noise ratio, so that its scores are gains over lambda = 0."""
+    return any(name in ("noise_ratio", "noise.ratio") for name in study["search"])
+
+
+def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Trials whose baseline has ended too, every score less the baseline's."""
     keys = ["cell", "number", "seed"]
-    values = trials[keys].merge(baselines[[*keys, "objective"]], on=keys, how="left")["objective"]
-    return pd.Series(values.to_numpy(), index=trials.index)
+    metrics = [metric for metric in SCORES.values() if metric in baselines]
+    paired = trials.merge(baselines[[*keys, *metrics]], on=keys, suffixes=("", "_baseline"))
+    for score, metric in SCORES.items():
+        if score in paired:
+            paired[score] -= paired[f"{metric}_baseline"]
+    return paired.drop(columns=[f"{metric}_baseline" for metric in metrics]).dropna(subset="score")
+
+
+def _across_draws(trials: pd.DataFrame, sampled: list[str], study: dict[str, Any]) -> pd.DataFrame:
+    """Make trials at different draws of a condition comparable, since less noise always scores more.
+
+    Every lambda of a grid shares the draws, so all draws of a cell are one configuration. Where lambda is
+    drawn too, scores are taken relative to their linear trend over the sampled conditions.
+    """
+    if any(study["search"].get(name, {}).get("grid") for name in ("lambda", "training.lambda")):
+        return trials.assign(configuration=trials["cell"])
+    for score in (name for name in SCORES if name in trials):
+        for _, rows in trials.groupby("panel"):
+            trials.loc[rows.index, score] = without_trend(rows[score].to_numpy(), rows[sampled].to_numpy())
+    return trials
 
 
 def _panels(trials: pd.DataFrame, study: dict[str, Any]) -> pd.Series:

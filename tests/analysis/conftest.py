@@ -37,7 +37,7 @@ def row(epoch: float, lam: float, accuracy: float, shrinkage: float) -> dict[str
 def results_folder(tmp_path: Path):
     """Writes a results folder whose clean accuracy follows a curve, and returns its path."""
 
-    def write(curve: Curve, epochs: int = 30, broken: int = 0, complete: bool = True, **changes) -> Path:
+    def write(curve: Curve, epochs: int = 30, broken: int = 0, complete: bool = True, baselines=0, **changes) -> Path:
         raw = {
             "name": "made_up",
             "noise": {"ratio": 0.4},
@@ -55,6 +55,9 @@ def results_folder(tmp_path: Path):
             for number in range(study.configurations(cell)):
                 for seed in study.seeds:
                     _write_trial(path, study, cell, number, seed, curve)
+                    if baselines > 0:
+                        _write_trial(path, study, cell, number, seed, curve, "baseline")
+                        baselines -= 1
         for folder in sorted((path / "trials").iterdir())[:broken]:
             TrialFolder(folder).end("diverged", study.objective, "<b>task_loss</b> is not finite in epoch 3")
         write_tables(path)
@@ -63,15 +66,18 @@ def results_folder(tmp_path: Path):
     return write
 
 
-def _write_trial(path, study, cell, number, seed, curve):
+def _write_trial(path, study, cell, number, seed, curve, role="trial"):
     share = (number + 0.5) / study.configurations(cell)
     suggestion = {name: d.range[0] + share * (d.range[1] - d.range[0]) for name, d in cell.space.items()}
     config = study.trial_config(cell, suggestion, seed)
-    folder = TrialFolder(path / "trials" / f"{cell.key},n{number:03d},s{seed}")
+    if role == "baseline":
+        config = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
+    suffix = ",baseline" if role == "baseline" else ""
+    folder = TrialFolder(path / "trials" / f"{cell.key},n{number:03d},s{seed}{suffix}")
     shrinkage = 1 - config.noise.ratio * 7 / 6
     folder.begin(
         {
-            "cell": cell.key, "condition_key": cell.condition_key, "number": number, "seed": seed, "baseline": False,
+            "cell": cell.key, "condition_key": cell.condition_key, "number": number, "seed": seed, "role": role,
             "varied": {**cell.condition, **cell.grid, **suggestion}, "accuracy_shrinkage": shrinkage,
             "config": config.model_dump(by_alias=True, mode="json"),
         }

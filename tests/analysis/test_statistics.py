@@ -13,6 +13,7 @@ from analysis.statistics import (
     pooled_interval,
     rank_correlation,
     trend,
+    without_trend,
 )
 
 
@@ -86,10 +87,19 @@ def test_a_very_short_curve_counts_as_rising():
     assert trend(np.array([0.1, 0.2, 0.3])).rising
 
 
+def test_a_linear_trend_over_conditions_is_taken_out_and_the_mean_kept():
+    condition = np.linspace(0, 0.6, 12)[:, None]
+    effect = np.tile([0.0, 0.1, 0.2], 4)
+    values = without_trend(0.9 - 1.5 * condition[:, 0] + effect, condition)
+    assert values.mean() == pytest.approx((0.9 - 1.5 * condition[:, 0] + effect).mean())
+    assert np.corrcoef(values, effect)[0, 1] > 0.95
+    assert without_trend(np.array([1.0, 2.0]), condition[:2]).tolist() == [1, 2]
+
+
 def trials_of(rows):
-    columns = ["lambda", "configuration", "seed", "score", "val_ccc", "test_accuracy", "generator_joint_loss"]
+    columns = ["lambda", "configuration", "seed", "score", "ccc_score", "test_accuracy", "generator_joint_loss"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(discriminator_joint_loss=0.45)
+    return table.assign(discriminator_joint_loss=0.45, test_score=table["test_accuracy"])
 
 
 def test_best_configuration_of_a_lambda_is_chosen_by_score_never_by_test_accuracy():

@@ -1,10 +1,12 @@
 """Reading results folders: what counts, what a panel is, and what is refused by name."""
 
 import json
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from analysis.recommendation import headline
 from analysis.tables import NothingToReport, load
 from tests.analysis.conftest import plateau
 
@@ -33,6 +35,54 @@ def test_conditions_are_panels_and_a_sampled_one_is_cut_in_three(results_folder)
         results_folder(FLAT, name="b", conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 6})
     )
     assert set(sampled.trials["panel"]) == {"noise_ratio 0 to 0.2", "noise_ratio 0.2 to 0.4", "noise_ratio 0.4 to 0.6"}
+
+
+def test_draws_of_a_sampled_condition_are_one_configuration_of_each_lambda(results_folder):
+    path = results_folder(FLAT, conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 6})
+    trials = load(path).trials
+    assert trials.groupby(["panel", "lambda"])["configuration"].nunique().eq(1).all()
+
+
+def test_less_noise_does_not_win_where_lambda_is_drawn_with_it(results_folder):
+    def curve(lam, seed, epoch):
+        return np.full(len(epoch), 0.8 - 0.1 * abs(lam - 0.5))
+
+    space = {"lambda": {"uniform": [0.0, 1.0]}}
+    path = results_folder(
+        curve, search=space, conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 30}, seeds=[0]
+    )
+    trials = load(path).trials
+    assert abs(trials["noise_ratio"].corr(trials["objective"])) > 0.9
+    within = [rows["noise_ratio"].corr(rows["score"]) for _, rows in trials.groupby("panel")]
+    assert max(abs(c) for c in within) < 0.2
+
+
+class TestGain:
+    SEARCH: ClassVar = {"lambda": {"uniform": [0.0, 1.0]}, "noise_ratio": {"uniform": [0.1, 0.6]}}
+
+    @staticmethod
+    def curve(lam, seed, epoch):
+        return np.full(len(epoch), 0.6 + 0.2 * lam)
+
+    def folder(self, results_folder, baselines):
+        return results_folder(
+            self.curve, baselines=baselines, search=self.SEARCH, seeds=[0, 1], optuna={"trials": 4, "batch": 4}
+        )
+
+    def test_every_score_is_the_gain_over_the_paired_baseline(self, results_folder):
+        results = load(self.folder(results_folder, baselines=8))
+        assert len(results.trials) == len(results.aside) == 8
+        np.testing.assert_allclose(results.trials["test_score"], 0.2 * results.trials["lambda"])
+        shrunk = 0.2 * results.trials["lambda"] * results.trials["accuracy_shrinkage"]
+        np.testing.assert_allclose(results.trials["score"], shrunk)
+        assert "gain over λ = 0" in "\n".join(headline(results))
+
+    def test_trials_whose_baseline_has_not_ended_do_not_count(self, results_folder):
+        assert len(load(self.folder(results_folder, baselines=3)).trials) == 3
+
+    def test_without_any_baseline_there_is_nothing_to_report(self, results_folder):
+        with pytest.raises(NothingToReport, match="has ended yet"):
+            load(self.folder(results_folder, baselines=0))
 
 
 @pytest.mark.parametrize(
