@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fer_tune.data.synthetic import PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
 from fer_tune.labels import EMOTIONS
@@ -59,5 +60,10 @@ def test_a_blind_reader_recognised_the_faces_that_are_drawn_today():
     )
     drawn = load_synthetic(SyntheticSpec(image_size=64, train=70, validation=14, test=14, seed=2026))
     assert [EMOTIONS[k] for k in drawn.labels["emotion"][:70]] == truth
+    sheet = np.asarray(Image.open(FACES / "sheet.png"))
+    for i in (0, 37, 69):
+        top, left = i // 10 * 142 + 14, i % 10 * 128
+        face = Image.fromarray(drawn.images[i].transpose(1, 2, 0)).resize((128, 128), Image.Resampling.BICUBIC)
+        assert np.array_equal(sheet[top : top + 128, left : left + 128], np.asarray(face))
     right = {e: sum(t == a == e for t, a in zip(truth, answers, strict=True)) for e in EMOTIONS}
     assert min(right.values()) >= 4 and sum(right.values()) >= 42
