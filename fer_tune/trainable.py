@@ -9,19 +9,22 @@ from ray import tune
 
 from fer_tune.trial import TrialRun
 
-REPORTED = ("epoch", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
+REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
 
 
 class TrialTrainable(tune.Trainable):
     """Runs the trial that its configuration names, from wherever the trial's folder stands.
 
-    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`. Since the folder holds
-    everything, Ray's checkpoints are empty and a restarted worker continues after the last whole epoch.
+    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or None).
+    Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
+    last whole epoch.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         torch.set_num_threads(config["cpus"])
-        self.run = TrialRun(Path(config["folder"]), config["settings"], Path(config["data"]), config["objective"])
+        warm_up = Path(config["warm_up"]) if config["warm_up"] else None
+        folder, data = Path(config["folder"]), Path(config["data"])
+        self.run = TrialRun(folder, config["settings"], data, config["objective"], warm_up)
         self.objective = config["objective"]
 
     def step(self) -> dict[str, Any]:

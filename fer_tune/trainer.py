@@ -1,39 +1,39 @@
 """The alternating game of encoder, decoder and discriminator: one epoch, its metrics, its whole state."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional import concordance_corrcoef
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_recall
 
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import NoisyData
 from fer_tune.data.augmentation import augment_faces
 from fer_tune.labels import LabelSet
-from fer_tune.losses import discriminator_joint_loss, generator_joint_loss, task_losses
+from fer_tune.losses import concordance, discriminator_joint_loss, generator_joint_loss, task_losses
 from fer_tune.models import Decoder, Discriminator, Encoder, normalised, sample_noise
 from fer_tune.randomness import stream_seed
 
 STATE_VERSION = 1
 EVALUATION_BATCH = 500
+CHECK_EVERY = 32  # steps between looks at whether the losses are finite
 DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
 MISSING = float("nan")
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Diverged(RuntimeError):
-    """A loss is no longer finite: this run can no longer be read."""
+    """This run can no longer be read: a loss is not finite, or every score is saturated."""
 
-    def __init__(self, quantity: str, epoch: int) -> None:
-        super().__init__(f"{quantity} is not finite in epoch {epoch}")
-        self.quantity, self.epoch = quantity, epoch
+    def __init__(self, quantity: str, epoch: int, why: str = "is not finite") -> None:
+        super().__init__(f"{quantity} {why} in epoch {epoch}")
+        self.quantity, self.epoch, self.why = quantity, epoch, why
 
-    def __reduce__(self) -> tuple[type, tuple[str, int]]:
-        return Diverged, (self.quantity, self.epoch)
+    def __reduce__(self) -> tuple[type, tuple[str, int, str]]:
+        return Diverged, (self.quantity, self.epoch, self.why)
 
 
 class Pairs(NamedTuple):
@@ -74,6 +74,8 @@ class Trainer:
 
     Raises ValueError for a score weight whose name is no score, or a data set without classes.
     """
+
+    memory_format = torch.channels_last
 
     def __init__(
         self,
@@ -122,7 +124,6 @@ class Trainer:
     def _build(self) -> None:
         size, width = self.data.dataset.image_size, self.model.width
         sizes = [s.size for s in self.label_sets]
-        lr = self.training.lr
         self.encoder = self._network(
             "encoder", Encoder, size, sum(sizes), self.model.features, width, self.model.encoder_norm
         )
@@ -134,18 +135,22 @@ class Trainer:
             self.discriminator = self._network("discriminator", Discriminator, size, sizes, width)
             self.networks |= {"decoder": self.decoder, "discriminator": self.discriminator}
             generator_parameters += self.decoder.parameters()
-            self.optimisers["discriminator"] = torch.optim.Adam(self.discriminator.parameters(), lr=lr, fused=True)
-        self.optimisers["generator"] = torch.optim.Adam(generator_parameters, lr=lr, fused=True)
+            self.optimisers["discriminator"] = self._adam(self.discriminator.parameters())
+        self.optimisers["generator"] = self._adam(generator_parameters)
+
+    def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        return torch.optim.Adam(parameters, lr=self.training.lr, fused=True)
 
     def _network(self, name: str, build: type[Network], *sizes: Any) -> Network:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(self.seed, "weights", name))
-            return build(*sizes).to(self.device).to(memory_format=torch.channels_last)
+            return build(*sizes).to(self.device).to(memory_format=self.memory_format)
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch and evaluate once; return the epoch's metrics, missing ones as NaN.
 
-        Raises Diverged when a loss is no longer finite.
+        Raises Diverged, within a few steps, when a loss is no longer finite, and at the epoch's end when
+        the discriminator's hinge loss is 0: all scores are saturated and the game has no gradient left.
         """
         start = time.perf_counter()
         self.epoch += 1
@@ -158,13 +163,22 @@ class Trainer:
             for name, value in self._step(indices, playing).items():
                 sums[name] = sums[name] + value if name in sums else value
             steps += 1
+            if steps % CHECK_EVERY == 0:
+                self._check_finite(sums)
             images += len(indices)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
         trained = time.perf_counter()
         metrics = self._training_metrics({name: total / steps for name, total in sums.items()}, playing)
         metrics |= self._evaluate(playing)
         metrics["images_per_second"] = images / (trained - start)
         metrics["seconds"] = time.perf_counter() - start
         return metrics
+
+    def _check_finite(self, sums: Mapping[str, Tensor]) -> None:
+        for quantity, value in sums.items():
+            if value.ndim == 0 and not torch.isfinite(value):
+                raise Diverged(quantity, self.epoch)
 
     def _batches(self) -> Iterator[Tensor]:
         """Shuffled indices of one epoch; a last batch less than full is left out unless it is the only one."""
@@ -175,7 +189,7 @@ class Trainer:
 
     def _images(self, indices: Tensor | np.ndarray) -> Tensor:
         pixels = torch.from_numpy(self.data.dataset.images[np.asarray(indices)]).to(self.device)
-        return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        return (pixels.float() / 127.5 - 1).contiguous(memory_format=self.memory_format)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
@@ -253,10 +267,10 @@ class Trainer:
         self.optimisers[optimiser].step()
 
     def _training_metrics(self, means: Mapping[str, Tensor], playing: bool) -> dict[str, float]:
+        self._check_finite(means)
         metrics = {name: float(value) for name, value in means.items() if value.ndim == 0}
-        for quantity, value in metrics.items():
-            if not np.isfinite(value):
-                raise Diverged(quantity, self.epoch)
+        if metrics.get("discriminator_joint_loss") == 0:
+            raise Diverged("discriminator_joint_loss", self.epoch, "is 0: every score is saturated")
         if not any(s.kind == "continuous" for s in self.label_sets):
             metrics["ccc_loss"] = MISSING
         for name in ("generator_joint_loss", "discriminator_joint_loss"):
@@ -340,14 +354,27 @@ class Trainer:
         for name, optimiser in self.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         for name, generator in self.generators.items():
-            generator.set_state(state["generators"][name])
-        self.train_classes = state["train_classes"]
+            generator.set_state(state["generators"][name].cpu())
+        classes = state["train_classes"]
+        self.train_classes = None if classes is None else classes.cpu()
+
+    def fork(self, state: Mapping[str, Any]) -> None:
+        """Continue a warm-up: the state of the same run at lambda = 0, as if this run had computed it.
+
+        Before the joint game starts lambda has no effect and only the encoder is trained, so what follows
+        equals bit for bit what a run of its own would give. Raises ValueError as `load_state_dict` does.
+        """
+        own = self.state_dict()
+        adam = {**own["optimisers"]["generator"], "state": state["optimisers"]["generator"]["state"]}
+        own["networks"]["encoder"] = state["networks"]["encoder"]
+        own["optimisers"]["generator"] = adam  # the encoder's parameters come first in every generator optimiser
+        self.load_state_dict({**state, "networks": own["networks"], "optimisers": own["optimisers"]})
 
 
 def score_predictions(
     label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], truths: Mapping[str, Tensor], prefix: str
 ) -> dict[str, float]:
-    """Accuracy, mean class accuracy, macro F1 (first categorical set plain, further ones by name) and CCC.
+    """Accuracy, mean class accuracy, macro F1, each class's recall (sets beyond the first by name) and CCC.
 
     CCC is given for each continuous value and as their mean; a constant prediction counts 0.
     """
@@ -362,12 +389,13 @@ def score_predictions(
             multiclass_accuracy(classes, truth, k, average="macro")
         )
         metrics[f"{prefix}_macro_f1{suffix}"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
+        recalls = multiclass_recall(classes, truth, k, average="none").tolist()
+        metrics |= {f"{prefix}_recall{suffix}_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
     cccs: dict[str, float] = {}
     for label_set in label_sets:
         if label_set.kind == "continuous":
             values = predictions[label_set.name].double(), truths[label_set.name].double()
-            ccc = torch.atleast_1d(concordance_corrcoef(*(v.squeeze(1) if v.shape[1] == 1 else v for v in values)))
-            cccs |= dict(zip(label_set.names, torch.nan_to_num(ccc).tolist(), strict=True))
+            cccs |= dict(zip(label_set.names, concordance(*values).tolist(), strict=True))
     metrics |= {f"{prefix}_ccc_{name}": value for name, value in cccs.items()}
     if cccs:
         metrics[f"{prefix}_ccc"] = float(np.mean(list(cccs.values())))

@@ -22,11 +22,14 @@ class TrialRun:
         folder: the trial's own.
         settings: what `trial.json` holds; `config` is the full configuration.
         data: folder of the saved data set.
+        warm_up: the folder of a trial that has run this one's warm-up, if any.
 
     Raises ValueError where the folder belongs to other settings or a broken state.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], data: Path, objective: str) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], data: Path, objective: str, warm_up: Path | None = None
+    ) -> None:
         self.folder = TrialFolder(folder)
         self.folder.begin(settings)
         self.objective = objective
@@ -35,10 +38,17 @@ class TrialRun:
         self.trainer = Trainer(noisy, config.model, config.training, config.seed)
         self.history: list[dict[str, float]] = []
         if self.folder.state.exists():
-            state = torch.load(self.folder.state, map_location=self.trainer.device, weights_only=True)
+            state = self._load(self.folder)
             self.trainer.load_state_dict(state["trainer"])
             self.history = state["history"]
             self.folder.write_history(self.history)
+        elif warm_up is not None and self.trainer.epoch == 0:
+            state = self._load(TrialFolder(warm_up))
+            self.trainer.fork(state["trainer"])
+            self.history = [{**row, "seconds": 0.0} for row in state["history"]]
+
+    def _load(self, folder: TrialFolder) -> dict[str, Any]:
+        return torch.load(folder.state, map_location="cpu", weights_only=True)
 
     @property
     def done(self) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
+from fer_tune.labels import EMOTIONS
 from fer_tune.trainer import Diverged
 from tests.conftest import SMALL_MODEL
 
@@ -105,6 +106,7 @@ def test_an_epoch_reports_everything(data, training):
     expected = {"cross_entropy", "ccc_loss", "task_loss", "generator_joint_loss", "discriminator_joint_loss"}
     expected |= {f"{side}_{s}" for s in scores for side in ("score_real", "score_generated", "discriminator_accuracy")}
     quality = ("accuracy", "mean_class_accuracy", "macro_f1", "ccc", "ccc_valence", "ccc_arousal")
+    quality += tuple(f"recall_{emotion}" for emotion in EMOTIONS)
     expected |= {f"{split}_{m}" for split in ("val", "test") for m in quality}
     expected |= {"prediction_changes", "seconds", "images_per_second"}
     assert set(second) == expected
@@ -133,6 +135,59 @@ def test_generator_update_moves_only_encoder_and_decoder_and_d_update_only_d(dat
     second, _ = moved(lambda: trainer.discriminator_update(pairs))
     assert second["discriminator_joint_loss"] < first["discriminator_joint_loss"]
     assert set(report) == {"cross_entropy", "ccc_loss", "task_loss", "generator_joint_loss"}
+
+
+@pytest.mark.parametrize(("lam", "gamma"), [(0.5, 1.0), (2.0, 1.0), (0.5, 3.0)])
+def test_encoder_and_decoder_minimise_task_loss_plus_lambda_joint_loss(data, training, monkeypatch, lam, gamma):
+    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"lam": lam, "gamma": gamma}))
+    minimised = {}
+    monkeypatch.setattr(trainer, "_descend", lambda name, loss: minimised.update({name: loss.item()}))
+    _, report = trainer.generator_update(trainer._images(range(16)), trainer.inputs[:16])
+    assert report["ccc_loss"] > 0.5 and abs(report["generator_joint_loss"]) > 1e-3
+    task = report["cross_entropy"] + gamma * report["ccc_loss"]
+    expected = task + lam * report["generator_joint_loss"]
+    assert minimised["generator"] == pytest.approx(expected.item(), rel=1e-6)
+    assert report["task_loss"].item() == pytest.approx(task.item(), rel=1e-6)
+
+
+def test_one_iteration_is_a_generator_update_and_two_discriminator_updates_on_its_pairs(data, training, monkeypatch):
+    trainer = Trainer(data, SMALL_MODEL, training)
+    calls = []
+    play, judge = trainer.generator_update, trainer.discriminator_update
+
+    def generator_update(images, labels):
+        result = play(images, labels)
+        calls.append(("G", result[0]))
+        return result
+
+    def discriminator_update(pairs):
+        result = judge(pairs)
+        calls.append(("D", pairs, result["discriminator_joint_loss"]))
+        return result
+
+    monkeypatch.setattr(trainer, "generator_update", generator_update)
+    monkeypatch.setattr(trainer, "discriminator_update", discriminator_update)
+    report = trainer._step(torch.arange(32), True)
+    assert [call[0] for call in calls] == ["G", "D", "D"]
+    assert calls[1][1] is calls[0][1] and calls[2][1] is calls[0][1]
+    assert report["discriminator_joint_loss"] == calls[2][2] != calls[1][2]
+
+
+def test_a_state_loaded_onto_another_device_goes_back_to_where_its_parts_belong(data, training):
+    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer.run_epoch()
+    state = trainer.state_dict()
+    seen = []
+
+    class Elsewhere(torch.Tensor):
+        def cpu(self):
+            seen.append(self)
+            return super().cpu().as_subclass(torch.Tensor)
+
+    state["generators"] = {name: value.as_subclass(Elsewhere) for name, value in state["generators"].items()}
+    state["train_classes"] = state["train_classes"].as_subclass(Elsewhere)
+    trainer.load_state_dict(state)
+    assert len(seen) == len(state["generators"]) + 1
 
 
 @pytest.mark.parametrize(("case", "size", "features"), [("faces", 64, 500), ("small", 32, 512)])
@@ -167,6 +222,27 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_name(data, training):
     with torch.no_grad():
         trainer.encoder.labels.weight.fill_(math.nan)
     with pytest.raises(Diverged, match="cross_entropy is not finite in epoch 1"):
+        trainer.run_epoch()
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_within_a_few_steps(data, training, monkeypatch):
+    monkeypatch.setattr("fer_tune.trainer.CHECK_EVERY", 1)
+    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"batch_size": 8}))
+    steps, step = [], trainer._step
+    monkeypatch.setattr(trainer, "_step", lambda *a: (steps.append(a), step(*a))[1])
+    with torch.no_grad():
+        trainer.encoder.labels.weight.fill_(math.inf)
+    with pytest.raises(Diverged):
+        trainer.run_epoch()
+    assert len(steps) == 1
+
+
+def test_a_saturated_game_ends_the_run(data, training, monkeypatch):
+    trainer = Trainer(data, SMALL_MODEL, training)
+    score = trainer.discriminator.score
+    sides = torch.cat([torch.full((32, 5), 9.0), torch.full((32, 5), -9.0)])
+    monkeypatch.setattr(trainer.discriminator, "score", lambda *a: 0 * score(*a) + sides)
+    with pytest.raises(Diverged, match="discriminator_joint_loss is 0: every score is saturated in epoch 1"):
         trainer.run_epoch()
 
 

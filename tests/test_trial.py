@@ -8,6 +8,7 @@ import torch
 
 from fer_tune.data import save_dataset
 from fer_tune.results import TrialFolder
+from fer_tune.search import CellSearch
 from fer_tune.study import load_study
 from fer_tune.trial import TrialRun
 
@@ -85,3 +86,32 @@ def test_a_diverged_trial_ends_with_its_reason(start, tmp_path):
     result = TrialFolder(tmp_path / "a").result()
     assert run.done and result["status"] == "diverged" and result["epochs"] == 1
     assert "is not finite in epoch 2" in result["reason"]
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5])
+def test_a_trial_forked_from_a_shared_warm_up_equals_one_of_its_own(study_file, data, tmp_path, lam):
+    study = load_study(
+        study_file(
+            training={"epochs": 4, "batch_size": 32, "warmup_epochs": 2}, search={"lambda": {"grid": [0.0, 0.5, 1.0]}}
+        )
+    )  # fmt: skip
+    saved = save_dataset(data.dataset, tmp_path / "data")
+    warming = set()
+    searches = [CellSearch(study, cell, tmp_path, warming) for cell in study.cells()]
+    job = searches[0].next_job()
+    assert job.settings["role"] == "warm_up" and job.folder.key in warming
+    assert [search.next_job() for search in searches] == [None] * 3
+    run_to_end(TrialRun(job.folder.path, job.settings, saved, "val_accuracy"))
+    (trial,) = searches[int(2 * lam)]._jobs(0, {})
+    assert trial.warm_up.folder.key == job.folder.key
+    run_to_end(TrialRun(tmp_path / "own", trial.settings, saved, "val_accuracy"))
+    forked = TrialRun(tmp_path / "forked", trial.settings, saved, "val_accuracy", warm_up=job.folder.path)
+    assert forked.trainer.epoch == 2
+    forked.step()
+    continued = TrialRun(tmp_path / "forked", trial.settings, saved, "val_accuracy", warm_up=job.folder.path)
+    run_to_end(continued)
+    assert content(tmp_path / "forked") == content(tmp_path / "own")
+    assert [row["seconds"] > 0 for row in TrialFolder(tmp_path / "forked").history()] == [False, False, True, True]
+    own, other = (torch.load(tmp_path / name / "state.pt", weights_only=True)["trainer"] for name in ("own", "forked"))
+    for name, network in own["networks"].items():
+        assert all(torch.equal(value, other["networks"][name][key]) for key, value in network.items())
