@@ -1,7 +1,7 @@
 """What a study costs, from the model's arithmetic: an estimate before anything runs."""
 
-from fer_tune.config import SMALLEST_WIDTH, ModelSpec, TrainingSpec
-from fer_tune.study import Study, TrialConfig
+from fer_tune.config import SMALLEST_WIDTH, ModelSpec
+from fer_tune.study import Cell, Study, TrialConfig
 
 # Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
 # pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
@@ -12,20 +12,25 @@ NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
 START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 
-def image_gflop(image_size: int, model: ModelSpec, training: TrainingSpec) -> tuple[float, float]:
-    """GFLOP of training one image, and of predicting one."""
+def image_gflop(image_size: int, model: ModelSpec, playing: bool) -> tuple[float, float]:
+    """GFLOP of training one image, with or without the joint game, and of predicting one."""
     encoder = ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
     game = GAME_GFLOP * max(1.0, (image_size / 64) ** 2) * model.width**2
-    playing = max(0, training.epochs - training.warmup_epochs) / training.epochs if training.lam > 0 else 0.0
-    return encoder + game * playing, encoder / 3
+    return encoder + (game if playing else 0.0), encoder / 3
+
+
+def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
+    """Estimated seconds of one epoch (counted from 1) on one CPU core like the one measured."""
+    playing = config.training.lam > 0 and epoch > config.training.warmup_epochs
+    train, predict = image_gflop(config.dataset.image_size, config.model, playing)
+    data = config.dataset
+    work = data.train * train + (data.train + data.validation + data.test) * predict
+    return work / _core_gflops(config.model.width)
 
 
 def trial_core_seconds(config: TrialConfig) -> float:
     """Estimated seconds of one trial on one CPU core like the one measured."""
-    train, predict = image_gflop(config.dataset.image_size, config.model, config.training)
-    data = config.dataset
-    epoch = data.train * train + (data.train + data.validation + data.test) * predict
-    return epoch * config.training.epochs / _core_gflops(config.model.width)
+    return sum(epoch_core_seconds(config, epoch) for epoch in range(1, config.training.epochs + 1))
 
 
 def _core_gflops(width: float) -> float:
@@ -35,16 +40,18 @@ def _core_gflops(width: float) -> float:
 
 def study_core_seconds(study: Study) -> float:
     """Estimated seconds of a whole study on one CPU core; a searched value counts at its range's middle."""
-    total = 0.0
-    for cell in study.cells():
-        middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
-        config = study.trial_config(cell, middle, study.seeds[0])
-        seconds = trial_core_seconds(config)
-        if study.maximises_gain:
-            plain = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
-            seconds += trial_core_seconds(plain)
-        total += seconds * study.configurations(cell) * len(study.seeds)
-    return total
+    return sum(cell_core_seconds(study, cell) for cell in study.cells())
+
+
+def cell_core_seconds(study: Study, cell: Cell) -> float:
+    """Estimated seconds of one cell's trials on one CPU core; a warm-up shared with other cells counts in each."""
+    middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
+    config = study.trial_config(cell, middle, study.seeds[0])
+    seconds = trial_core_seconds(config)
+    if study.maximises_gain:
+        plain = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
+        seconds += trial_core_seconds(plain)
+    return seconds * study.configurations(cell) * len(study.seeds)
 
 
 def duration(seconds: float) -> str:

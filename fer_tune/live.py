@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fer_tune.cost import duration
+from fer_tune.cost import duration, epoch_core_seconds, study_core_seconds
 from fer_tune.memory import tree_bytes
 from fer_tune.results import TrialFolder
+from fer_tune.study import Study, TrialConfig
 
 COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
 PLAIN_EVERY = 10.0  # seconds between plain lines, at least
@@ -24,12 +25,15 @@ class Progress(tune.Callback):
     """Follows the trials of a run, and writes into a trial's folder why Ray gave it up.
 
     Args:
-        total: trials of the whole study. finished: those that had ended before this run.
-        epochs: of a trial.
+        finished: trials that had ended before this run.
     """
 
-    def __init__(self, objective: str, total: int, finished: int, epochs: int, console: Console) -> None:
-        self.objective, self.total, self.before, self.epochs = objective, total, finished, epochs
+    def __init__(self, study: Study, finished: int, console: Console) -> None:
+        self.objective, self.total, self.before = study.objective, study.total_trials(), finished
+        self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
+        self.worked = 0.0
+        self.first_start = self.last_end = math.nan
+        self.trained_seconds = 0.0
         self.console: Console | None = console
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.started = time.monotonic()
@@ -37,7 +41,6 @@ class Progress(tune.Callback):
         self.rows: dict[str, dict[str, Any]] = {}
         self.running: dict[str, str] = {}
         self.ended = self.failed = 0
-        self.epochs_run = 0
         self.most_running = 0
         self.peak_bytes = 0
         self.last_weighed = -math.inf
@@ -57,19 +60,23 @@ class Progress(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.running[trial.trial_id] = TrialFolder(Path(trial.config["folder"])).key
+        if math.isnan(self.first_start):
+            self.first_start = time.monotonic()
         self.most_running = max(self.most_running, len(self.running))
         self._show()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        self.epochs_run += 1
+        settings = trial.config["settings"]
+        self.worked += epoch_core_seconds(TrialConfig.model_validate(settings["config"]), int(result["epoch"]))
+        self.trained_seconds += result["seconds"]
         self._weigh()
         self.rows[trial.trial_id] = result
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.ended += 1
+        self.ended += trial.config["settings"]["role"] != "warm_up"
         folder = TrialFolder(Path(trial.config["folder"]))
         result = folder.result()
         self._close(trial, (result or {}).get("status", "stopped"), (result or {}).get("reason", ""))
@@ -83,6 +90,7 @@ class Progress(tune.Callback):
         self._close(trial, "failed", reason)
 
     def _close(self, trial: Trial, status: str, reason: str) -> None:
+        self.last_end = time.monotonic()
         key = self.running.pop(trial.trial_id, trial.trial_id)
         row = self.rows.pop(trial.trial_id, {})
         if self.console is not None:
@@ -99,6 +107,17 @@ class Progress(tune.Callback):
             self.peak_bytes = max(self.peak_bytes, tree_bytes())
             self.last_weighed = time.monotonic()
 
+    def account(self) -> dict[str, float | int | None]:
+        """What this run spent: seconds in epochs, seconds from the first trial's start to the last one's end,
+        trials at once at the most, and bytes of memory at the most."""
+        span = self.last_end - self.first_start
+        return {
+            "trained_seconds": round(self.trained_seconds, 2),
+            "trials_seconds": None if math.isnan(span) else round(span, 2),
+            "most_running": self.most_running,
+            "peak_memory_bytes": self.peak_bytes,
+        }
+
     def _show(self) -> None:
         if self.live:
             self.live.update(self._table(), refresh=True)
@@ -108,8 +127,8 @@ class Progress(tune.Callback):
 
     def _summary(self) -> str:
         elapsed = time.monotonic() - self.started
-        left = (self.total - self.before) * self.epochs - self.epochs_run
-        remaining = f", about {duration(elapsed / self.epochs_run * left)} left" if self.epochs_run and left > 0 else ""
+        left = elapsed / self.worked * (self.work - self.worked) if self.worked else 0.0
+        remaining = f", about {duration(left)} left" if left > 0 else ""
         failed = f", {self.failed} failed" if self.failed else ""
         done = self.before + self.ended
         return (
@@ -120,12 +139,12 @@ class Progress(tune.Callback):
         table = Table(*COLUMNS, title=self._summary(), title_justify="left")
         for trial_id, key in self.running.items():
             row = self.rows.get(trial_id, {})
-            config = row.get("config", {}).get("settings", {}).get("config", {}).get("training", {})
+            training = row.get("config", {}).get("settings", {}).get("config", {}).get("training", {})
             table.add_row(
                 key,
-                _number(config.get("lambda", math.nan)),
-                f"{config['lr']:.1e}" if config else "",
-                f"{row['epoch']:.0f} / {self.epochs}" if row else "starting",
+                _number(training.get("lambda", math.nan)),
+                f"{training['lr']:.1e}" if training else "",
+                f"{row['epoch']:.0f} / {training['epochs']}" if row else "starting",
                 *(
                     _number(row.get(name, math.nan))
                     for name in ("generator_joint_loss", "discriminator_joint_loss", "val_accuracy")

@@ -2,11 +2,15 @@
 
     results/NAME/
       study.json            the resolved study (what `trial_config` is computed from)
-      environment.json      format version, package versions, machine, git commit, data digests
-      run.json              wall seconds, peak memory and outcome of each run of the study
+      environment.json      format version, package versions, machine, git commit, data digests of the first run
+      run.json              of each run of the study: environment, wall seconds, seconds in epochs and between
+                            the first trial's start and the last one's end, trials at once, peak memory, outcome
       data/DIGEST/          images.npy (uint8, memory-mapped by trials), labels.npz, dataset.json
-      trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline]
-        trial.json          its settings: cell, condition, suggestion, seed, full configuration
+      data/digests.json     the digest of each data set specification of the study
+      .lock                 held by the run that works on the folder; says which
+      warm_start.json       what an earlier study's configurations were worth, where this one starts from it
+      trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED
+        trial.json          its role (trial, baseline, warm_up), cell, condition, suggestion, seed, configuration
         state.pt            everything to continue it, its history included (weights-only loading)
         history.csv         one row an epoch, derived from state.pt
         predictions.csv     the test split when finished: true label and prediction of each set
@@ -20,6 +24,9 @@
 
 Every file is written to a temporary name, synced and renamed, so it is whole or not there. A trial's
 folder is the only truth about it. Missing values are empty in CSV and null in JSON.
+A warm-up is what trials that differ only in lambda have in common; they continue its state, and the
+seconds of its epochs count in the warm-up alone.
+
 `status` is finished, stopped (by a scheduler), diverged (a loss was no longer finite) or failed.
 """
 
@@ -58,6 +65,10 @@ class TrialFolder:
     def state(self) -> Path:
         return self.path / "state.pt"
 
+    def has_settings(self) -> bool:
+        """Whether the folder knows yet which trial it is."""
+        return (self.path / "trial.json").exists()
+
     def settings(self) -> dict[str, Any]:
         return read_json(self.path / "trial.json")
 
@@ -77,7 +88,7 @@ class TrialFolder:
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Create the folder with the trial's settings. Raises ValueError where it holds other ones."""
         path = self.path / "trial.json"
-        if not path.exists():
+        if not self.has_settings():
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(path, settings)
         elif self.settings() != json.loads(json.dumps(settings)):
@@ -109,6 +120,12 @@ def trial_folders(results: Path) -> list[TrialFolder]:
     return [TrialFolder(path.parent) for path in paths]
 
 
+def ended_trials(results: Path) -> int:
+    """How many trials have ended; warm-ups, which only serve others, do not count."""
+    ended = [folder for folder in trial_folders(results) if folder.result() is not None]
+    return sum(folder.settings()["role"] != "warm_up" for folder in ended)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: temporary name, sync, rename, sync of the folder."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -117,6 +134,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -126,6 +144,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -164,7 +188,7 @@ def write_tables(results: Path) -> None:
             "condition": settings["condition_key"],
             "number": settings["number"],
             "seed": settings["seed"],
-            "baseline": settings["baseline"],
+            "role": settings["role"],
             "accuracy_shrinkage": settings["accuracy_shrinkage"],
             **{name: value for name, value in settings["varied"].items() if name not in ("lambda", "lr")},
             "lambda": settings["config"]["training"]["lambda"],

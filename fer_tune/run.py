@@ -11,7 +11,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,18 @@ from rich.console import Console
 
 from fer_tune.cost import START_SECONDS, duration, study_core_seconds
 from fer_tune.data import accuracy_shrinkage, read_dataset, save_dataset
-from fer_tune.results import environment, read_json, trial_folders, write_json, write_tables, write_tensorboard
+from fer_tune.results import (
+    ended_trials,
+    environment,
+    read_json,
+    trial_folders,
+    write_json,
+    write_tables,
+    write_tensorboard,
+)
 from fer_tune.study import GAIN_NOTE, Cell, Study, StudyError, load_study
 
-USER_ERROR, INTERRUPTED = 2, 130
+TRIALS_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 class UsageError(Exception):
@@ -31,7 +39,7 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    """Run the command line; return the exit code: 0, 1 where trials failed, 2 for a mistake, 130 when interrupted."""
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
     try:
@@ -48,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StudyError, UsageError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    except KeyboardInterrupt:
+        if options.study is not None:
+            _say(console, f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}")
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
     add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
     add("--address", help="join a running Ray cluster; the results folder must be shared by its nodes")
-    add("--verbose", action="store_true", help="let Ray and Optuna print what they do")
+    add("--verbose", action="store_true", help="let Ray print what it does")
     return parser
 
 
@@ -72,13 +84,16 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
         _describe(study, console)
         start = time.monotonic()
         _prepare(study, results)
-        complete, peak = _search(study, results, options, console)
-        _finish(study, results, time.monotonic() - start, complete, peak)
+        complete, account = _search(study, results, options, console)
+        _finish(study, results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
     return _conclude(study, results, options, console, complete)
 
 
 def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
-    """Decide what becomes of an existing results folder; touch nothing unless the user has said so."""
+    """Decide what becomes of an existing results folder; touch nothing unless the user has said so.
+
+    Resuming tries failed trials again, since what failed was a worker and not the game.
+    """
     if options.resume and options.restart:
         raise UsageError("--resume and --restart exclude each other")
     if not results.exists() or not any(path.name != ".lock" for path in results.iterdir()):
@@ -95,6 +110,10 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
             f"{results} holds another version of this study: {difference}. Undo the change, use --restart, "
             "or give the study a new name"
         )
+    else:
+        for folder in trial_folders(results):
+            if (folder.result() or {}).get("status") == "failed":
+                (folder.path / "result.json").unlink()
 
 
 def _resolved(study: Study) -> Any:
@@ -154,7 +173,8 @@ def _describe(study: Study, console: Console, trials: bool = False) -> None:
     if study.maximises_gain:
         _say(console, GAIN_NOTE)
     classes = study.dataset.label_sets[0].size
-    for noise in dict.fromkeys(study.trial_config(cell, _lowest(cell), 0).noise for cell in cells):
+    ends = [(cell, end) for cell in cells for end in (min, max)]
+    for noise in dict.fromkeys(study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends):
         _say(
             console,
             f"noise {noise.kind} {noise.ratio:g}: validation on {study.dataset.validation} noisy samples shrinks an "
@@ -171,53 +191,60 @@ def _searched(cell: Cell) -> str:
     return "; " + ", ".join(parts) if parts else ""
 
 
-def _lowest(cell: Cell) -> dict[str, float]:
-    """The lowest value of everything that a cell searches."""
-    return {name: dimension.range[0] for name, dimension in cell.space.items() if dimension.range}
+def _ends(cell: Cell, end: Callable[[tuple[float, float]], float]) -> dict[str, float]:
+    """The lowest (min) or highest (max) value of everything that a cell searches."""
+    return {name: end(dimension.range) for name, dimension in cell.space.items() if dimension.range}
 
 
 def _prepare(study: Study, results: Path) -> None:
     """Write the resolved study, every data set that its conditions need, and the environment."""
-    from fer_tune.search import dataset_key
+    from fer_tune.search import NotRunnable, dataset_key, earlier_values
 
+    if study.warm_start and not (results / "warm_start.json").exists():
+        try:
+            write_json(results / "warm_start.json", earlier_values(study, Path(study.warm_start)))
+        except NotRunnable as error:
+            raise UsageError(str(error)) from None
     write_json(results / "study.json", _resolved(study))
     known = results / "data" / "digests.json"
     digests = read_json(known) if known.exists() else {}
     for cell in study.cells():
-        spec = study.trial_config(cell, _lowest(cell), 0).dataset
+        spec = study.trial_config(cell, _ends(cell, min), 0).dataset
         key = dataset_key(spec.model_dump(mode="json"))
         if key not in digests or not (results / "data" / digests[key] / "dataset.json").exists():
             digests[key] = save_dataset(read_dataset(spec), results / "data").name
     write_json(known, digests)
-    write_json(results / "environment.json", environment(digests.values()))
+    if not (results / "environment.json").exists():
+        write_json(results / "environment.json", environment(digests.values()))
 
 
-def _search(study: Study, results: Path, options: argparse.Namespace, console: Console) -> tuple[bool, int]:
-    """Run what is left of a study; return whether it is complete, and the peak memory in bytes (0: nothing ran)."""
-    from fer_tune.search import is_complete, ray_session, run_search
-
-    if is_complete(study, results):
-        return True, 0
+def _search(
+    study: Study, results: Path, options: argparse.Namespace, console: Console
+) -> tuple[bool, dict[str, float | int | None]]:
+    """Run what is left of a study; return whether it is complete and what that took (`Progress.account`)."""
     from fer_tune.live import Progress
+    from fer_tune.search import NotRunnable, is_complete, ray_session, run_search
 
-    finished = sum(folder.result() is not None for folder in trial_folders(results))
-    progress = Progress(study.objective, study.total_trials(), finished, study.training.epochs, console)
+    progress = Progress(study, ended_trials(results), console)
     try:
+        if is_complete(study, results):
+            return True, progress.account()
         with ray_session(options.address, options.verbose), progress:
-            return run_search(study, results, [progress], options.verbose), progress.peak_bytes
+            return run_search(study, results, [progress], options.verbose), progress.account()
     except KeyboardInterrupt:
-        return False, progress.peak_bytes
+        return False, progress.account()
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
-    except ValueError as error:
+    except NotRunnable as error:
         raise UsageError(str(error)) from None
 
 
-def _finish(study: Study, results: Path, seconds: float, complete: bool, peak: int) -> None:
+def _finish(study: Study, results: Path, run: dict[str, Any]) -> None:
     from fer_tune.search import export_optuna
 
+    digests = read_json(results / "data" / "digests.json").values()
+    run = {**run, "environment": environment(digests)}
     runs = read_json(results / "run.json") if (results / "run.json").exists() else []
-    run = {"wall_seconds": round(seconds, 1), "peak_memory_bytes": peak, "complete": complete}
     write_json(results / "run.json", [*runs, run])
     write_tables(results)
     write_tensorboard(results)
@@ -232,17 +259,28 @@ def _conclude(study: Study, results: Path, options: argparse.Namespace, console:
         _say(console, f"\n{headline}\nReport: {results / 'report' / 'index.html'}")
     except NothingToReport as nothing:
         _say(console, f"\nNo report yet: {nothing}")
+    failed = sum((folder.result() or {}).get("status") == "failed" for folder in trial_folders(results))
+    if failed:
+        _say(
+            console,
+            f"{failed} trials failed; their reasons stand in the report and in trials.csv. Try them again with:",
+        )
+        _say(console, f"  {_resume_command(options)}")
     if complete:
-        return 0
-    ended = sum(folder.result() is not None for folder in trial_folders(results))
-    elsewhere = f"--results {options.results} " if options.results != Path("results") else ""
-    overrides = "".join(f"--set {shlex.quote(text)} " for text in options.set)
+        return TRIALS_FAILED if failed else 0
+    ended = ended_trials(results)
     _say(
         console,
         f"Stopped with {ended} of {study.total_trials()} trials done; they are kept. Go on with:\n"
-        f"  python -m fer_tune.run {options.study} {elsewhere}{overrides}--resume",
+        f"  {_resume_command(options)}",
     )
     return INTERRUPTED
+
+
+def _resume_command(options: argparse.Namespace) -> str:
+    elsewhere = ["--results", str(options.results)] if options.results != Path("results") else []
+    overrides = [word for text in options.set for word in ("--set", text)]
+    return shlex.join(["python", "-m", "fer_tune.run", str(options.study), *elsewhere, *overrides, "--resume"])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Turns a study into one Ray Tune run whose searcher routes every cell to an Optuna search of its own."""
 
+import hashlib
 import itertools
+import json
 import logging
 import math
-import os
 import shutil
 import socket
 import tempfile
@@ -14,12 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-# Both are read when Ray is imported: single-node Ray then listens on loopback alone, and prints nothing.
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 
 import optuna
 import ray
@@ -35,14 +30,19 @@ from ray.tune.schedulers import (
 from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
+from fer_tune.cost import cell_core_seconds
 from fer_tune.data import accuracy_shrinkage
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, read_json, trial_folders
-from fer_tune.study import Cell, Dimension, Study
+from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig
 
 MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
 OBJECTIVE = "objective"
 CONNECT_SECONDS = 10
+
+
+class NotRunnable(Exception):
+    """A study that this Ray, this folder or this version cannot run; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Job:
 
     folder: TrialFolder
     settings: Mapping[str, Any]
+    warm_up: "Job | None" = None  # runs what it shares with other trials before the joint game starts
 
 
 class CellSearch:
@@ -60,9 +61,11 @@ class CellSearch:
     it walks through the same suggestions and passes over trials that have ended.
     """
 
-    def __init__(self, study: Study, cell: Cell, results: Path) -> None:
+    def __init__(self, study: Study, cell: Cell, results: Path, warming: set[str] | None = None) -> None:
+        """`warming` names the warm-ups that run now; all cells of a study share it."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study, self.cell, self.results = study, cell, results
+        self.warming = set() if warming is None else warming
         self.optuna = self._optuna_search() if cell.space else None
         self.asked = 0
         self.batch: dict[int, list[Job]] = {}
@@ -73,11 +76,16 @@ class CellSearch:
     def next_job(self) -> Job | None:
         """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
         while not self.finished:
-            while self.queue:
-                job = self.queue.popleft()
-                if job.folder.result() is None:
+            for job in list(self.queue):
+                if job.folder.result() is not None:
+                    self.queue.remove(job)
+                    self.complete(job.folder.key)
+                elif _is_warm(job):
+                    self.queue.remove(job)
                     return job
-                self.complete(job.folder.key)
+                elif job.warm_up is not None and job.warm_up.folder.key not in self.warming:
+                    self.warming.add(job.warm_up.folder.key)
+                    return job.warm_up
             if self.waiting:
                 return None
             self._tell_batch()
@@ -87,6 +95,7 @@ class CellSearch:
     def complete(self, key: str) -> None:
         """Note that a trial has ended, however it ended."""
         self.waiting.discard(key)
+        self.warming.discard(key)
 
     def _ask_batch(self) -> None:
         total = self.study.configurations(self.cell)
@@ -112,49 +121,142 @@ class CellSearch:
         total = 0.0
         for job in jobs:
             value = (job.folder.result() or {}).get(OBJECTIVE)
-            total += math.nan if value is None else value * (-1 if job.settings["baseline"] else 1)
+            total += math.nan if value is None else value * (-1 if job.settings["role"] == "baseline" else 1)
         return total / len(self.study.seeds)
 
     def _jobs(self, number: int, suggestion: Mapping[str, float]) -> Iterator[Job]:
         for seed in self.study.seeds:
             config = self.study.trial_config(self.cell, suggestion, seed)
-            for baseline in (False, True) if self.study.maximises_gain else (False,):
-                if baseline:
-                    config = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
-                name = f"{self.cell.key},n{number:03d},s{seed}" + (",baseline" if baseline else "")
-                settings = {
-                    "cell": self.cell.key,
-                    "condition_key": self.cell.condition_key,
-                    "number": number,
-                    "seed": seed,
-                    "baseline": baseline,
-                    "varied": {**self.cell.condition, **self.cell.grid, **suggestion},
-                    "accuracy_shrinkage": accuracy_shrinkage(config.noise, config.dataset.label_sets[0].size),
-                    "config": config.model_dump(by_alias=True, mode="json"),
-                }
-                yield Job(TrialFolder(self.results / "trials" / name), settings)
+            warm_up = self._warm_up(number, suggestion, config)
+            yield self._job(f"{self.cell.key},n{number:03d},s{seed}", "trial", number, suggestion, config, warm_up)
+            if self.study.maximises_gain:
+                name = f"{self.cell.key},n{number:03d},s{seed},baseline"
+                noise = {n: v for n, v in suggestion.items() if NAMES.get(n, n).startswith("noise.")}
+                plain = _with_training(self.study.trial_config(self.cell, noise, seed), lam=0.0)
+                yield self._job(name, "baseline", number, suggestion, plain, self._warm_up(number, noise, plain))
+
+    def _warm_up(self, number: int, suggestion: Mapping[str, float], config: TrialConfig) -> Job | None:
+        """The trial that computes what every lambda has in common; equal for all jobs that differ in it alone."""
+        training = config.training
+        if not 0 < training.warmup_epochs < training.epochs:
+            return None
+        shared = _with_training(config, lam=0.0, epochs=training.warmup_epochs)
+        digest = hashlib.blake2b(shared.model_dump_json(by_alias=True).encode(), digest_size=6).hexdigest()
+        name = f"{self.cell.condition_key},warm_up={digest},s{config.seed}"
+        return self._job(name, "warm_up", number, suggestion, shared, None)
+
+    def _job(
+        self,
+        name: str,
+        role: str,
+        number: int,
+        suggestion: Mapping[str, float],
+        config: TrialConfig,
+        warm_up: Job | None,
+    ) -> Job:
+        varied = {**self.cell.condition, **self.cell.grid, **suggestion}
+        settings = {
+            "role": role,
+            "cell": self.cell.key,
+            "condition_key": self.cell.condition_key,
+            "number": number,
+            "seed": config.seed,
+            "warm_up": warm_up.folder.key if warm_up else None,
+            "varied": varied,
+            "accuracy_shrinkage": accuracy_shrinkage(config.noise, config.dataset.label_sets[0].size),
+            "config": config.model_dump(by_alias=True, mode="json"),
+        }
+        if role == "warm_up":
+            settings |= {"cell": "warm_up", "number": 0, "varied": _without_lambda(varied)}
+        folder = TrialFolder(self.results / "trials" / name)
+        if folder.has_settings() and folder.settings() != json.loads(json.dumps(settings)):
+            raise NotRunnable(
+                f"{folder.path / 'trial.json'} was suggested otherwise than today: the versions of Optuna or of this "
+                "project differ from those that began the study. Go on with them, use --restart, or a new name"
+            )
+        return Job(folder, settings, warm_up)
 
     def _optuna_search(self) -> OptunaSearch:
         space = {name: _distribution(dimension) for name, dimension in self.cell.space.items()}
         seed = stream_seed(self.study.optuna.seed, "sampler", self.cell.condition_key) % 2**32
         name = "qmc" if self.cell.sampled else self.study.optuna.sampler
-        return OptunaSearch(space, metric=OBJECTIVE, mode="max", sampler=_sampler(name, seed, self.study.optuna.trials))
+        points, values = self._earlier(space)
+        return OptunaSearch(
+            space,
+            points_to_evaluate=points or None,
+            evaluated_rewards=values or None,
+            metric=OBJECTIVE,
+            mode="max",
+            sampler=_sampler(name, seed, self.study.optuna.trials),
+        )
+
+    def _earlier(self, space: Mapping[str, FloatDistribution]) -> tuple[list[dict[str, float]], list[float]]:
+        """Points and values of an earlier study that fit this cell (`warm_start`)."""
+        path = self.results / "warm_start.json"
+        found = read_json(path) if path.exists() else []
+        fixed = {**self.cell.condition, **self.cell.grid}
+        fitting = [
+            e for e in found
+            if all(e["varied"].get(name) == value for name, value in fixed.items())
+            and all(d.low <= e["varied"].get(name, math.nan) <= d.high for name, d in space.items())
+        ]  # fmt: skip
+        return [{name: e["varied"][name] for name in space} for e in fitting], [e["value"] for e in fitting]
+
+
+def _is_warm(job: Job) -> bool:
+    """Whether a trial has nothing to wait for: no warm-up, one that has ended, or epochs of its own."""
+    return job.warm_up is None or job.folder.state.exists() or job.warm_up.folder.result() is not None
+
+
+def _with_training(config: TrialConfig, **changes: Any) -> TrialConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
+def _without_lambda(varied: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in varied.items() if NAMES.get(name, name) != "training.lambda"}
+
+
+def earlier_values(study: Study, results: Path) -> list[dict[str, Any]]:
+    """What an earlier study's configurations were worth: their varied settings and mean objective over seeds.
+
+    Raises NotRunnable where the folder is no results folder or maximised something else.
+    """
+    if not (results / "study.json").exists():
+        raise NotRunnable(f"warm_start: {results} is no results folder: study.json is missing")
+    objective = read_json(results / "study.json")["objective"]
+    if objective != study.objective:
+        raise NotRunnable(f"warm_start: {results} maximised {objective}, this study maximises {study.objective}")
+    groups: dict[tuple[str, int], list[tuple[dict[str, Any], float]]] = {}
+    for folder in trial_folders(results):
+        settings, result = folder.settings(), folder.result()
+        if settings["role"] == "trial" and result is not None and result[OBJECTIVE] is not None:
+            place = groups.setdefault((settings["cell"], settings["number"]), [])
+            place.append((settings["varied"], result[OBJECTIVE]))
+    return [
+        {"varied": group[0][0], "value": sum(value for _, value in group) / len(group)} for group in groups.values()
+    ]
 
 
 class StudySearcher(Searcher):
-    """Ray's view of the whole study: one suggestion after another from whichever cell has one."""
+    """Ray's view of the whole study: one suggestion after another from whichever cell has one.
+
+    Dear cells come first, so that the last trials to end are short ones.
+    """
 
     def __init__(self, study: Study, results: Path, cpus: int) -> None:
         super().__init__(metric=study.objective, mode="max")
         self.study, self.cpus = study, cpus
-        self.searches = [CellSearch(study, cell, results) for cell in study.cells()]
         self.results = results
+        warming: set[str] = set()
+        cells = sorted(study.cells(), key=lambda cell: -cell_core_seconds(study, cell))
+        self.searches = [CellSearch(study, cell, results, warming) for cell in cells]
         self.running: dict[str, tuple[CellSearch, str]] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         for search in self.searches:
             job = search.next_job()
             if job is not None:
+                job.folder.begin(job.settings)
                 self.running[trial_id] = (search, job.folder.key)
                 return self._ray_config(job)
         return Searcher.FINISHED if all(s.finished for s in self.searches) else None
@@ -175,10 +277,18 @@ class StudySearcher(Searcher):
         return {
             "folder": str(job.folder.path),
             "data": str(self.results / "data" / digest),
+            "warm_up": _finished_folder(job.warm_up),
             "settings": dict(job.settings),
             "objective": self.study.objective,
             "cpus": self.cpus,
         }
+
+
+def _finished_folder(job: Job | None) -> str | None:
+    """The folder of a warm-up that can be continued; a trial whose warm-up broke starts by itself."""
+    if job is None or (job.folder.result() or {}).get("status") != "finished":
+        return None
+    return str(job.folder.path)
 
 
 class ConditionScheduler(FIFOScheduler):
@@ -193,6 +303,8 @@ class ConditionScheduler(FIFOScheduler):
         self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        if trial.config["settings"]["role"] == "warm_up":
+            return TrialScheduler.CONTINUE
         decision = self._of(trial).on_trial_result(tune_controller, trial, result)
         folder = TrialFolder(Path(trial.config["folder"]))
         if decision == TrialScheduler.STOP and folder.result() is None:
@@ -270,7 +382,7 @@ def _knock(address: str) -> None:
 def trial_resources(study: Study) -> tuple[dict[str, float], int]:
     """What a trial holds on the connected Ray, and how many can run at once.
 
-    Raises ValueError where not one trial fits.
+    Raises NotRunnable where not one trial fits.
     """
     available = ray.cluster_resources()
     cpus, gpus = available.get("CPU", 0), available.get("GPU", 0)
@@ -279,7 +391,7 @@ def trial_resources(study: Study) -> tuple[dict[str, float], int]:
     if gpu:
         slots = min(slots, math.floor(gpus / gpu + 1e-9))
     if slots < 1:
-        raise ValueError(
+        raise NotRunnable(
             f"resources: a trial asks for {study.resources.cpu} CPUs and {gpu:g} GPUs, "
             f"but there are {cpus:g} CPUs and {gpus:g} GPUs"
         )
@@ -303,7 +415,7 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
         tune_config=tune.TuneConfig(
             search_alg=ConcurrencyLimiter(searcher, slots),
             scheduler=scheduler,
-            num_samples=study.total_trials(),
+            num_samples=2 * study.total_trials(),  # a bound: warm-ups come on top
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -339,6 +451,7 @@ def export_optuna(study: Study, results: Path) -> Path:
     storage = optuna.storages.RDBStorage(f"sqlite:///{unfinished}")
     cells = {cell.key: cell for cell in study.cells()}
     ended = [(f.settings(), f) for f in trial_folders(results) if f.result() is not None]
+    ended = [(settings, folder) for settings, folder in ended if settings["role"] != "warm_up"]
     by_condition = itertools.groupby(sorted(ended, key=lambda e: _order(e[0])), key=lambda e: e[0]["condition_key"])
     for condition, members in by_condition:
         export = optuna.create_study(storage=storage, study_name=f"{study.name}: {condition}", direction="maximize")
@@ -357,7 +470,7 @@ def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial
         name: _distribution(d) if d.range else FloatDistribution(*_ends(d.grid or d.per_lambda or ()))
         for name, d in {**study.search, **cell.space}.items()
     }
-    complete = len([j for j in jobs if not j.settings["baseline"]]) == len(study.seeds)
+    complete = len(jobs) == len(study.seeds) * (2 if study.maximises_gain else 1)
     value = CellSearch(study, cell, Path())._objective(jobs) if complete else math.nan
     finite = math.isfinite(value)
     return optuna.trial.create_trial(
@@ -370,7 +483,8 @@ def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial
 
 
 def _order(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    return settings["condition_key"], settings["cell"], settings["number"], settings["seed"], settings["baseline"]
+    role = ("trial", "baseline").index(settings["role"])
+    return settings["condition_key"], settings["cell"], settings["number"], settings["seed"], role
 
 
 def _trial_name(trial: Trial) -> str:

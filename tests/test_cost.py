@@ -2,21 +2,23 @@
 
 import pytest
 
-from fer_tune import ModelSpec, TrainingSpec
-from fer_tune.cost import duration, image_gflop, study_core_seconds
+from fer_tune import ModelSpec
+from fer_tune.cost import duration, epoch_core_seconds, image_gflop, study_core_seconds, trial_core_seconds
 from fer_tune.study import load_study
 
 
 @pytest.mark.parametrize(("size", "expected"), [(64, 16.0), (32, 10.3)])
 def test_gflop_of_an_iteration_are_the_specified_ones(size, expected):
-    assert image_gflop(size, ModelSpec(), TrainingSpec(lam=1.0))[0] == pytest.approx(expected, rel=0.02)
+    assert image_gflop(size, ModelSpec(), playing=True)[0] == pytest.approx(expected, rel=0.02)
 
 
-def test_lambda_zero_and_warm_up_cost_the_encoder_alone():
-    plain = image_gflop(32, ModelSpec(), TrainingSpec(lam=0.0))[0]
-    half = image_gflop(32, ModelSpec(), TrainingSpec(lam=1.0, epochs=10, warmup_epochs=5))[0]
-    full = image_gflop(32, ModelSpec(), TrainingSpec(lam=1.0))[0]
-    assert plain == pytest.approx(1.875) and half == pytest.approx((plain + full) / 2)
+def test_lambda_zero_and_warm_up_cost_the_encoder_alone(study_file):
+    assert image_gflop(32, ModelSpec(), playing=False)[0] == pytest.approx(1.875)
+    study = load_study(study_file(training={"epochs": 4, "batch_size": 32, "warmup_epochs": 2}))
+    plain, joint = (study.trial_config(cell, {}, 0) for cell in study.cells())
+    seconds = [epoch_core_seconds(joint, epoch) for epoch in (1, 2, 3, 4)]
+    assert seconds[0] == seconds[1] == epoch_core_seconds(plain, 4) < seconds[2] == seconds[3]
+    assert trial_core_seconds(joint) == pytest.approx(sum(seconds))
 
 
 def test_study_cost_counts_every_trial(study_file):

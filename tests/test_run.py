@@ -210,7 +210,7 @@ def test_the_search_study_runs_in_each_role_of_the_noise_ratio(tmp_path, changes
     assert done.returncode == 0, done.stderr + done.stdout
     trials = pd.read_csv(tmp_path / "results" / "search" / "trials.csv")
     assert (trials["status"] == "finished").all()
-    assert trials["baseline"].any() == ("noise_ratio" in raw["search"])
+    assert (trials["role"] == "baseline").any() == ("noise_ratio" in raw["search"])
     assert ("the gain over lambda = 0" in done.stdout) == ("noise_ratio" in raw["search"])
 
 

@@ -121,7 +121,7 @@ def test_an_optimised_noise_ratio_is_judged_by_the_gain_over_lambda_zero(study_f
     study = load_study(study_file(search=search, seeds=[0, 1], optuna={"trials": 2, "batch": 1}))
     cell = CellSearch(study, study.cells()[0], tmp_path)
     jobs = [cell.next_job() for _ in range(4)]
-    assert [j.settings["baseline"] for j in jobs] == [False, True, False, True]
+    assert [j.settings["role"] for j in jobs] == ["trial", "baseline"] * 2
     for own, plain in (jobs[:2], jobs[2:]):
         configs = own.settings["config"], plain.settings["config"]
         assert configs[1]["training"]["lambda"] == 0 and configs[0]["training"]["lambda"] >= 0.1
@@ -175,7 +175,7 @@ class TestWithRay:
     def run(self, study, results):
         results.mkdir(parents=True)
         _prepare(study, results)
-        progress = Progress(study.objective, study.total_trials(), 0, study.training.epochs, Console(quiet=True))
+        progress = Progress(study, 0, Console(quiet=True))
         complete = run_search(study, results, [progress])
         assert complete and is_complete(study, results)
         write_tables(results)
@@ -224,7 +224,7 @@ class TestWithRay:
         (broken / "state.pt").write_bytes(b"not a state")
         results = tmp_path / "r"
         _prepare(study, results)
-        progress = Progress(study.objective, 4, 0, 2, Console(quiet=True))
+        progress = Progress(study, 0, Console(quiet=True))
         assert run_search(study, results, [progress])
         status = {f.key: f.result()["status"] for f in trial_folders(results)}
         assert status.pop("lambda=0.5,n000,s0") == "failed" and set(status.values()) == {"finished"}
