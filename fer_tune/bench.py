@@ -1,0 +1,200 @@
+"""What a step costs here: the plain step against the fast one, side by side in one run.
+
+python -m fer_tune.bench
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from fer_tune.config import ModelSpec, TrainingSpec
+from fer_tune.data import Dataset, NoisyData
+from fer_tune.labels import FACE_LABELS, LabelSet
+from fer_tune.reference import PlainTrainer
+from fer_tune.trainer import Trainer
+
+CIFAR_LABELS = tuple(LabelSet(f"annotator {i}", "categorical", tuple("0123456789")) for i in (1, 2, 3))
+VARIANTS: Mapping[str, tuple[type[Trainer], str]] = {
+    "plain fp32": (PlainTrainer, "fp32"),
+    "fast fp32": (Trainer, "fp32"),
+    "fast bf16": (Trainer, "bf16"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model on one kind of data: image size in pixels, label sets, images of a step, torch threads."""
+
+    size: int
+    label_sets: tuple[LabelSet, ...]
+    batch: int
+    model: ModelSpec
+    threads: int
+
+    def data(self, images: int | None = None) -> NoisyData:
+        """Random images and labels: what a step costs does not depend on what it sees."""
+        n = images or self.batch
+        rng = np.random.default_rng(0)
+        labels = {
+            s.name: rng.integers(0, s.size, n) if s.kind == "categorical" else _values(rng, n, s.size)
+            for s in self.label_sets
+        }
+        pixels = rng.integers(0, 256, (n, 3, self.size, self.size), dtype=np.uint8)
+        splits = dict.fromkeys(("train", "validation", "test"), np.arange(n))
+        return NoisyData(Dataset(self.label_sets, pixels, labels, splits, "random"), labels)
+
+    def trainer(self, variant: str, data: NoisyData) -> Trainer:
+        """A trainer whose networks are ready to train."""
+        build, precision = VARIANTS[variant]
+        training = TrainingSpec.model_validate({"lambda": 0.4, "batch_size": self.batch, "precision": precision})
+        trainer = build(data, self.model, training)
+        for network in trainer.networks.values():
+            network.train()
+        return trainer
+
+
+CASES = {
+    "full width, 64 px": Case(64, FACE_LABELS, 64, ModelSpec(), 2),
+    "full width, 32 px, three annotators": Case(32, CIFAR_LABELS, 128, ModelSpec(features=512), 2),
+    "default study": Case(32, FACE_LABELS, 64, ModelSpec(width=0.125, encoder_norm="batch"), 1),
+}
+
+
+def _values(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
+    return rng.uniform(-1, 1, (n, size)).astype(np.float32)
+
+
+def measure_steps(case: Case, rounds: int) -> dict[str, dict[str, float]]:
+    """Images/s and executed GFLOP/s of each variant: medians over rounds that take turns."""
+    torch.set_num_threads(case.threads)
+    data, indices = case.data(), torch.arange(case.batch)
+    trainers = {variant: case.trainer(variant, data) for variant in VARIANTS}
+    flops = {}
+    for variant, trainer in trainers.items():
+        with FlopCounterMode(display=False) as counter:
+            trainer._step(indices, True)
+        flops[variant] = counter.get_total_flops()
+    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    for _ in range(rounds):
+        for variant, trainer in trainers.items():
+            start = time.perf_counter()
+            trainer._step(indices, True)
+            seconds[variant].append(time.perf_counter() - start)
+    median = {variant: statistics.median(times) for variant, times in seconds.items()}
+    return {
+        variant: {
+            "images_per_second": case.batch / median[variant],
+            "ratio": median["plain fp32"] / median[variant],
+            "gflop_per_image": flops[variant] / case.batch / 1e9,
+            "gflops": flops[variant] / median[variant] / 1e9,
+        }
+        for variant in VARIANTS
+    }
+
+
+def matrix_rate(precision: str, threads: int, size: int = 2048) -> float:
+    """GFLOP/s of a square matrix product here, the best of five: what arithmetic can reach at most."""
+    torch.set_num_threads(threads)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = torch.randn(2, size, size).to(dtype)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / min(seconds[1:]) / 1e9
+
+
+def peak_bytes(case: str, variant: str) -> int:
+    """Peak resident memory of a process of its own that runs two steps."""
+    code = "import sys; from fer_tune.bench import print_peak; print_peak(*sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, case, variant], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def print_peak(case: str, variant: str) -> None:
+    """Run two steps and print this process's peak resident memory in bytes."""
+    torch.set_num_threads(CASES[case].threads)
+    trainer = CASES[case].trainer(variant, CASES[case].data())
+    for _ in range(2):
+        trainer._step(torch.arange(CASES[case].batch), True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    """One row a case and variant."""
+    rows: list[dict[str, Any]] = []
+    for name in cases:
+        case = CASES[name]
+        rates = {precision: matrix_rate(precision, case.threads) for precision in ("fp32", "bf16")}
+        for variant, found in measure_steps(case, rounds).items():
+            rate = rates[VARIANTS[variant][1]]
+            memory = peak_bytes(name, variant)
+            about = {"case": name, "batch": case.batch, "threads": case.threads, "step": variant}
+            rows.append(about | found | {"matrix_gflops": rate, "peak_bytes": memory})
+    return rows
+
+
+def top_costs(case: Case, variant: str, steps: int = 3, rows: int = 12) -> list[dict[str, Any]]:
+    """The operations that a step spends most of its time in, by share of all time (torch profiler)."""
+    torch.set_num_threads(case.threads)
+    trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
+    trainer._step(indices, True)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(steps):
+            trainer._step(indices, True)
+    events = sorted(profiler.key_averages(), key=lambda e: -e.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return [
+        {"operation": e.key, "share": e.self_cpu_time_total / total, "ms a step": e.self_cpu_time_total / steps / 1e3,
+         "calls a step": e.count / steps}
+        for e in events[:rows]
+    ]  # fmt: skip
+
+
+def _print(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(value if isinstance(value, str) else f"{value:,.4g}" for value in row.values()))
+    Console(width=160).print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
+    parser.add_argument("--case", action="append", choices=list(CASES), help="only this case (may be repeated)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed steps of each variant (default 5)")
+    parser.add_argument("--profile", action="store_true", help="instead, name the operations that cost most")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    cases = options.case or list(CASES)
+    if options.profile:
+        tables = {f"{c}, {v}": top_costs(CASES[c], v) for c in cases for v in VARIANTS}
+    else:
+        tables = {"steps": bench_steps(cases, options.rounds)}
+    if options.json:
+        print(json.dumps(tables, indent=1))
+    else:
+        for title, rows in tables.items():
+            _print(rows, title)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
