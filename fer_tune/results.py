@@ -27,10 +27,11 @@ folder is the only truth about it. Missing values are empty in CSV and null in J
 A warm-up is what trials that differ only in lambda have in common; they continue its state, and the
 seconds of its epochs count in the warm-up alone.
 
-`status` is finished, stopped (by a scheduler), diverged (a loss was no longer finite) or failed.
+`status` is finished, stopped (by a scheduler), diverged (it could no longer be read) or failed.
 """
 
 import csv
+import fcntl
 import io
 import json
 import math
@@ -39,13 +40,15 @@ import platform
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 FORMAT_VERSION = 1
+LOCK_SECONDS = 30.0
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 PACKAGES = ("fer-tune", "torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic", "torchmetrics", "scipy")
 Status = Literal["finished", "stopped", "diverged", "failed"]
@@ -76,6 +79,23 @@ class TrialFolder:
         """How the trial ended, or None while it has not."""
         path = self.path / "result.json"
         return read_json(path) if path.exists() else None
+
+    def lock(self, wait: float = LOCK_SECONDS) -> IO[str]:
+        """Hold this folder against other processes; close what is returned to let go.
+
+        Workers outlive a killed driver by seconds, so a held folder is waited for. Raises TimeoutError.
+        """
+        file = os.fdopen(os.open(self.path / ".lock", os.O_WRONLY | os.O_CREAT), "w")
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    file.close()
+                    raise TimeoutError(f"{self.path} is held by another process") from None
+                time.sleep(0.05)
 
     def history(self) -> list[dict[str, float]]:
         """One row an epoch; missing values are NaN."""

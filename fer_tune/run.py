@@ -102,6 +102,8 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
         raise UsageError(f"{results} is not empty and is no results folder: choose another name or --results")
     if options.restart:
         with _locked(results):
+            for folder in trial_folders(results):  # workers of a run that was killed may still be writing
+                folder.lock().close()
             shutil.rmtree(results)
     elif not options.resume:
         raise UsageError(f"{results} holds this study already: --resume goes on with it, --restart begins anew")

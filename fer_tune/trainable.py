@@ -21,6 +21,7 @@ class TrialTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        self.cleanup()
         torch.set_num_threads(config["cpus"])
         warm_up = Path(config["warm_up"]) if config["warm_up"] else None
         folder, data = Path(config["folder"]), Path(config["data"])
@@ -35,6 +36,10 @@ class TrialTrainable(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
+
+    def cleanup(self) -> None:
+        if run := getattr(self, "run", None):
+            run.close()
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         return {"key": self.run.folder.key}

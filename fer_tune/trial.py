@@ -24,7 +24,8 @@ class TrialRun:
         data: folder of the saved data set.
         warm_up: the folder of a trial that has run this one's warm-up, if any.
 
-    Raises ValueError where the folder belongs to other settings or a broken state.
+    Raises ValueError where the folder belongs to other settings or a broken state, TimeoutError where another
+    process does not let go of it. Holds the folder against other processes until `close`.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class TrialRun:
     ) -> None:
         self.folder = TrialFolder(folder)
         self.folder.begin(settings)
+        self.lock = self.folder.lock()
         self.objective = objective
         config = TrialConfig.model_validate(settings["config"])
         noisy = load_data(open_dataset(data), config.noise, config.seed)
@@ -49,6 +51,10 @@ class TrialRun:
 
     def _load(self, folder: TrialFolder) -> dict[str, Any]:
         return torch.load(folder.state, map_location="cpu", weights_only=True)
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.lock.close()
 
     @property
     def done(self) -> bool:

@@ -2,11 +2,16 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
+import threading
 
 import pandas as pd
 import pytest
 
 from fer_tune.results import TrialFolder, environment, read_json, trial_folders, write_atomically, write_csv, write_json
+from tests.conftest import ROOT
 
 
 def test_files_are_replaced_whole_and_nothing_is_left_behind(tmp_path):
@@ -69,6 +74,23 @@ def test_a_folder_of_other_settings_is_refused(tmp_path):
         folder.begin({"seed": 1, "lr": (1, 2)})
 
 
+def test_a_held_folder_is_waited_for_until_its_process_dies(tmp_path):
+    folder = TrialFolder(tmp_path / "t")
+    folder.begin({})
+    code = (
+        "import sys, time, pathlib; from fer_tune.results import TrialFolder\n"
+        "held = TrialFolder(pathlib.Path(sys.argv[1])).lock(); print('held', flush=True); time.sleep(60)"
+    )
+    orphan = subprocess.Popen([sys.executable, "-c", code, folder.path], cwd=ROOT, stdout=subprocess.PIPE)
+    assert orphan.stdout.readline() == b"held\n"
+    with pytest.raises(TimeoutError, match="is held by another process"):
+        folder.lock(wait=0.2)
+    threading.Timer(0.3, orphan.kill).start()
+    folder.lock(wait=20).close()
+    assert orphan.wait() == -signal.SIGKILL
+    orphan.stdout.close()
+
+
 def test_folders_without_whole_settings_do_not_count(tmp_path):
     (tmp_path / "trials" / "broken").mkdir(parents=True)
     TrialFolder(tmp_path / "trials" / "whole").begin({})
@@ -93,7 +115,7 @@ def test_smoke_study_leaves_a_whole_folder(smoke):
     assert len(folders) == 16
     for folder in folders:
         assert {p.name for p in folder.path.iterdir()} == {
-            "trial.json", "state.pt", "history.csv", "predictions.csv", "result.json",
+            "trial.json", "state.pt", "history.csv", "predictions.csv", "result.json", ".lock",
         }  # fmt: skip
         assert folder.result()["status"] == "finished" and len(folder.history()) == 3
         predictions = pd.read_csv(folder.path / "predictions.csv")

@@ -157,6 +157,34 @@ def test_ctrl_c_stops_cleanly_and_resuming_gives_the_uninterrupted_tables(study_
 
 
 @pytest.mark.slow
+def test_failed_trials_are_said_and_tried_again_on_resume(study_file, tmp_path):
+    study = study_file(search={"lambda": {"grid": [0.5]}}, seeds=[0, 1])
+    assert run_command(study, cwd=tmp_path).returncode == 0
+    trial = tmp_path / "results" / "small" / "trials" / "lambda=0.5,n000,s0"
+    (trial / "result.json").unlink()
+    (trial / "state.pt").write_bytes(b"not a state")
+    done = run_command(study, "--resume", cwd=tmp_path)
+    assert done.returncode == 1 and "1 trials failed; trials.csv says why" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+    (trial / "state.pt").unlink()
+    assert run_command(study, "--resume", cwd=tmp_path).returncode == 0
+    assert pd.read_csv(tmp_path / "results" / "small" / "trials.csv")["status"].tolist() == ["finished"] * 2
+
+
+def test_ctrl_c_while_the_data_are_drawn_says_how_to_go_on(tmp_path):
+    process = start(
+        ROOT / "studies" / "lambda_sweep.yaml", tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "results" / "lambda_sweep" / "study.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in out, out
+    assert "Go on with:\n  python -m fer_tune.run " in out and out.rstrip().endswith("--resume")
+
+
+@pytest.mark.slow
 def test_a_terminal_shows_a_live_table(study_file, tmp_path):
     terminal, worker = pty.openpty()
     process = start(study_file(training={"epochs": 12, "batch_size": 16}), tmp_path, stdout=worker, stderr=worker)

@@ -21,12 +21,21 @@ def start(study_file, data, tmp_path):
     study = load_study(study_file(training={"epochs": 3, "batch_size": 32}))
     settings = {"config": study.trial_config(study.cells()[1], {}, 0).model_dump(by_alias=True, mode="json")}
     saved = save_dataset(data.dataset, tmp_path / "data")
-    return lambda name, **changes: TrialRun(tmp_path / name, {**settings, **changes}, saved, "val_accuracy")
+    runs = []
+
+    def begin(name, **changes):
+        for run in runs:  # as if its process had ended
+            run.close()
+        runs.append(TrialRun(tmp_path / name, {**settings, **changes}, saved, "val_accuracy"))
+        return runs[-1]
+
+    return begin
 
 
 def run_to_end(run: TrialRun) -> None:
     while not run.done:
         run.step()
+    run.close()
 
 
 def content(path: Path) -> tuple[list[dict[str, float]], str, dict]:
@@ -108,6 +117,7 @@ def test_a_trial_forked_from_a_shared_warm_up_equals_one_of_its_own(study_file, 
     forked = TrialRun(tmp_path / "forked", trial.settings, saved, "val_accuracy", warm_up=job.folder.path)
     assert forked.trainer.epoch == 2
     forked.step()
+    forked.close()
     continued = TrialRun(tmp_path / "forked", trial.settings, saved, "val_accuracy", warm_up=job.folder.path)
     run_to_end(continued)
     assert content(tmp_path / "forked") == content(tmp_path / "own")

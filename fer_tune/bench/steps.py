@@ -1,10 +1,7 @@
-"""What a step costs here: the plain step against the fast one, side by side in one run.
+"""What a step costs: the plain step against the fast one, side by side in one run."""
 
-python -m fer_tune.bench
-"""
-
-import argparse
 import json
+import pickle
 import resource
 import statistics
 import subprocess
@@ -16,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -119,20 +114,25 @@ def matrix_rate(precision: str, threads: int, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds[1:]) / 1e9
 
 
-def peak_bytes(case: str, variant: str) -> int:
-    """Peak resident memory of a process of its own that runs two steps."""
-    code = "import sys; from fer_tune.bench import print_peak; print_peak(*sys.argv[1:])"
-    done = subprocess.run([sys.executable, "-c", code, case, variant], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+def in_own_process(case: Case, variant: str) -> dict[str, float]:
+    """Images/s of three steps after a first one, and peak resident bytes, of a process of its own."""
+    code = "import pickle, sys; from fer_tune.bench.steps import run_alone; run_alone(*pickle.load(sys.stdin.buffer))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, input=pickle.dumps((case, variant)), capture_output=True, check=True)
+    return json.loads(done.stdout)
 
 
-def print_peak(case: str, variant: str) -> None:
-    """Run two steps and print this process's peak resident memory in bytes."""
-    torch.set_num_threads(CASES[case].threads)
-    trainer = CASES[case].trainer(variant, CASES[case].data())
-    for _ in range(2):
-        trainer._step(torch.arange(CASES[case].batch), True)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+def run_alone(case: Case, variant: str) -> None:
+    """Run four steps and print what `in_own_process` returns."""
+    torch.set_num_threads(case.threads)
+    trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        trainer._step(indices, True)
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"images_per_second": case.batch / statistics.median(seconds[1:]), "peak_bytes": peak}))
 
 
 def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
         rates = {precision: matrix_rate(precision, case.threads) for precision in ("fp32", "bf16")}
         for variant, found in measure_steps(case, rounds).items():
             rate = rates[VARIANTS[variant][1]]
-            memory = peak_bytes(name, variant)
+            memory = in_own_process(case, variant)["peak_bytes"]
             about = {"case": name, "batch": case.batch, "threads": case.threads, "step": variant}
             rows.append(about | found | {"matrix_gflops": rate, "peak_bytes": memory})
     return rows
@@ -164,37 +164,3 @@ def top_costs(case: Case, variant: str, steps: int = 3, rows: int = 12) -> list[
          "calls a step": e.count / steps}
         for e in events[:rows]
     ]  # fmt: skip
-
-
-def _print(rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[0][name], str) else "right")
-    for row in rows:
-        table.add_row(*(value if isinstance(value, str) else f"{value:,.4g}" for value in row.values()))
-    Console(width=160).print(table)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks that the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
-    parser.add_argument("--case", action="append", choices=list(CASES), help="only this case (may be repeated)")
-    parser.add_argument("--rounds", type=int, default=5, help="timed steps of each variant (default 5)")
-    parser.add_argument("--profile", action="store_true", help="instead, name the operations that cost most")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
-    cases = options.case or list(CASES)
-    if options.profile:
-        tables = {f"{c}, {v}": top_costs(CASES[c], v) for c in cases for v in VARIANTS}
-    else:
-        tables = {"steps": bench_steps(cases, options.rounds)}
-    if options.json:
-        print(json.dumps(tables, indent=1))
-    else:
-        for title, rows in tables.items():
-            _print(rows, title)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What this machine makes of the model: ratios from one run.
+
+python -m fer_tune.bench
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fer_tune.bench import equivalence, growth
+from fer_tune.bench.steps import CASES, VARIANTS, bench_steps, top_costs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
+    add = parser.add_argument
+    add("what", nargs="?", default="steps", choices=["steps", "profile", "growth", "equivalence"],
+        help="steps: plain against fast (the default); profile: the dearest operations; growth: time and memory "
+        "against everything that grows; equivalence: accuracy of plain, fast and bf16 over paired seeds")  # fmt: skip
+    add("--case", action="append", choices=list(CASES), help="steps, profile: only this case (may be repeated)")
+    add("--rounds", type=int, default=5, help="steps: timed steps of each variant (default 5)")
+    add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
+    add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
+    add("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    tables = _tables(options)
+    if options.json:
+        print(json.dumps(tables, indent=1, default=float))
+    else:
+        for title, rows in tables.items():
+            _print(rows, title)
+    return 0
+
+
+def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    cases = options.case or list(CASES)
+    if options.what == "profile":
+        return {f"{case}, {variant}": top_costs(CASES[case], variant) for case in cases for variant in VARIANTS}
+    if options.what == "growth":
+        parts = (growth.by_model, growth.by_concurrency, growth.by_images, growth.by_trials)
+        return {part.__name__.replace("_", " "): list(part()) for part in parts}
+    if options.what == "equivalence":
+        return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
+    return {"steps": bench_steps(cases, options.rounds)}
+
+
+def _print(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[-1].get(name), str) else "right")
+    for row in rows:
+        cells = (row.get(name, "") for name in names)
+        table.add_row(*(cell if isinstance(cell, str) else f"{cell:,.4g}" for cell in cells))
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
