@@ -70,7 +70,8 @@ class Progress(tune.Callback):
     ) -> None:
         settings = trial.config["settings"]
         self.worked += epoch_core_seconds(TrialConfig.model_validate(settings["config"]), int(result["epoch"]))
-        self.trained_seconds += result["seconds"]
+        if math.isfinite(result["seconds"]):
+            self.trained_seconds += result["seconds"]
         self._weigh()
         self.rows[trial.trial_id] = result
         self._show()

@@ -146,7 +146,7 @@ def ended_trials(results: Path) -> int:
     return sum(folder.settings()["role"] != "warm_up" for folder in ended)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file whole or not at all: temporary name, sync, rename, sync of the folder."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -281,6 +281,7 @@ class StudySearcher(Searcher):
             "settings": dict(job.settings),
             "objective": self.study.objective,
             "cpus": self.cpus,
+            "scheduled": self.study.scheduler != "none",
         }
 
 

@@ -15,7 +15,7 @@ REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_los
 class TrialTrainable(tune.Trainable):
     """Runs the trial that its configuration names, from wherever the trial's folder stands.
 
-    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or None).
+    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or None), `scheduled`.
     Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
     last whole epoch.
     """
@@ -30,6 +30,8 @@ class TrialTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         row = self.run.step()
+        if self.config["scheduled"]:
+            self.run.flush()  # a scheduler may end the trial here, by what is on disk
         reported = {name: row.get(name, math.nan) for name in (*REPORTED, self.objective)}
         return {**reported, "done": self.run.done}
 

@@ -1,8 +1,9 @@
-"""One trial in its own folder: continues what is there, and leaves it whole after every epoch."""
+"""One trial in its own folder: continues what is there, and leaves it whole at any time."""
 
 import csv
 import io
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,19 @@ class TrialRun:
         self.folder.begin(settings)
         self.lock = self.folder.lock()
         self.objective = objective
-        config = TrialConfig.model_validate(settings["config"])
-        noisy = load_data(open_dataset(data), config.noise, config.seed)
-        self.trainer = Trainer(noisy, config.model, config.training, config.seed)
         self.history: list[dict[str, float]] = []
+        self.writer = ThreadPoolExecutor(1)
+        self.writing: Future[None] | None = None
+        try:
+            config = TrialConfig.model_validate(settings["config"])
+            noisy = load_data(open_dataset(data), config.noise, config.seed)
+            self.trainer = Trainer(noisy, config.model, config.training, config.seed)
+            self._continue(warm_up)
+        except BaseException:
+            self.close()
+            raise
+
+    def _continue(self, warm_up: Path | None) -> None:
         if self.folder.state.exists():
             state = self._load(self.folder)
             self.trainer.load_state_dict(state["trainer"])
@@ -53,7 +63,8 @@ class TrialRun:
         return torch.load(folder.state, map_location="cpu", weights_only=True)
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Finish what is being written, then let go of the folder."""
+        self.writer.shutdown()
         self.lock.close()
 
     @property
@@ -66,20 +77,33 @@ class TrialRun:
             try:
                 row = {"epoch": float(self.trainer.epoch + 1), **self.trainer.run_epoch()}
             except Diverged as diverged:
+                self.flush()
                 self.folder.end("diverged", self.objective, str(diverged))
                 return self.history[-1] if self.history else {"epoch": float(diverged.epoch)}
             self.history.append(row)
             self._save()
         if self.trainer.done:
+            self.flush()
             self._write_predictions()
             self.folder.end("finished", self.objective)
         return self.history[-1]
 
     def _save(self) -> None:
+        """Copy the state and write it while the next epoch runs; a killed worker loses at most that epoch."""
+        state = _copied({"trainer": self.trainer.state_dict(), "history": self.history})
+        self.flush()
+        self.writing = self.writer.submit(self._write, state)
+
+    def flush(self) -> None:
+        """Until the last state is on disk. Raises what its writing raised."""
+        if self.writing is not None:
+            self.writing.result()
+
+    def _write(self, state: Mapping[str, Any]) -> None:
         buffer = io.BytesIO()
-        torch.save({"trainer": self.trainer.state_dict(), "history": self.history}, buffer)
-        write_atomically(self.folder.state, buffer.getvalue())
-        self.folder.write_history(self.history)
+        torch.save(state, buffer)
+        write_atomically(self.folder.state, buffer.getbuffer())
+        self.folder.write_history(state["history"])
 
     def _write_predictions(self) -> None:
         """Test split: index, and for each label set the true label, the prediction, the probabilities."""
@@ -99,3 +123,12 @@ class TrialRun:
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
         write_atomically(self.folder.path / "predictions.csv", text.getvalue().encode())
+
+
+def _copied(value: Any) -> Any:
+    """A state that training cannot change any more: its tensors copied to the CPU."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return type(value)((name, _copied(part)) for name, part in value.items())
+    return [_copied(part) for part in value] if isinstance(value, list) else value

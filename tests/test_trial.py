@@ -64,8 +64,10 @@ def test_a_continued_trial_equals_an_uninterrupted_one(start, tmp_path, stops):
 def test_history_that_lags_behind_the_state_is_mended(start, tmp_path):
     run = start("a")
     run.step()
+    run.flush()
     old = (tmp_path / "a" / "history.csv").read_bytes()
     run.step()
+    run.flush()
     (tmp_path / "a" / "history.csv").write_bytes(old)
     start("a")
     assert len(TrialFolder(tmp_path / "a").history()) == 2
@@ -73,8 +75,7 @@ def test_history_that_lags_behind_the_state_is_mended(start, tmp_path):
 
 def test_no_epoch_is_run_again(start, tmp_path):
     run = start("a")
-    run.step()
-    seconds = TrialFolder(tmp_path / "a").history()[0]["seconds"]
+    seconds = run.step()["seconds"]
     run_to_end(start("a"))
     history = TrialFolder(tmp_path / "a").history()
     assert history[0]["seconds"] == seconds and [row["epoch"] for row in history] == [1, 2, 3]
