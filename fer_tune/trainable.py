@@ -15,7 +15,8 @@ REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_los
 class TrialTrainable(tune.Trainable):
     """Runs the trial that its configuration names, from wherever the trial's folder stands.
 
-    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or None), `scheduled`.
+    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or
+    None), `scheduled`.
     Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
     last whole epoch.
     """
