@@ -69,6 +69,8 @@ def _sentence(results: Results, found: Recommendation) -> str:
     rivals = [lam for lam in found.close if lam != own.lam]
     if rivals:
         text += f" The data do not tell it from λ = {', '.join(f'{lam:.3g}' for lam in rivals)}."
+    if found.best_rises and not found.rising:
+        text += f" It still rises, out of the others' reach: about {found.more_epochs} more epochs would pay."
     if found.edge:
         text += " It lies at the edge of the λs tried: try beyond it." if own.lam > 0 else " No joint game did better."
     return text

@@ -198,8 +198,11 @@ class Recommendation:
     Attributes:
         picks: every rule's choice; the first is the recommendation.
         close: lambdas whose score the data do not tell from the best one's.
-        rising: lambdas that could still win, and rise at the end of training; then no winner is known.
-        more_epochs: how many more epochs those need.
+        rising: lambdas that rise at the end of training and could still overtake the best; then no winner
+            is known. Each is given as many more epochs as it has had, at the slope that it ends with, and
+            so is the best.
+        best_rises: whether the best one rises too.
+        more_epochs: how many more epochs those that rise need.
         edge: the best lambda is the smallest or largest one tried (of at least three).
     """
 
@@ -207,6 +210,7 @@ class Recommendation:
     picks: list[Pick]
     close: list[float]
     rising: list[float]
+    best_rises: bool
     more_epochs: int
     edge: bool
 
@@ -228,15 +232,15 @@ def recommend(
     close = [lam for lam in lams if means[lam] >= means[top] - 1.96 * error]
     curves = epochs[epochs["key"].isin(best["key"])]
     alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
-    rising, more = [], [0]
+    ends, later = {}, {}
     for lam in lams:
         curve = curves[curves["lambda"] == lam].groupby("epoch")[objective].mean().to_numpy()
-        end = trend(curve, shrinkage, alpha)
-        if end.rising and means[lam] + end.slope * len(curve) >= means[top]:
-            rising.append(lam)
-            more.append(end.more_epochs)
+        ends[lam] = trend(curve, shrinkage, alpha)
+        later[lam] = means[lam] + (ends[lam].slope * len(curve) if ends[lam].rising else 0.0)
+    rising = [lam for lam in lams if lam != top and ends[lam].rising and later[lam] >= later[top]]
+    more = [ends[lam].more_epochs for lam in (*rising, top)]
     edge = len(lams) > 2 and top in (lams[0], lams[-1])
-    return Recommendation(panel, chosen, close, rising, max(more), edge)
+    return Recommendation(panel, chosen, close, rising, ends[top].rising, max(more), edge)
 
 
 def _difference_error(trials: pd.DataFrame, validation: int) -> float:

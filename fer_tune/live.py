@@ -96,7 +96,8 @@ class Progress(tune.Callback):
         row = self.rows.pop(trial.trial_id, {})
         if self.console is not None:
             accuracy = row.get("val_accuracy", math.nan)
-            text = f"{status}: {key}  validation accuracy {_number(accuracy)}{'  ' + reason if reason else ''}"
+            role = "warm-up " if trial.config["settings"]["role"] == "warm_up" else ""
+            text = f"{role}{status}: {key}  validation accuracy {_number(accuracy)}{'  ' + reason if reason else ''}"
             self.console.print(
                 text, style="red" if status in ("failed", "diverged") else None, highlight=False, markup=False
             )

@@ -112,12 +112,14 @@ def test_smoke_study_leaves_a_whole_folder(smoke):
         "tensorboard", "optuna.sqlite3", "report",
     }  # fmt: skip
     folders = trial_folders(results)
-    assert len(folders) == 16
+    roles = [folder.settings()["role"] for folder in folders]
+    assert (roles.count("trial"), roles.count("warm_up")) == (16, 8)
     for folder in folders:
         assert {p.name for p in folder.path.iterdir()} == {
             "trial.json", "state.pt", "history.csv", "predictions.csv", "result.json", ".lock",
         }  # fmt: skip
-        assert folder.result()["status"] == "finished" and len(folder.history()) == 3
+        epochs = 1 if folder.settings()["role"] == "warm_up" else 3
+        assert folder.result()["status"] == "finished" and len(folder.history()) == epochs
         predictions = pd.read_csv(folder.path / "predictions.csv")
         assert len(predictions) == 140
         accuracy = (predictions["emotion_true"] == predictions["emotion_predicted"]).mean()
@@ -128,7 +130,7 @@ def test_smoke_study_leaves_a_whole_folder(smoke):
 
 def test_smoke_tables_follow_from_the_folders(smoke):
     results, _ = smoke
-    trials, epochs = pd.read_csv(results / "trials.csv"), pd.read_csv(results / "epochs.csv")
+    trials, epochs = (pd.read_csv(results / f"{name}.csv").query("role == 'trial'") for name in ("trials", "epochs"))
     assert len(trials) == 16 and len(epochs) == 48
     assert set(trials["noise_ratio"]) == {0.2, 0.4} and set(trials["lambda"]) == {0.0, 0.4}
     warm_up = epochs[epochs["epoch"] == 1]

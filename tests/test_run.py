@@ -40,7 +40,8 @@ def test_smoke_says_what_it_does_and_ends_with_lambda_and_report(smoke):
     assert "smoke: 16 trials in 4 searches x 2 seeds, 3 epochs each" in done.stdout
     assert "shrinks an accuracy difference to 0.53" in done.stdout
     assert re.search(r"\d running, \d+ of 16 done; .* elapsed, about .* left", done.stdout)
-    assert done.stdout.count("finished: noise_ratio=") == 16
+    assert done.stdout.count("\nfinished: noise_ratio=") == 16
+    assert done.stdout.count("\nwarm-up finished: noise_ratio=") == 8
     assert "λ = " in done.stdout and f"Report: {results / 'report' / 'index.html'}" in done.stdout
     assert "ray" not in done.stdout.lower() and done.stderr == ""
 

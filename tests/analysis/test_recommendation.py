@@ -39,6 +39,16 @@ def test_a_contender_that_still_rises_makes_the_study_budget_limited(results_fol
     assert f"train about {found.more_epochs} more epochs" in text and "Recommended" not in text
 
 
+def test_a_best_lambda_that_still_rises_out_of_reach_is_named_and_its_rise_said(results_folder):
+    def curve(lam, seed, epoch):
+        return 0.6 + 0.006 * epoch if lam == 0.2 else PEAK(lam, seed, epoch) - 0.2
+
+    results = load(results_folder(curve))
+    (found,) = recommendations(results)
+    assert found.lam == 0.2 and found.rising == [] and found.best_rises
+    assert "Recommended λ = 0.2" in headline(results) and "It still rises, out of" in headline(results)
+
+
 def test_a_riser_that_cannot_win_does_not_hold_up_the_answer(results_folder):
     def hopeless(lam, seed, epoch):
         return 0.1 + 0.002 * epoch if lam == 1.0 else PEAK(lam, seed, epoch)
