@@ -71,6 +71,8 @@ def load(path: Path) -> Results:
     if environment["format_version"] != FORMAT_VERSION:
         raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
     ended = trials[trials["status"].isin(ENDED)]
+    if ended.empty:
+        raise NothingToReport(f"no trial in {path} has ended yet")
     aside = ended[ended["role"] != "trial"]
     ended = ended[ended["role"] == "trial"].copy()
     for score, metric in SCORES.items():

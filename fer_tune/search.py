@@ -348,11 +348,11 @@ def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
     Raises ConnectionError where no cluster answers at the address.
     """
     if not verbose:
-        logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module="ray")
     if address not in (None, "auto"):
         _knock(address)
-    level = logging.INFO if verbose else logging.ERROR
+    level = logging.INFO if verbose else logging.CRITICAL
     temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
     own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)}
     try:

@@ -165,7 +165,7 @@ def test_failed_trials_are_said_and_tried_again_on_resume(study_file, tmp_path):
     (trial / "result.json").unlink()
     (trial / "state.pt").write_bytes(b"not a state")
     done = run_command(study, "--resume", cwd=tmp_path)
-    assert done.returncode == 1 and "1 trials failed; trials.csv says why" in done.stdout, done.stderr
+    assert done.returncode == 1 and "1 trials failed; their reasons stand in the report" in done.stdout, done.stderr
     assert "Traceback" not in done.stderr
     (trial / "state.pt").unlink()
     assert run_command(study, "--resume", cwd=tmp_path).returncode == 0

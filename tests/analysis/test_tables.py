@@ -8,6 +8,7 @@ import pytest
 
 from analysis.recommendation import headline
 from analysis.tables import NothingToReport, load
+from fer_tune.results import write_tables
 from tests.analysis.conftest import plateau
 
 FLAT = plateau(lambda lam: 0.7)
@@ -97,6 +98,15 @@ def test_what_cannot_be_read_is_named(results_folder, spoil, message):
     path = results_folder(FLAT)
     spoil(path)
     with pytest.raises(NothingToReport, match=message):
+        load(path)
+
+
+def test_trials_that_have_only_begun_are_nothing_to_report(results_folder):
+    path = results_folder(FLAT)
+    for result in path.glob("trials/*/result.json"):
+        result.unlink()
+    write_tables(path)
+    with pytest.raises(NothingToReport, match="has ended yet"):
         load(path)
 
 
