@@ -18,11 +18,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.statistics import PAPER_TARGET, pooled_interval, rank_correlation
+from analysis.statistics import PAPER_TARGET, pooled_by_epoch, pooled_interval, rank_correlation
 from analysis.tables import Results
 
 PANEL_INCHES = (6.0, 4.2)
 TARGET_COLOUR = "#c23b22"
+PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
 
 
@@ -49,11 +50,15 @@ def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
 
 
 def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
-    """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow."""
+    """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow.
+
+    Its variance is pooled over the lambdas of an epoch, so that it holds with two or three seeds.
+    """
     colours = lambda_colours(epochs["lambda"])
+    pooled = pooled_by_epoch(epochs, metric)
     for i, lam in enumerate(colours):
         rows = epochs[epochs["lambda"] == lam]
-        table = rows.groupby("epoch")[metric].agg(["mean", "std", "count"]).dropna(subset="mean")
+        table = rows.groupby("epoch")[metric].agg(["mean", "count"]).dropna(subset="mean")
         if table.empty:
             continue
         colour = colours[lam]
@@ -61,7 +66,7 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
         marker = MARKERS[i % len(MARKERS)]
         ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=f"{lam:.3g}")
         if (table["count"] > 1).all():
-            half = 1.96 * table["std"] / np.sqrt(table["count"])
+            half = pooled[table.index] / np.sqrt(table["count"])
             ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
@@ -74,7 +79,7 @@ def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
     target = PAPER_TARGET[0 if generator else 1]
     ax.axhline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
     ax.annotate(f"paper: {target}", (0.99, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
-                color=TARGET_COLOUR, fontsize=12)  # fmt: skip
+                color=TARGET_COLOUR, fontsize=12, bbox=PLAIN_BOX)  # fmt: skip
     return label(
         ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}"
     )

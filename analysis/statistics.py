@@ -53,6 +53,19 @@ def pooled_interval(values: pd.DataFrame, value: str, group: str) -> pd.DataFram
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 
 
+def pooled_by_epoch(epochs: pd.DataFrame, metric: str) -> pd.Series:
+    """For each epoch the half width of a 95 % t interval of one value, its variance pooled over lambdas.
+
+    Divide by the root of the number of seeds for the half width of a mean. NaN where no lambda has two seeds.
+    """
+    groups = epochs.dropna(subset=[metric]).groupby(["epoch", "lambda"])[metric].agg(["var", "count"])
+    groups["freedom"] = groups["count"] - 1
+    groups["squares"] = groups["var"].fillna(0) * groups["freedom"]
+    by_epoch = groups.groupby("epoch")[["squares", "freedom"]].sum()
+    freedom = by_epoch["freedom"].where(by_epoch["freedom"] > 0)
+    return stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(by_epoch["squares"] / freedom)
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Mean of first - second, arrays (seeds,) in the same order, with its 95 % t interval."""
     difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)

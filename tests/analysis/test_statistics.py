@@ -10,6 +10,7 @@ from analysis.statistics import (
     distance_to_target,
     paired_difference,
     picks,
+    pooled_by_epoch,
     pooled_interval,
     rank_correlation,
     trend,
@@ -32,6 +33,17 @@ def test_pooled_intervals_cover_95_percent_at_three_seeds():
         interval = pooled_interval(table, "y", "lambda")
         covered += ((interval["low"] <= 0.5) & (interval["high"] >= 0.5)).tolist()
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_bands_by_epoch_are_the_pooled_intervals_of_each_epoch():
+    rng = np.random.default_rng(0)
+    rows = [(lam, epoch, rng.normal()) for lam in (0.0, 0.5) for epoch in (1, 2) for _ in range(3)]
+    table = pd.DataFrame(rows, columns=["lambda", "epoch", "y"])
+    half = pooled_by_epoch(table, "y") / np.sqrt(3)
+    for epoch in (1, 2):
+        interval = pooled_interval(table[table["epoch"] == epoch], "y", "lambda")
+        assert half[epoch] == pytest.approx((interval["high"] - interval["mean"]).iloc[0])
+    assert pooled_by_epoch(table.drop_duplicates(["lambda", "epoch"]), "y").isna().all()
 
 
 def test_without_a_second_seed_there_is_no_interval():
