@@ -10,9 +10,17 @@ import ray
 from rich.console import Console
 
 from fer_tune.live import Progress
-from fer_tune.results import TrialFolder, read_json, trial_folders, write_tables
+from fer_tune.results import TrialFolder, read_json, trial_folders, write_json, write_tables
 from fer_tune.run import _prepare
-from fer_tune.search import CellSearch, NotRunnable, export_optuna, is_complete, run_search, trial_resources
+from fer_tune.search import (
+    CellSearch,
+    NotRunnable,
+    earlier_values,
+    export_optuna,
+    is_complete,
+    run_search,
+    trial_resources,
+)
 from fer_tune.study import load_study
 
 LR = {"log_uniform": [1e-4, 1e-2]}
@@ -131,6 +139,37 @@ def test_an_optimised_noise_ratio_is_judged_by_the_gain_over_lambda_zero(study_f
         cell.complete(job.folder.key)
     assert cell.next_job() is not None
     assert cell.optuna._ot_study.trials[0].value == pytest.approx(0.15)
+
+
+def test_a_search_starts_from_what_an_earlier_study_found(searched, tmp_path):
+    walk(searched, tmp_path / "earlier")
+    write_json(tmp_path / "earlier" / "study.json", {"objective": searched.objective})
+    found = earlier_values(searched, tmp_path / "earlier")
+    assert len(found) == 12
+    (tmp_path / "later").mkdir()
+    write_json(tmp_path / "later" / "warm_start.json", found)
+    matching, other = (CellSearch(searched, cell, tmp_path / "later") for cell in reversed(searched.cells()))
+    known = [t for t in matching.optuna._ot_study.trials if t.state.name == "COMPLETE"]
+    assert sorted(t.value for t in known) == pytest.approx(sorted(e["value"] for e in found))
+    assert not other.optuna._ot_study.trials, "another lambda has nothing to learn from"
+    best = max(found, key=lambda e: e["value"])["varied"]["lr"]
+    suggested = [matching.next_job().settings["varied"]["lr"] for _ in range(8)]
+    assert sum(abs(math.log10(lr / best)) for lr in suggested) / 8 < 0.6
+
+
+def test_an_earlier_study_that_does_not_fit_is_refused(searched, tmp_path):
+    with pytest.raises(NotRunnable, match=r"warm_start: .* is no results folder"):
+        earlier_values(searched, tmp_path)
+    write_json(tmp_path / "study.json", {"objective": "val_ccc"})
+    with pytest.raises(NotRunnable, match="maximised val_ccc, this study maximises val_accuracy"):
+        earlier_values(searched, tmp_path)
+
+
+def test_a_suggestion_that_differs_from_the_one_on_record_stops_the_study(searched, tmp_path):
+    walk(searched, tmp_path, most=3)
+    changed = searched.model_copy(update={"optuna": searched.optuna.model_copy(update={"seed": 9})})
+    with pytest.raises(NotRunnable, match="was suggested otherwise than today"):
+        CellSearch(changed, changed.cells()[-1], tmp_path).next_job()
 
 
 def test_export_holds_every_configuration_with_its_mean(searched, tmp_path):
