@@ -29,7 +29,7 @@ from fer_tune.results import (
     write_tables,
     write_tensorboard,
 )
-from fer_tune.study import GAIN_NOTE, Cell, Study, StudyError, load_study
+from fer_tune.study import GAIN_NOTE, NAMES, Cell, Study, StudyError, load_study
 
 TRIALS_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -168,10 +168,12 @@ def _describe(study: Study, console: Console, trials: bool = False) -> None:
         wall = seconds / max(1, min(cores, study.total_trials())) + START_SECONDS
         _say(
             console,
-            f"on {cores} cores like those measured about {duration(wall)}; a GPU is commonly worth 20",
+            f"on {cores} cores like those measured about {duration(wall)}; a GPU is commonly worth 20 cores or more",
         )
         for cell in cells:
             _say(console, f"  {cell.key}: {study.configurations(cell)} x {len(study.seeds)}{_searched(cell)}")
+    if not any(NAMES.get(name, name) == "training.lambda" for name in (*study.search, *study.conditions)):
+        _say(console, f"note: lambda is not searched; every trial uses training.lambda = {study.training.lam:g}")
     if study.maximises_gain:
         _say(console, GAIN_NOTE)
     classes = study.dataset.label_sets[0].size
@@ -187,7 +189,7 @@ def _describe(study: Study, console: Console, trials: bool = False) -> None:
 
 def _searched(cell: Cell) -> str:
     parts = [
-        f"{name} {'drawn from' if name in cell.sampled else 'searched in'} {list(dimension.range or ())}"
+        f"{name} {'drawn from' if cell.sampled else 'searched in'} {list(dimension.range or ())}"
         for name, dimension in cell.space.items()
     ]
     return "; " + ", ".join(parts) if parts else ""

@@ -382,7 +382,7 @@ class _Problem:
 
 def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     """One problem a key: a union's branches that the value never meant are passed over, or joined by `or`."""
-    problems = []
+    problems: list[_Problem] = []
     for error in errors:
         placed = getattr(error.get("ctx", {}).get("error"), "loc", None) or error["loc"]
         loc = tuple(part for part in placed if not _is_union_tag(part))
@@ -393,7 +393,9 @@ def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     merged: dict[tuple[str | int, ...], _Problem] = {}
     for problem in meant:
         before = merged.get(problem.loc)
-        text = f"{before.text.rsplit(': it is', 1)[0]} or {problem.text}" if before else problem.text
+        text = problem.text
+        if before and before.text != text:
+            text = f"{before.text.rsplit(': it is', 1)[0]} or {text}"
         merged[problem.loc] = _Problem(problem.loc, problem.kind, text)
     return list(merged.values())
 
@@ -421,8 +423,21 @@ def _is_union_tag(part: str | int) -> bool:
 
 def _plain_message(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in ("missing", "value_error"):
+    if problem["type"] == "value_error":
         return str(message)
+    if problem["type"] == "missing":
+        return "is missing: add it"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"use up to 64 letters, digits, '.', '_' or '-', the first a letter or digit: it is {problem['input']!r}"
+    if problem["type"] == "too_short":
+        return "list at least one value"
+    if len(problem["loc"]) == 2 and problem["loc"][0] == "search":
+        return (
+            "write {grid: [...]}, {uniform: [low, high]} or {log_uniform: [low, high]}; a fixed value goes under "
+            f"training: it is {json.dumps(problem['input'], default=str)}"
+        )
+    if problem["loc"][0] == "conditions" and problem["type"] in ("tuple_type", "model_type", "dict_type"):
+        return f"write a list of values, or {{sample: [low, high]}}: it is {json.dumps(problem['input'], default=str)}"
     message = message.replace("a valid array", "a list").replace("an object", "a mapping")
     return f"{message[0].lower()}{message[1:]}: it is {json.dumps(problem['input'], default=str)}"
 

@@ -26,8 +26,10 @@ class NoiseSpec(BaseModel):
 
     @model_validator(mode="after")
     def _check_matrix(self) -> Self:
-        if (self.kind == "confusion") != (self.matrix is not None):
-            raise ValueError("`matrix` goes with kind: confusion, and with no other kind")
+        if self.kind == "confusion" and self.matrix is None:
+            raise ValueError("kind: confusion needs `matrix`, a row of probabilities for each true class")
+        if self.kind != "confusion" and self.matrix is not None:
+            raise ValueError(f"`matrix` goes with kind: confusion, and the kind is {self.kind}")
         if self.matrix is not None:
             rows = self.matrix
             if any(len(row) != len(rows) for row in rows):

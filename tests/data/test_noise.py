@@ -90,7 +90,7 @@ def test_noise_depends_on_the_seed_and_grows_with_the_ratio_on_the_same_samples(
     [
         ({"ratio": 1.0}, "less than 1"),
         ({"ratio": -0.1}, "greater than or equal to 0"),
-        ({"kind": "confusion"}, "`matrix` goes with"),
+        ({"kind": "confusion"}, "kind: confusion needs `matrix`"),
         ({"kind": "symmetric", "matrix": [[1.0]]}, "`matrix` goes with"),
         ({"kind": "confusion", "matrix": [[0.5, 0.5]]}, "square"),
         ({"kind": "confusion", "matrix": [[0.5, 0.6], [0, 1]]}, "row 0"),
