@@ -1,6 +1,5 @@
 """Where time and memory go when a study grows: images, size, width, label sets, trials at once, trials in all."""
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from fer_tune.data import NoiseSpec, load_data, open_dataset, read_dataset, save
 from fer_tune.data.augmentation import augment_faces
 from fer_tune.data.synthetic import SyntheticSpec
 from fer_tune.labels import FACE_LABELS, LabelSet
+from fer_tune.memory import own_peak_bytes
 from fer_tune.results import write_tables
 from fer_tune.study import Study
 
@@ -85,7 +85,7 @@ def read_alone(saved: str) -> None:
     for indices in trainer._batches():
         augment_faces(trainer._images(indices), generator)
     rate = len(data.dataset.splits["train"]) / (time.perf_counter() - start)
-    print(opened, rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(opened, rate, own_peak_bytes())
 
 
 def by_trials(counts: tuple[int, ...] = (10, 100, 1_000)) -> Iterator[dict[str, Any]]:

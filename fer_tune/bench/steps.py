@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import Dataset, NoisyData
 from fer_tune.labels import FACE_LABELS, LabelSet
+from fer_tune.memory import own_peak_bytes
 from fer_tune.reference import PlainTrainer
 from fer_tune.trainer import Trainer
 
@@ -131,8 +131,8 @@ def run_alone(case: Case, variant: str) -> None:
         start = time.perf_counter()
         trainer._step(indices, True)
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"images_per_second": case.batch / statistics.median(seconds[1:]), "peak_bytes": peak}))
+    rate = case.batch / statistics.median(seconds[1:])
+    print(json.dumps({"images_per_second": rate, "peak_bytes": own_peak_bytes()}))
 
 
 def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
