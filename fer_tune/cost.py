@@ -1,7 +1,7 @@
 """What a study costs, from the model's arithmetic: an estimate before anything runs."""
 
 from fer_tune.config import SMALLEST_WIDTH, ModelSpec
-from fer_tune.study import Cell, Study, TrialConfig
+from fer_tune.study import Cell, Study, TrialConfig, with_training
 
 # Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
 # pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
@@ -30,7 +30,12 @@ def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
 
 def trial_core_seconds(config: TrialConfig) -> float:
     """Estimated seconds of one trial on one CPU core like the one measured."""
-    return sum(epoch_core_seconds(config, epoch) for epoch in range(1, config.training.epochs + 1))
+    return remaining_core_seconds(config, 0)
+
+
+def remaining_core_seconds(config: TrialConfig, epoch: int) -> float:
+    """Estimated seconds that a trial still needs after so many epochs, on one CPU core like the one measured."""
+    return sum(epoch_core_seconds(config, e) for e in range(epoch + 1, config.training.epochs + 1))
 
 
 def _core_gflops(width: float) -> float:
@@ -49,8 +54,7 @@ def cell_core_seconds(study: Study, cell: Cell) -> float:
     config = study.trial_config(cell, middle, study.seeds[0])
     seconds = trial_core_seconds(config)
     if study.maximises_gain:
-        plain = config.model_copy(update={"training": config.training.model_copy(update={"lam": 0.0})})
-        seconds += trial_core_seconds(plain)
+        seconds += trial_core_seconds(with_training(config, lam=0.0))
     return seconds * study.configurations(cell) * len(study.seeds)
 
 

@@ -40,7 +40,8 @@ class Progress(tune.Callback):
         self.last_line = -math.inf
         self.rows: dict[str, dict[str, Any]] = {}
         self.running: dict[str, str] = {}
-        self.ended = self.failed = 0
+        self.configs: dict[str, TrialConfig] = {}
+        self.starts = self.ended = self.failed = 0
         self.most_running = 0
         self.peak_bytes = 0
         self.last_weighed = -math.inf
@@ -60,6 +61,8 @@ class Progress(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.running[trial.trial_id] = TrialFolder(Path(trial.config["folder"])).key
+        self.configs[trial.trial_id] = TrialConfig.model_validate(trial.config["settings"]["config"])
+        self.starts += 1
         if math.isnan(self.first_start):
             self.first_start = time.monotonic()
         self.most_running = max(self.most_running, len(self.running))
@@ -68,8 +71,7 @@ class Progress(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        settings = trial.config["settings"]
-        self.worked += epoch_core_seconds(TrialConfig.model_validate(settings["config"]), int(result["epoch"]))
+        self.worked += epoch_core_seconds(self.configs[trial.trial_id], int(result["epoch"]))
         if math.isfinite(result["seconds"]):
             self.trained_seconds += result["seconds"]
         self._weigh()
@@ -77,10 +79,12 @@ class Progress(tune.Callback):
         self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        result = TrialFolder(Path(trial.config["folder"])).result()
+        if result is None:  # the end of a slice
+            self._forget(trial)
+            return
         self.ended += trial.config["settings"]["role"] != "warm_up"
-        folder = TrialFolder(Path(trial.config["folder"]))
-        result = folder.result()
-        self._close(trial, (result or {}).get("status", "stopped"), (result or {}).get("reason", ""))
+        self._close(trial, result["status"], result["reason"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.failed += 1
@@ -90,10 +94,14 @@ class Progress(tune.Callback):
         folder.end("failed", self.objective, reason)
         self._close(trial, "failed", reason)
 
-    def _close(self, trial: Trial, status: str, reason: str) -> None:
+    def _forget(self, trial: Trial) -> tuple[str, dict[str, Any]]:
+        """Drop a trial from what runs; return its key and last result."""
         self.last_end = time.monotonic()
-        key = self.running.pop(trial.trial_id, trial.trial_id)
-        row = self.rows.pop(trial.trial_id, {})
+        self.configs.pop(trial.trial_id, None)
+        return self.running.pop(trial.trial_id, trial.trial_id), self.rows.pop(trial.trial_id, {})
+
+    def _close(self, trial: Trial, status: str, reason: str) -> None:
+        key, row = self._forget(trial)
         if self.console is not None:
             accuracy = row.get("val_accuracy", math.nan)
             role = "warm-up " if trial.config["settings"]["role"] == "warm_up" else ""
@@ -111,11 +119,12 @@ class Progress(tune.Callback):
 
     def account(self) -> dict[str, float | int | None]:
         """What this run spent: seconds in epochs, seconds from the first trial's start to the last one's end,
-        trials at once at the most, and bytes of memory at the most."""
+        starts of a trial or slice, trials at once at the most, and bytes of memory at the most."""
         span = self.last_end - self.first_start
         return {
             "trained_seconds": round(self.trained_seconds, 2),
             "trials_seconds": None if math.isnan(span) else round(span, 2),
+            "starts": self.starts,
             "most_running": self.most_running,
             "peak_memory_bytes": self.peak_bytes,
         }

@@ -4,7 +4,8 @@
       study.json            the resolved study (what `trial_config` is computed from)
       environment.json      format version, package versions, machine, git commit, data digests of the first run
       run.json              of each run of the study: environment, wall seconds, seconds in epochs and between
-                            the first trial's start and the last one's end, trials at once, peak memory, outcome
+                            the first trial's start and the last one's end, starts of trials and slices, trials at
+                            once, peak memory, outcome
       data/DIGEST/          images.npy (uint8, memory-mapped by trials), labels.npz, dataset.json
       data/digests.json     the digest of each data set specification of the study
       .lock                 held by the run that works on the folder; says which

@@ -48,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if options.study is None:
             raise UsageError("name a study file, such as studies/lambda_sweep.yaml")
+        _check_options(options)
         study = load_study(options.study, options.set)
         if options.dry_run:
-            _describe(study, console, trials=True)
+            _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
         return _run(study, options, console)
     except (StudyError, UsageError) as error:
@@ -72,9 +73,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--restart", action="store_true", help="delete the study's results folder and start over")
     add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
     add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
+    add("--cpus", type=int, metavar="N", help="use only so many of this machine's CPUs (default: all)")
     add("--address", help="join a running Ray cluster; the results folder must be shared by its nodes")
     add("--verbose", action="store_true", help="let Ray print what it does")
     return parser
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    if options.resume and options.restart:
+        raise UsageError("--resume and --restart exclude each other")
+    if options.cpus is not None and options.address is not None:
+        raise UsageError("--cpus and --address exclude each other: a cluster has its own CPUs")
+    if options.cpus is not None and options.cpus < 1:
+        raise UsageError(f"--cpus {options.cpus}: a study needs at least 1")
 
 
 def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
@@ -94,8 +105,6 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
 
     Resuming tries failed trials again, since what failed was a worker and not the game.
     """
-    if options.resume and options.restart:
-        raise UsageError("--resume and --restart exclude each other")
     if not results.exists() or not any(path.name != ".lock" for path in results.iterdir()):
         return
     if not (results / "study.json").exists():
@@ -155,7 +164,8 @@ def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False)
 
 
-def _describe(study: Study, console: Console, trials: bool = False) -> None:
+def _describe(study: Study, console: Console, cores: int = 0) -> None:
+    """Say what a study is; with a number of cores also what it would cost there, search by search."""
     cells = study.cells()
     seconds = study_core_seconds(study)
     _say(
@@ -163,8 +173,7 @@ def _describe(study: Study, console: Console, trials: bool = False) -> None:
         f"{study.name}: {study.total_trials()} trials in {len(cells)} {'search' if len(cells) == 1 else 'searches'} "
         f"x {len(study.seeds)} seeds, {study.training.epochs} epochs each; about {duration(seconds)} of one CPU core",
     )
-    if trials:
-        cores = os.cpu_count() or 1
+    if cores:
         wall = seconds / max(1, min(cores, study.total_trials())) + START_SECONDS
         _say(
             console,
@@ -233,7 +242,7 @@ def _search(
     try:
         if is_complete(study, results):
             return True, progress.account()
-        with ray_session(options.address, options.verbose), progress:
+        with ray_session(options.address, options.verbose, options.cpus), progress:
             return run_search(study, results, [progress], options.verbose), progress.account()
     except KeyboardInterrupt:
         return False, progress.account()
@@ -284,6 +293,7 @@ def _conclude(study: Study, results: Path, options: argparse.Namespace, console:
 def _resume_command(options: argparse.Namespace) -> str:
     elsewhere = ["--results", str(options.results)] if options.results != Path("results") else []
     overrides = [word for text in options.set for word in ("--set", text)]
+    elsewhere += ["--cpus", str(options.cpus)] if options.cpus else []
     return shlex.join(["python", "-m", "fer_tune.run", str(options.study), *elsewhere, *overrides, "--resume"])
 
 

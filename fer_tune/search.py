@@ -30,13 +30,16 @@ from ray.tune.schedulers import (
 from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
-from fer_tune.cost import cell_core_seconds
+from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
 from fer_tune.data import accuracy_shrinkage
 from fer_tune.randomness import stream_seed
-from fer_tune.results import TrialFolder, read_json, trial_folders
-from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig
+from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
+from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
 
 MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
+SLICED_ROUNDS = 3  # trials run in slices once fewer than so many are left for each worker
+SLICES = 8  # of a trial
+SLICE_SECONDS = 10.0  # estimated, at least: a slice costs a few tenths of a second to begin
 OBJECTIVE = "objective"
 CONNECT_SECONDS = 10
 
@@ -132,7 +135,7 @@ class CellSearch:
             if self.study.maximises_gain:
                 name = f"{self.cell.key},n{number:03d},s{seed},baseline"
                 noise = {n: v for n, v in suggestion.items() if NAMES.get(n, n).startswith("noise.")}
-                plain = _with_training(self.study.trial_config(self.cell, noise, seed), lam=0.0)
+                plain = with_training(self.study.trial_config(self.cell, noise, seed), lam=0.0)
                 yield self._job(name, "baseline", number, suggestion, plain, self._warm_up(number, noise, plain))
 
     def _warm_up(self, number: int, suggestion: Mapping[str, float], config: TrialConfig) -> Job | None:
@@ -140,7 +143,7 @@ class CellSearch:
         training = config.training
         if not 0 < training.warmup_epochs < training.epochs:
             return None
-        shared = _with_training(config, lam=0.0, epochs=training.warmup_epochs)
+        shared = with_training(config, lam=0.0, epochs=training.warmup_epochs)
         digest = hashlib.blake2b(shared.model_dump_json(by_alias=True).encode(), digest_size=6).hexdigest()
         name = f"{self.cell.condition_key},warm_up={digest},s{config.seed}"
         return self._job(name, "warm_up", number, suggestion, shared, None)
@@ -208,10 +211,6 @@ def _is_warm(job: Job) -> bool:
     return job.warm_up is None or job.folder.state.exists() or job.warm_up.folder.result() is not None
 
 
-def _with_training(config: TrialConfig, **changes: Any) -> TrialConfig:
-    return config.model_copy(update={"training": config.training.model_copy(update=changes)})
-
-
 def _without_lambda(varied: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in varied.items() if NAMES.get(name, name) != "training.lambda"}
 
@@ -237,33 +236,60 @@ def earlier_values(study: Study, results: Path) -> list[dict[str, Any]]:
     ]
 
 
-class StudySearcher(Searcher):
-    """Ray's view of the whole study: one suggestion after another from whichever cell has one.
+@dataclass(frozen=True)
+class _Ready:
+    """A job that could start or go on now, and the estimated seconds until its search could end after it."""
 
-    Dear cells come first, so that the last trials to end are short ones.
+    search: CellSearch
+    job: Job
+    config: TrialConfig
+    epoch: int  # epochs that it has behind it
+    seconds: float
+
+    @property
+    def priority(self) -> tuple[bool, float]:
+        """Warm-ups first, since others wait for them; then whatever would end last."""
+        return self.job.settings["role"] == "warm_up", self.seconds
+
+
+class StudySearcher(Searcher):
+    """Ray's view of the whole study: one job after another, the one that would end last first.
+
+    When few trials are left they no longer divide evenly among the workers, and some would idle while the last
+    ones run. Then a trial runs in slices of its epochs, each a trial to Ray; whichever has most left goes on, so
+    that all end at nearly the same time. A trial's folder holds everything, so a slice continues bit for bit.
     """
 
-    def __init__(self, study: Study, results: Path, cpus: int) -> None:
+    def __init__(self, study: Study, results: Path, cpus: int, slots: int) -> None:
         super().__init__(metric=study.objective, mode="max")
-        self.study, self.cpus = study, cpus
+        self.study, self.cpus, self.slots = study, cpus, slots
         self.results = results
+        self.digests = read_json(results / "data" / "digests.json")
+        self.left = study.total_trials() - ended_trials(results)
         warming: set[str] = set()
-        cells = sorted(study.cells(), key=lambda cell: -cell_core_seconds(study, cell))
-        self.searches = [CellSearch(study, cell, results, warming) for cell in cells]
-        self.running: dict[str, tuple[CellSearch, str]] = {}
+        self.searches = [CellSearch(study, cell, results, warming) for cell in study.cells()]
+        self.ready: list[_Ready] = []
+        self.running: dict[str, _Ready] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         for search in self.searches:
-            job = search.next_job()
-            if job is not None:
-                job.folder.begin(job.settings)
-                self.running[trial_id] = (search, job.folder.key)
-                return self._ray_config(job)
-        return Searcher.FINISHED if all(s.finished for s in self.searches) else None
+            while (job := search.next_job()) is not None:
+                self.ready.append(self._ready(search, job))
+        if not self.ready:
+            return Searcher.FINISHED if all(s.finished for s in self.searches) else None
+        chosen = max(self.ready, key=lambda ready: ready.priority)
+        self.ready.remove(chosen)
+        self.running[trial_id] = chosen
+        chosen.job.folder.begin(chosen.job.settings)
+        return self._ray_config(chosen)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        search, key = self.running.pop(trial_id)
-        search.complete(key)
+        ended = self.running.pop(trial_id)
+        if ended.job.folder.result() is None and not error:
+            self.ready.append(self._ready(ended.search, ended.job))
+            return
+        self.left -= ended.job.settings["role"] != "warm_up"
+        ended.search.complete(ended.job.folder.key)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the trial folders are the only truth."""
@@ -271,16 +297,34 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: suggestions are replayed from the trial folders."""
 
-    def _ray_config(self, job: Job) -> dict[str, Any]:
-        digests = read_json(self.results / "data" / "digests.json")
-        digest = digests[dataset_key(job.settings["config"]["dataset"])]
+    def _ready(self, search: CellSearch, job: Job) -> _Ready:
+        config = TrialConfig.model_validate(job.settings["config"])
+        epoch = len(job.folder.history())
+        if epoch == 0 and _finished_folder(job.warm_up):
+            epoch = config.training.warmup_epochs
+        own = remaining_core_seconds(config, epoch)
+        after = math.ceil((self.study.configurations(search.cell) - search.asked) / self.study.optuna.batch)
+        return _Ready(search, job, config, epoch, own + after * trial_core_seconds(config))
+
+    def _until(self, ready: _Ready) -> int:
+        """The epoch that a job may run to before another may take its place."""
+        epochs = ready.config.training.epochs
+        divides = not 1 < self.slots < self.left < SLICED_ROUNDS * self.slots
+        if divides or self.study.scheduler != "none" or ready.job.settings["role"] == "warm_up":
+            return epochs
+        shortest = math.ceil(SLICE_SECONDS / epoch_core_seconds(ready.config, epochs))
+        return min(epochs, ready.epoch + max(1, shortest, epochs // SLICES))
+
+    def _ray_config(self, ready: _Ready) -> dict[str, Any]:
+        digest = self.digests[dataset_key(ready.job.settings["config"]["dataset"])]
         return {
-            "folder": str(job.folder.path),
+            "folder": str(ready.job.folder.path),
             "data": str(self.results / "data" / digest),
-            "warm_up": _finished_folder(job.warm_up),
-            "settings": dict(job.settings),
+            "warm_up": _finished_folder(ready.job.warm_up),
+            "settings": dict(ready.job.settings),
             "objective": self.study.objective,
             "cpus": self.cpus,
+            "until": self._until(ready),
             "scheduled": self.study.scheduler != "none",
         }
 
@@ -342,8 +386,10 @@ def dataset_key(dataset: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
-    """A Ray of our own on this machine, or a running cluster's; ended (ours) or left (theirs) at the end.
+def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> Iterator[None]:
+    """A Ray of our own on this machine (on all its cores, or on `cpus` of them), or a running cluster's.
+
+    Ended (ours) or left (theirs) at the end.
 
     Raises ConnectionError where no cluster answers at the address.
     """
@@ -354,7 +400,9 @@ def ray_session(address: str | None, verbose: bool) -> Iterator[None]:
         _knock(address)
     level = logging.INFO if verbose else logging.CRITICAL
     temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
-    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)}
+    own: dict[str, Any] = {
+        "num_cpus": cpus, "include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)
+    }  # fmt: skip
     try:
         ray.init(
             address="local" if address is None else address,
@@ -407,7 +455,7 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
     from fer_tune.trainable import TrialTrainable
 
     resources, slots = trial_resources(study)
-    searcher = StudySearcher(study, results, study.resources.cpu)
+    searcher = StudySearcher(study, results, study.resources.cpu, slots)
     scratch = results / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
     scheduler = ConditionScheduler(study) if study.scheduler != "none" else None
@@ -416,7 +464,7 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
         tune_config=tune.TuneConfig(
             search_alg=ConcurrencyLimiter(searcher, slots),
             scheduler=scheduler,
-            num_samples=2 * study.total_trials(),  # a bound: warm-ups come on top
+            num_samples=(2 + SLICES) * study.total_trials(),  # a bound: warm-ups and slices come on top
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,

@@ -136,6 +136,11 @@ class TrialConfig(_Spec):
         return self
 
 
+def with_training(config: TrialConfig, **changes: Any) -> TrialConfig:
+    """The same trial with other training settings, by their names in Python (`lam`, not `lambda`)."""
+    return config.model_copy(update={"training": config.training.model_copy(update=changes)})
+
+
 @dataclass(frozen=True)
 class Cell:
     """One search of a study: a value of every condition and every grid, and what is left to Optuna."""

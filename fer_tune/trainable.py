@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from ray import tune
 
+from fer_tune.memory import keep_freed_memory
 from fer_tune.trial import TrialRun
 
 REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
@@ -16,13 +17,14 @@ class TrialTrainable(tune.Trainable):
     """Runs the trial that its configuration names, from wherever the trial's folder stands.
 
     Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or
-    None), `scheduled`.
+    None), `until` (the epoch after which another trial may take this one's place), `scheduled`.
     Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
     last whole epoch.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         self.cleanup()
+        keep_freed_memory()
         torch.set_num_threads(config["cpus"])
         warm_up = Path(config["warm_up"]) if config["warm_up"] else None
         folder, data = Path(config["folder"]), Path(config["data"])
@@ -34,7 +36,10 @@ class TrialTrainable(tune.Trainable):
         if self.config["scheduled"]:
             self.run.flush()  # a scheduler may end the trial here, by what is on disk
         reported = {name: row.get(name, math.nan) for name in (*REPORTED, self.objective)}
-        return {**reported, "done": self.run.done}
+        done = self.run.done or row["epoch"] >= self.config["until"]
+        if done:
+            self.run.close()  # so that another worker may go on with it
+        return {**reported, "done": done}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)

@@ -79,6 +79,8 @@ def test_an_edited_study_is_not_resumed_and_the_difference_is_shown(finished, ca
     [
         ([], "name a study file"),
         ([str(SMOKE), "--resume", "--restart"], "exclude each other"),
+        ([str(SMOKE), "--cpus", "2", "--address", "auto"], "a cluster has its own CPUs"),
+        ([str(SMOKE), "--cpus", "0"], "needs at least 1"),
         ([str(SMOKE), "--results", "/proc/nowhere"], "/proc/nowhere/smoke: cannot be written"),
     ],
 )

@@ -1,7 +1,10 @@
 """The searcher with real Optuna, and the run with real Ray."""
 
+import itertools
 import math
 import random
+from collections import Counter
+from pathlib import Path
 
 import optuna
 import pandas as pd
@@ -9,19 +12,22 @@ import pytest
 import ray
 from rich.console import Console
 
+from fer_tune.cost import epoch_core_seconds, remaining_core_seconds
 from fer_tune.live import Progress
 from fer_tune.results import TrialFolder, read_json, trial_folders, write_json, write_tables
 from fer_tune.run import _prepare
 from fer_tune.search import (
     CellSearch,
     NotRunnable,
+    StudySearcher,
+    dataset_key,
     earlier_values,
     export_optuna,
     is_complete,
     run_search,
     trial_resources,
 )
-from fer_tune.study import load_study
+from fer_tune.study import TrialConfig, load_study
 
 LR = {"log_uniform": [1e-4, 1e-2]}
 
@@ -141,6 +147,52 @@ def test_an_optimised_noise_ratio_is_judged_by_the_gain_over_lambda_zero(study_f
     assert cell.optuna._ot_study.trials[0].value == pytest.approx(0.15)
 
 
+def simulate(study, results, slots):
+    """Run a study's searcher against a clock: every epoch takes as long as estimated, a slice costs nothing.
+
+    Returns when each trial ended, and how often each began.
+    """
+    (results / "data").mkdir()
+    write_json(results / "data" / "digests.json", {dataset_key(study.dataset.model_dump(mode="json")): "d"})
+    searcher = StudySearcher(study, results, 1, slots)
+    clock, ends, starts, busy, names = 0.0, {}, Counter(), [], map(str, itertools.count())
+    while True:
+        while len(busy) < slots and isinstance(found := searcher.suggest(name := next(names)), dict):
+            config = TrialConfig.model_validate(found["settings"]["config"])
+            folder = TrialFolder(Path(found["folder"]))
+            starts[folder.key] += 1
+            begun = len(folder.history()) or (config.training.warmup_epochs if found["warm_up"] else 0)
+            seconds = sum(epoch_core_seconds(config, e) for e in range(begun + 1, found["until"] + 1))
+            busy.append((clock + seconds, name, folder, found["until"], config.training.epochs))
+        if not busy:
+            return ends, starts
+        clock, trial_id, folder, until, epochs = done = min(busy, key=lambda b: b[0])
+        busy.remove(done)
+        folder.write_history([{"epoch": e, "val_accuracy": 0.5, "seconds": 1.0} for e in range(1, until + 1)])
+        if until == epochs:
+            folder.end("finished", "val_accuracy")
+            ends[folder.key] = clock
+        searcher.on_trial_complete(trial_id)
+
+
+@pytest.mark.parametrize(("slots", "seeds"), [(2, [0]), (2, [0, 1]), (4, [0, 1]), (8, [0, 1, 2])])
+def test_the_last_trials_run_in_slices_so_that_no_worker_idles(tmp_path, slots, seeds):
+    study = load_study(Path("studies/lambda_sweep.yaml")).model_copy(update={"seeds": tuple(seeds)})
+    ends, starts = simulate(study, tmp_path, slots)
+    configs = [study.trial_config(cell, {}, 0) for cell in study.cells()]
+    warm = remaining_core_seconds(configs[0], 0) - remaining_core_seconds(configs[0], 6)
+    work = len(seeds) * (sum(remaining_core_seconds(config, 6) for config in configs) + warm)
+    assert sum("warm_up" not in key for key in ends) == study.total_trials() and max(starts.values()) <= 9
+    assert max(ends.values()) <= warm + max(1.06 * work / slots, remaining_core_seconds(configs[-1], 6))
+
+
+@pytest.mark.parametrize(("slots", "scheduler"), [(3, "none"), (2, "median")])
+def test_trials_that_divide_evenly_or_are_scheduled_run_in_one_piece(tmp_path, slots, scheduler):
+    study = load_study(Path("studies/lambda_sweep.yaml")).model_copy(update={"scheduler": scheduler})
+    _, starts = simulate(study, tmp_path, slots)
+    assert set(starts.values()) == {1}
+
+
 def test_a_search_starts_from_what_an_earlier_study_found(searched, tmp_path):
     walk(searched, tmp_path / "earlier")
     write_json(tmp_path / "earlier" / "study.json", {"objective": searched.objective})
@@ -234,6 +286,22 @@ class TestWithRay:
         assert trial_resources(study) == ({"cpu": 1.0, "gpu": 0.5}, 8)
         progress, trials = self.run(study, tmp_path / "r")
         assert progress.most_running == 8 and len(trials) == 8
+
+    @pytest.mark.slow
+    def test_trials_in_slices_equal_trials_in_one_piece(self, study_file, tmp_path, monkeypatch):
+        monkeypatch.setattr("fer_tune.search.SLICE_SECONDS", 0.0)
+        study = load_study(
+            study_file(
+                search={"lambda": {"grid": [0.0, 0.3, 0.5]}}, training={"epochs": 3, "batch_size": 32},
+                resources={"cpu": 4, "gpu": 0},
+            )
+        )  # fmt: skip
+        progress, sliced = self.run(study, tmp_path / "sliced")
+        whole = study.model_copy(update={"resources": study.resources.model_copy(update={"cpu": 8})})
+        _, trials = self.run(whole, tmp_path / "whole")
+        assert progress.starts > 3 and list(sliced["epochs"]) == [3, 3, 3]
+        clock = ["seconds", "images_per_second"]
+        pd.testing.assert_frame_equal(sliced.drop(columns=clock), trials.drop(columns=clock))
 
     def test_auto_takes_a_whole_gpu_where_there_are_any(self, study_file):
         assert trial_resources(load_study(study_file())) == ({"cpu": 1.0, "gpu": 1.0}, 4)

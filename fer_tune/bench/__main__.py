@@ -12,17 +12,25 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fer_tune.bench import equivalence, growth
+from fer_tune.bench import equivalence, growth, projection, workers
 from fer_tune.bench.steps import CASES, VARIANTS, bench_steps, top_costs
+
+PARTS = {
+    "steps": "plain against fast (the default)",
+    "profile": "the dearest operations of a step",
+    "workers": "trials at once against one, the start of a trial",
+    "growth": "time and memory against everything that grows",
+    "projection": "sweeps over RAF-DB and AffectNet on GPUs, by arithmetic",
+    "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line names; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
     add = parser.add_argument
-    add("what", nargs="?", default="steps", choices=["steps", "profile", "growth", "equivalence"],
-        help="steps: plain against fast (the default); profile: the dearest operations; growth: time and memory "
-        "against everything that grows; equivalence: accuracy of plain, fast and bf16 over paired seeds")  # fmt: skip
+    parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
+    add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
     add("--case", action="append", choices=list(CASES), help="steps, profile: only this case (may be repeated)")
     add("--rounds", type=int, default=5, help="steps: timed steps of each variant (default 5)")
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
@@ -45,6 +53,10 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     if options.what == "growth":
         parts = (growth.by_model, growth.by_concurrency, growth.by_images, growth.by_trials)
         return {part.__name__.replace("_", " "): list(part()) for part in parts}
+    if options.what == "workers":
+        return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
+    if options.what == "projection":
+        return {"projection": list(projection.project())}
     if options.what == "equivalence":
         return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
     return {"steps": bench_steps(cases, options.rounds)}

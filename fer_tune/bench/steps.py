@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import Dataset, NoisyData
 from fer_tune.labels import FACE_LABELS, LabelSet
-from fer_tune.memory import own_peak_bytes
+from fer_tune.memory import keep_freed_memory, own_peak_bytes
 from fer_tune.reference import PlainTrainer
 from fer_tune.trainer import Trainer
 
@@ -76,6 +76,7 @@ def _values(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
 def measure_steps(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     """Images/s and executed GFLOP/s of each variant: medians over rounds that take turns."""
     torch.set_num_threads(case.threads)
+    keep_freed_memory()
     data, indices = case.data(), torch.arange(case.batch)
     trainers = {variant: case.trainer(variant, data) for variant in VARIANTS}
     flops = {}
@@ -125,6 +126,7 @@ def in_own_process(case: Case, variant: str) -> dict[str, float]:
 def run_alone(case: Case, variant: str) -> None:
     """Run four steps and print what `in_own_process` returns."""
     torch.set_num_threads(case.threads)
+    keep_freed_memory()
     trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
     seconds = []
     for _ in range(4):
