@@ -1,6 +1,7 @@
 """What a study costs, from the model's arithmetic: an estimate before anything runs."""
 
 from fer_tune.config import SMALLEST_WIDTH, ModelSpec
+from fer_tune.data import split_sizes
 from fer_tune.study import Cell, Study, TrialConfig, with_training
 
 # Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
@@ -23,8 +24,10 @@ def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
     """Estimated seconds of one epoch (counted from 1) on one CPU core like the one measured."""
     playing = config.training.lam > 0 and epoch > config.training.warmup_epochs
     train, predict = image_gflop(config.dataset.image_size, config.model, playing)
-    data = config.dataset
-    work = data.train * train + (data.train + data.validation + data.test) * predict
+    sizes = split_sizes(config.dataset)
+    work = sizes["train"] * train + sum(sizes.values()) * predict
+    if config.training.method == "coteaching":
+        work += sizes["train"] * train  # of its second network
     return work / _core_gflops(config.model.width)
 
 

@@ -1,8 +1,10 @@
 """What a face is labelled with: a list of label sets, which is data and never code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+MISSING_CLASS = -1  # a sample without a label of a categorical set; without one of a continuous set it holds NaN
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 
 
@@ -27,6 +29,14 @@ class LabelSet:
     @property
     def size(self) -> int:
         return len(self.names)
+
+
+def first_categorical(label_sets: Sequence[LabelSet]) -> LabelSet:
+    """The set whose accuracy counts. Raises ValueError where there is none."""
+    for label_set in label_sets:
+        if label_set.kind == "categorical":
+            return label_set
+    raise ValueError("a data set needs at least one categorical label set")
 
 
 FACE_LABELS = (

@@ -1,6 +1,6 @@
 """The losses of the joint game, with the normalisation under which 2.6 and 0.45 mean something."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,7 @@ from torch import Tensor
 from fer_tune.labels import LabelSet
 
 CCC_EPS = 1e-8
+ClassLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 def concordance(predicted: Tensor, target: Tensor) -> Tensor:
@@ -22,25 +23,52 @@ def concordance(predicted: Tensor, target: Tensor) -> Tensor:
     return 2 * covariance / (spread + difference**2 + CCC_EPS)
 
 
-def task_losses(outputs: Tensor, labels: Tensor, label_sets: Sequence[LabelSet]) -> tuple[Tensor, Tensor]:
-    """Cross-entropy summed over categorical sets, and 1 - mean CCC over all continuous values.
+def cross_entropy(outputs: Tensor, classes: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy of raw outputs (N, K) against classes (N,), weighed by class (K,)."""
+    return F.cross_entropy(outputs, classes, weight=weight)
+
+
+def generalised_cross_entropy(outputs: Tensor, classes: Tensor, weight: Tensor | None = None, q: float = 0.7) -> Tensor:
+    """Mean of (1 - p^q) / q, p the probability given to the label (Zhang & Sabuncu 2018, eq. 6), weighed by class."""
+    p = outputs.softmax(1).gather(1, classes[:, None])[:, 0]
+    losses = (1 - p.clamp_min(1e-7) ** q) / q
+    return losses.mean() if weight is None else (losses * weight[classes]).sum() / weight[classes].sum()
+
+
+def task_losses(
+    outputs: Tensor,
+    labels: Tensor,
+    label_sets: Sequence[LabelSet],
+    classify: ClassLoss = cross_entropy,
+    weights: Mapping[str, Tensor] | None = None,
+    missing: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Class loss summed over categorical sets, and 1 - mean CCC over all continuous values.
 
     Args:
         outputs: (N, sum of sizes), raw.
         labels: (N, sum of sizes), classes one-hot.
+        classify: loss of one set from outputs (N, K), classes (N,) and class weights (K,) or None.
+        weights: class weights by label set.
+        missing: labels may be missing (NaN); each set's loss is then over the samples that have one.
 
     The second is 0 where no continuous set exists.
     """
     sizes = [s.size for s in label_sets]
-    cross_entropy = outputs.new_zeros(())
+    class_loss = outputs.new_zeros(())
     cccs = []
     for label_set, out, label in zip(label_sets, outputs.split(sizes, 1), labels.split(sizes, 1), strict=True):
+        if missing:
+            present = ~torch.isnan(label).any(1)
+            out, label = out[present], label[present]
+            if len(label) < 2:  # of one sample there is no correlation, of none no loss
+                continue
         if label_set.kind == "categorical":
-            cross_entropy = cross_entropy + F.cross_entropy(out, label.argmax(1))
+            class_loss = class_loss + classify(out, label.argmax(1), (weights or {}).get(label_set.name))
         else:
             cccs.append(concordance(out, label))
     ccc_loss = 1 - torch.cat(cccs).mean() if cccs else outputs.new_zeros(())
-    return cross_entropy, ccc_loss
+    return class_loss, ccc_loss
 
 
 def generator_joint_loss(real: Tensor, generated: Tensor) -> Tensor:

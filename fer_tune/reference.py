@@ -31,12 +31,14 @@ class PlainTrainer(Trainer):
     def _adam(self, parameters: Any) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.training.lr, foreach=False)
 
-    def generator_update(self, images: Tensor, labels: Tensor) -> tuple[Pairs, dict[str, Tensor]]:
+    def generator_update(
+        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
+    ) -> tuple[Pairs, dict[str, Tensor]]:
         """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached."""
         pairs = self._play(images, labels, self.generators)
         real, generated = self._scores(pairs)
         joint_loss = generator_joint_loss(real, generated)
-        loss, report = self._task_loss(pairs.real_labels, labels)
+        loss, report = self._task_loss(pairs.real_labels, labels if targets is None else targets)
         self._descend("generator", loss + self.training.lam * joint_loss)
         return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
 

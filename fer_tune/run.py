@@ -19,7 +19,8 @@ from typing import Any
 from rich.console import Console
 
 from fer_tune.cost import START_SECONDS, duration, study_core_seconds
-from fer_tune.data import accuracy_shrinkage, read_dataset, save_dataset
+from fer_tune.data import DataError, accuracy_shrinkage, load_data, open_dataset, split_sizes, write_dataset
+from fer_tune.labels import first_categorical
 from fer_tune.results import (
     ended_trials,
     environment,
@@ -29,7 +30,7 @@ from fer_tune.results import (
     write_tables,
     write_tensorboard,
 )
-from fer_tune.study import GAIN_NOTE, NAMES, Cell, Study, StudyError, load_study
+from fer_tune.study import GAIN_NOTE, NAMES, Cell, Study, StudyError, TrialConfig, load_study
 
 TRIALS_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
         return _run(study, options, console)
-    except (StudyError, UsageError) as error:
+    except (StudyError, DataError, UsageError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
@@ -185,14 +186,14 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
         _say(console, f"note: lambda is not searched; every trial uses training.lambda = {study.training.lam:g}")
     if study.maximises_gain:
         _say(console, GAIN_NOTE)
-    classes = study.dataset.label_sets[0].size
+    first, validation = first_categorical(study.dataset.label_sets), split_sizes(study.dataset)["validation"]
     ends = [(cell, end) for cell in cells for end in (min, max)]
     for noise in dict.fromkeys(study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends):
         _say(
             console,
-            f"noise {noise.kind} {noise.ratio:g}: validation on {study.dataset.validation} noisy samples shrinks an "
-            f"accuracy difference to {accuracy_shrinkage(noise, classes):.2f} of itself; one standard error of an "
-            f"accuracy there is up to {0.5 / study.dataset.validation**0.5:.3f}",
+            f"noise {noise.kind} {noise.ratio_of(first.name):g}: validation on {validation} noisy samples shrinks an "
+            f"accuracy difference to {accuracy_shrinkage(noise, first):.2f} of itself; one standard error of an "
+            f"accuracy there is up to {0.5 / validation**0.5:.3f}",
         )
 
 
@@ -221,14 +222,39 @@ def _prepare(study: Study, results: Path) -> None:
     write_json(results / "study.json", _resolved(study))
     known = results / "data" / "digests.json"
     digests = read_json(known) if known.exists() else {}
+    seen: set[str] = set()
     for cell in study.cells():
-        spec = study.trial_config(cell, _ends(cell, min), 0).dataset
-        key = dataset_key(spec.model_dump(mode="json"))
-        if key not in digests or not (results / "data" / digests[key] / "dataset.json").exists():
-            digests[key] = save_dataset(read_dataset(spec), results / "data").name
+        config = study.trial_config(cell, _ends(cell, min), 0)
+        key = dataset_key(config.dataset.model_dump(mode="json"))
+        if key not in seen:
+            seen.add(key)
+            before, digests[key] = digests.get(key), _stored(config.dataset, results / "data", digests.get(key))
+            if before not in (None, digests[key]):
+                raise UsageError(f"dataset: {key} has changed since the study began: use --restart, or a new name")
+        if config.training.lam > 0:
+            _check_game(results / "data" / digests[key], config)
     write_json(known, digests)
     if not (results / "environment.json").exists():
         write_json(results / "environment.json", environment(digests.values()))
+
+
+def _stored(spec: Any, folder: Path, known: str | None) -> str:
+    """The digest of a data set that lies below `folder`, read or drawn where it does not yet.
+
+    Drawn faces depend on their specification alone; files may have changed since they were read.
+    """
+    if spec.kind == "synthetic" and known and (folder / known / "dataset.json").exists():
+        return known
+    return write_dataset(spec, folder, os.cpu_count() or 1).name
+
+
+def _check_game(saved: Path, config: TrialConfig) -> None:
+    """Refuse data in which no sample has all the labels that the joint game needs."""
+    data = load_data(open_dataset(saved), config.noise, config.seed, config.training.majority)
+    try:
+        data.game_inputs  # noqa: B018
+    except ValueError as error:
+        raise UsageError(f"dataset: {error}") from None
 
 
 def _search(

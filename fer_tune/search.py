@@ -32,6 +32,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
 from fer_tune.data import accuracy_shrinkage
+from fer_tune.labels import first_categorical
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
 from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
@@ -141,7 +142,7 @@ class CellSearch:
     def _warm_up(self, number: int, suggestion: Mapping[str, float], config: TrialConfig) -> Job | None:
         """The trial that computes what every lambda has in common; equal for all jobs that differ in it alone."""
         training = config.training
-        if not 0 < training.warmup_epochs < training.epochs:
+        if not 0 < training.warmup_epochs < training.epochs or training.method != "joint":
             return None
         shared = with_training(config, lam=0.0, epochs=training.warmup_epochs)
         digest = hashlib.blake2b(shared.model_dump_json(by_alias=True).encode(), digest_size=6).hexdigest()
@@ -166,7 +167,7 @@ class CellSearch:
             "seed": config.seed,
             "warm_up": warm_up.folder.key if warm_up else None,
             "varied": varied,
-            "accuracy_shrinkage": accuracy_shrinkage(config.noise, config.dataset.label_sets[0].size),
+            "accuracy_shrinkage": accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)),
             "config": config.model_dump(by_alias=True, mode="json"),
         }
         if role == "warm_up":

@@ -14,13 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 from fer_tune.config import ModelSpec, TrainingSpec
-from fer_tune.data import DatasetSpec, NoiseSpec
+from fer_tune.data import KINDS, DatasetSpec, NoiseSpec, SyntheticSpec, majority_sets
+from fer_tune.labels import LabelSet, first_categorical
 
 NAMES = {  # short names of what a study varies
     "lambda": "training.lambda",
     "lr": "training.lr",
     "noise_ratio": "noise.ratio",
     "noise_kind": "noise.kind",
+    "method": "training.method",
 }
 SECTIONS = ("dataset", "noise", "model", "training")
 Value = bool | int | float | str
@@ -120,20 +122,44 @@ class TrialConfig(_Spec):
     @model_validator(mode="after")
     def _check(self) -> Self:
         sets, training = self.dataset.label_sets, self.training
-        classes = next(s.size for s in sets if s.kind == "categorical")
+        first = first_categorical(sets)
+        classes = first.size
+        for name in self.noise.ratios:
+            if name not in [s.name for s in sets]:
+                text = f"no label set {name!r}{_nearest(name, [s.name for s in sets])}"
+                raise _Misplaced(("noise", "ratios", name), text)
+        if self.noise.kind == "instance" and all(s.kind == "categorical" for s in sets):
+            raise _Misplaced(("noise", "kind"), "instance needs a continuous label set, such as valence and arousal")
+        if training.method == "coteaching" and training.forget_rate is None and not self.noise.ratio_of(first.name):
+            text = "coteaching needs training.forget_rate, since the noise is not added and its ratio not known"
+            raise _Misplaced(("training", "method"), text)
         if self.noise.matrix is not None and len(self.noise.matrix) != classes:
             raise _Misplaced(("noise", "matrix"), f"matrix has {len(self.noise.matrix)} rows for {classes} classes")
-        scores = ["image", "noise", *(s.name for s in sets), "joint"]
+        scores = ["image", "noise", *(s.name for s in self.label_sets), "joint"]
         for name in training.score_weights:
             if name not in scores:
                 raise _Misplaced(("training", "score_weights", name), f"no score {name!r}{_nearest(name, scores)}")
-        if training.batch_size > self.dataset.train:
+        if isinstance(self.dataset, SyntheticSpec) and training.batch_size > self.dataset.train:
             text = f"batch_size {training.batch_size} exceeds the {self.dataset.train} training images"
             raise _Misplaced(("training", "batch_size"), text)
         if training.lam > 0 and training.warmup_epochs >= training.epochs:
             text = f"warmup_epochs {training.warmup_epochs} leaves none of {training.epochs} epochs to the joint game"
             raise _Misplaced(("training", "warmup_epochs"), text)
         return self
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """What this trial learns: one vote where annotators have several, and with Co-teaching classes alone."""
+        sets = majority_sets(self.dataset.label_sets) if self.training.majority else self.dataset.label_sets
+        return (first_categorical(sets),) if self.training.method == "coteaching" else sets
+
+    @property
+    def resolved_training(self) -> TrainingSpec:
+        """The training settings with what other sections decide: the forget rate is the noise ratio if not given."""
+        if self.training.method != "coteaching" or self.training.forget_rate is not None:
+            return self.training
+        ratio = self.noise.ratio_of(first_categorical(self.dataset.label_sets).name)
+        return self.training.model_copy(update={"forget_rate": ratio})
 
 
 def with_training(config: TrialConfig, **changes: Any) -> TrialConfig:
@@ -165,7 +191,7 @@ class Study(_Spec):
     """A study file, resolved. The shape is documented in the README; `--schema` prints it."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="names the results folder")
-    dataset: DatasetSpec = Field(default_factory=DatasetSpec)
+    dataset: DatasetSpec = Field(default_factory=SyntheticSpec)
     noise: NoiseSpec = Field(default_factory=NoiseSpec)
     model: ModelSpec = Field(default_factory=ModelSpec)
     training: TrainingSpec = Field(default_factory=TrainingSpec)
@@ -222,13 +248,15 @@ class Study(_Spec):
             ends = [[(name, end) for end in (d.range or ())] for name, d in cell.space.items()]
             for corner in itertools.product(*ends):
                 try:
-                    self.trial_config(cell, dict(corner), self.seeds[0])
+                    config = self.trial_config(cell, dict(corner), self.seeds[0])
                 except ValidationError as error:
                     raise self._misplaced(error.errors()[0]) from None
+                if self.objective == "val_ccc" and all(s.kind == "categorical" for s in config.label_sets):
+                    raise _Misplaced(("objective",), f"val_ccc: {cell.key} learns no continuous label set")
 
     def _misplaced(self, problem: Any) -> _Misplaced:
         """A trial's mistake, placed at the condition or search that brought it in, else at its own key."""
-        loc = problem["loc"] or getattr(problem.get("ctx", {}).get("error"), "loc", ())
+        loc = _without_tags(problem["loc"]) or getattr(problem.get("ctx", {}).get("error"), "loc", ())
         setting = ".".join(str(part) for part in loc[:2])
         for section, names in (("conditions", self.conditions), ("search", self.search)):
             for name in names:
@@ -249,20 +277,27 @@ class Study(_Spec):
         """Every search of the study, in a fixed order: conditions outermost, then grids."""
         listed = {k: v for k, v in self.conditions.items() if isinstance(v, tuple)}
         sampled = {k: Dimension(uniform=v.sample) for k, v in self.conditions.items() if isinstance(v, Sample)}
-        grids = {k: d.grid for k, d in self.search.items() if d.grid is not None}
-        space = {k: d for k, d in self.search.items() if d.range is not None}
-        return [
-            Cell(condition, {**grid, **self._beside(grid)}, {**sampled, **space}, tuple(sampled))
-            for condition in _product(listed)
-            for grid in _product(grids)
-        ]
+        result = []
+        for condition in _product(listed):
+            grids = {k: d.grid for k, d in self.search.items() if d.grid is not None}
+            space = {k: d for k, d in self.search.items() if d.range is not None}
+            if self._method(condition) != "joint":  # it has no lambda to search
+                grids |= {name: (0.0,) for name in grids if NAMES.get(name, name) == "training.lambda"}
+                space = {name: d for name, d in space.items() if NAMES.get(name, name) != "training.lambda"}
+            for grid in _product(grids):
+                result.append(Cell(condition, {**grid, **self._beside(grid)}, {**sampled, **space}, tuple(sampled)))
+        return result
+
+    def _method(self, condition: Mapping[str, Value]) -> Value:
+        return next((v for n, v in condition.items() if NAMES.get(n, n) == "training.method"), self.training.method)
 
     def _beside(self, grid: Mapping[str, float]) -> dict[str, float]:
         """The values that stand beside a grid cell's lambda."""
         lams = self._lambda_grid()
         lam = next((value for name, value in grid.items() if NAMES.get(name, name) == "training.lambda"), None)
         per_lambda = {k: d.per_lambda for k, d in self.search.items() if d.per_lambda is not None}
-        return {name: values[lams.index(lam)] for name, values in per_lambda.items() if lam is not None}
+        place = lams.index(lam) if lam in lams else 0
+        return {name: values[place] for name, values in per_lambda.items() if lam is not None}
 
     def configurations(self, cell: Cell) -> int:
         """How many configurations a cell's search tries."""
@@ -282,6 +317,8 @@ class Study(_Spec):
         for name, value in {**cell.condition, **cell.grid, **suggestion}.items():
             section, key = NAMES.get(name, name).split(".", 1)
             raw[section][key] = value
+        if raw["training"]["method"] != "joint":
+            raw["training"]["lambda"] = 0.0
         return TrialConfig.model_validate({**raw, "seed": seed})
 
 
@@ -390,7 +427,7 @@ def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     problems: list[_Problem] = []
     for error in errors:
         placed = getattr(error.get("ctx", {}).get("error"), "loc", None) or error["loc"]
-        loc = tuple(part for part in placed if not _is_union_tag(part))
+        loc = _without_tags(placed)
         problems.append(_Problem(loc, error["type"], _plain_message(error)))
     unknown = {p.loc[:-1] for p in problems if p.kind == "extra_forbidden"}
     problems = [p for p in problems if not (p.kind == "missing" and p.loc[:-1] in unknown)]
@@ -421,6 +458,12 @@ def _describe(problem: _Problem, path: Path, root: yaml.Node | None, replaced: M
     return f"{where}: {key + ': ' if key else ''}{problem.text}"
 
 
+def _without_tags(loc: Sequence[str | int]) -> tuple[str | int, ...]:
+    """A place in the file, without the names that pydantic gives to branches of a union."""
+    named = len(loc) > 1 and loc[0] == "dataset" and loc[1] in KINDS
+    return tuple(part for i, part in enumerate(loc) if not _is_union_tag(part) and not (named and i == 1))
+
+
 def _is_union_tag(part: str | int) -> bool:
     tags = ("Sample", "float", "int", "bool", "str", "constrained-float")
     return isinstance(part, str) and (part in tags or "[" in part)
@@ -430,6 +473,8 @@ def _plain_message(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return str(message)
+    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"kind must be one of {', '.join(KINDS)}: it is {problem['input'].get('kind')!r}"
     if problem["type"] == "missing":
         return "is missing: add it"
     if problem["type"] == "string_pattern_mismatch":

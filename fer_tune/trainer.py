@@ -11,9 +11,16 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import NoisyData
-from fer_tune.data.augmentation import augment_faces
-from fer_tune.labels import LabelSet
-from fer_tune.losses import concordance, discriminator_joint_loss, generator_joint_loss, task_losses
+from fer_tune.data.augmentation import AUGMENTATIONS
+from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.losses import (
+    ClassLoss,
+    concordance,
+    cross_entropy,
+    discriminator_joint_loss,
+    generator_joint_loss,
+    task_losses,
+)
 from fer_tune.models import Decoder, Discriminator, Encoder, normalised, sample_noise
 from fer_tune.randomness import stream_seed
 
@@ -92,12 +99,14 @@ class Trainer:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.epoch = 0
         self.label_sets = data.label_sets
-        if not any(s.kind == "categorical" for s in self.label_sets):
-            raise ValueError("a data set needs at least one categorical label set")
+        self.first = first_categorical(self.label_sets)
         self.score_names = ("image", "noise", *(s.name for s in self.label_sets), "joint")
         self.score_weights = self._score_weights()
-        self.inputs = torch.from_numpy(data.game_inputs)
+        self.targets = torch.from_numpy(data.targets)
+        self.inputs = torch.from_numpy(data.game_inputs) if self.joint else self.targets
         self.truths = {name: torch.from_numpy(values) for name, values in data.labels.items()}
+        self.class_loss: ClassLoss = cross_entropy
+        self.class_weights = self._balance_weights()
         self.generators = {
             name: torch.Generator("cpu" if name == "batches" else self.device).manual_seed(stream_seed(seed, name))
             for name in DRAWS
@@ -120,6 +129,26 @@ class Trainer:
             raise ValueError(f"score_weights: no score {sorted(unknown)}: the scores are {list(self.score_names)}")
         weights = [self.training.score_weights.get(name, 1.0) for name in self.score_names]
         return torch.tensor(weights, device=self.device)
+
+    def _class_shares(self, name: str) -> tuple[Tensor, Tensor]:
+        """Inverse shares (K,) of a set's noisy training classes, mean 1 over samples; and those classes (n,)."""
+        classes = self.truths[name][torch.from_numpy(self.data.dataset.splits["train"])]
+        present = classes[classes != MISSING_CLASS]
+        size = next(s.size for s in self.label_sets if s.name == name)
+        counts = torch.bincount(present, minlength=size).clamp_min(1).float()
+        return len(present) / (counts.count_nonzero() * counts), classes
+
+    def _balance_weights(self) -> dict[str, Tensor]:
+        """Class weights of each categorical set, where the loss makes up for uneven classes."""
+        if self.training.balance != "loss":
+            return {}
+        names = [s.name for s in self.label_sets if s.kind == "categorical"]
+        return {name: self._class_shares(name)[0].to(self.device) for name in names}
+
+    def _sample_weights(self, train: Tensor) -> Tensor:
+        """How likely each training sample (n,) is drawn, so that classes come equally often."""
+        weights, classes = self._class_shares(self.first.name)
+        return torch.where(classes == MISSING_CLASS, 1.0, weights[classes.clamp_min(0)])
 
     def _build(self) -> None:
         size, width = self.data.dataset.image_size, self.model.width
@@ -182,8 +211,11 @@ class Trainer:
 
     def _batches(self) -> Iterator[Tensor]:
         """Shuffled indices of one epoch; a last batch less than full is left out unless it is the only one."""
-        train = torch.from_numpy(self.data.dataset.splits["train"])
-        order = train[torch.randperm(len(train), generator=self.generators["batches"])]
+        train, draw = torch.from_numpy(self.data.dataset.splits["train"]), self.generators["batches"]
+        if self.training.balance == "sampling":
+            order = train[torch.multinomial(self._sample_weights(train), len(train), True, generator=draw)]
+        else:
+            order = train[torch.randperm(len(train), generator=draw)]
         size = min(self.training.batch_size, len(train))
         return iter(order[: len(order) // size * size].split(size))
 
@@ -197,11 +229,12 @@ class Trainer:
     def _step(self, indices: Tensor, playing: bool) -> dict[str, Tensor]:
         images = self._images(indices)
         if self.training.augment:
-            images = augment_faces(images, self.generators["augmentation"])
-        labels = self.inputs[indices].to(self.device)
+            images = AUGMENTATIONS[self.data.dataset.augmentation](images, self.generators["augmentation"])
+        targets = self.targets[indices].to(self.device)
         if not playing:
-            return self.task_update(images, labels)
-        pairs, report = self.generator_update(images, labels)
+            return self.task_update(images, targets)
+        labels = targets if self.data.complete else self.inputs[indices].to(self.device)
+        pairs, report = self.generator_update(images, labels, targets)
         self.discriminator_update(pairs)
         return report | self.discriminator_update(pairs)
 
@@ -213,8 +246,13 @@ class Trainer:
         self._descend("generator", loss)
         return report
 
-    def generator_update(self, images: Tensor, labels: Tensor) -> tuple[Pairs, dict[str, Tensor]]:
-        """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached."""
+    def generator_update(
+        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
+    ) -> tuple[Pairs, dict[str, Tensor]]:
+        """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached.
+
+        `targets` are the labels (N, sum of sizes) of the task loss where they differ from the game's: with gaps.
+        """
         self.discriminator.requires_grad_(False)
         with normalised(self.decoder, self.discriminator):
             with self._autocast():
@@ -224,7 +262,7 @@ class Trainer:
                 generated_features = self.discriminator.image_features(pairs.generated_images)
                 scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
             joint_loss = generator_joint_loss(*self._weighted(scores))
-            loss, report = self._task_loss(pairs.real_labels, labels)
+            loss, report = self._task_loss(pairs.real_labels, labels if targets is None else targets)
             self._descend("generator", loss + self.training.lam * joint_loss)
         self.discriminator.requires_grad_(True)
         return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
@@ -256,9 +294,11 @@ class Trainer:
         return real, generated
 
     def _task_loss(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        cross_entropy, ccc_loss = task_losses(outputs.float(), labels, self.label_sets)
-        loss = cross_entropy + self.training.gamma * ccc_loss
-        report = {"cross_entropy": cross_entropy, "ccc_loss": ccc_loss, "task_loss": loss}
+        class_loss, ccc_loss = task_losses(
+            outputs.float(), labels, self.label_sets, self.class_loss, self.class_weights, not self.data.complete
+        )
+        loss = class_loss + self.training.gamma * ccc_loss
+        report = {"cross_entropy": class_loss, "ccc_loss": ccc_loss, "task_loss": loss}
         return loss, {name: value.detach() for name, value in report.items()}
 
     def _descend(self, optimiser: str, loss: Tensor) -> None:
@@ -295,8 +335,7 @@ class Trainer:
 
     def _prediction_changes(self) -> float:
         """Share of training images whose predicted class (first categorical set) changed since the last epoch."""
-        first = next(s for s in self.label_sets if s.kind == "categorical")
-        classes = self.predict(self.data.dataset.splits["train"])[first.name].argmax(1)
+        classes = self.predict(self.data.dataset.splits["train"])[self.first.name].argmax(1)
         before, self.train_classes = self.train_classes, classes
         return MISSING if before is None else float((classes != before).float().mean())
 
@@ -376,27 +415,49 @@ def score_predictions(
 ) -> dict[str, float]:
     """Accuracy, mean class accuracy, macro F1, each class's recall (sets beyond the first by name) and CCC.
 
-    CCC is given for each continuous value and as their mean; a constant prediction counts 0.
+    CCC is given for each continuous value and as their mean; a constant prediction counts 0. Samples without a
+    label do not count; where none has one, the metric is NaN.
     """
     metrics: dict[str, float] = {}
     categorical = [s for s in label_sets if s.kind == "categorical"]
     for i, label_set in enumerate(categorical):
-        classes, truth = predictions[label_set.name].argmax(1), truths[label_set.name]
-        suffix = f"_{label_set.name}" if i else ""
-        k = label_set.size
-        metrics[f"{prefix}_accuracy{suffix}"] = float(multiclass_accuracy(classes, truth, k, average="micro"))
-        metrics[f"{prefix}_mean_class_accuracy{suffix}"] = float(
-            multiclass_accuracy(classes, truth, k, average="macro")
-        )
-        metrics[f"{prefix}_macro_f1{suffix}"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
-        recalls = multiclass_recall(classes, truth, k, average="none").tolist()
-        metrics |= {f"{prefix}_recall{suffix}_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
+        name = label_set.name
+        metrics |= _class_metrics(label_set, predictions[name], truths[name], prefix, f"_{name}" if i else "")
     cccs: dict[str, float] = {}
     for label_set in label_sets:
         if label_set.kind == "continuous":
-            values = predictions[label_set.name].double(), truths[label_set.name].double()
-            cccs |= dict(zip(label_set.names, concordance(*values).tolist(), strict=True))
+            truth = truths[label_set.name]
+            present = ~torch.isnan(truth).any(1)
+            values = predictions[label_set.name][present].double(), truth[present].double()
+            known = concordance(*values).tolist() if len(truth[present]) else [MISSING] * label_set.size
+            cccs |= dict(zip(label_set.names, known, strict=True))
     metrics |= {f"{prefix}_ccc_{name}": value for name, value in cccs.items()}
     if cccs:
         metrics[f"{prefix}_ccc"] = float(np.mean(list(cccs.values())))
     return metrics
+
+
+def _class_metrics(
+    label_set: LabelSet, probabilities: Tensor, truth: Tensor, prefix: str, suffix: str
+) -> dict[str, float]:
+    """Metrics of one categorical set from probabilities (N, K) and classes (N,)."""
+    present, k = truth != MISSING_CLASS, label_set.size
+    classes, truth = probabilities.argmax(1)[present], truth[present]
+    averages = {"accuracy": "micro", "mean_class_accuracy": "macro"}
+    if not len(truth):
+        names = [*averages, "macro_f1", *(f"recall_{n}" for n in label_set.names)]
+        return {_metric_name(prefix, name, suffix): MISSING for name in names}
+    found: dict[str, float] = {
+        name: float(multiclass_accuracy(classes, truth, k, average=average)) for name, average in averages.items()
+    }
+    found["macro_f1"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
+    recalls = multiclass_recall(classes, truth, k, average="none").tolist()
+    found |= {f"recall_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
+    return {_metric_name(prefix, name, suffix): value for name, value in found.items()}
+
+
+def _metric_name(prefix: str, name: str, suffix: str) -> str:
+    """val_accuracy, val_accuracy_SET; of a class val_recall_CLASS, val_recall_SET_CLASS."""
+    if name.startswith("recall_"):
+        return f"{prefix}_recall{suffix}_{name.removeprefix('recall_')}"
+    return f"{prefix}_{name}{suffix}"

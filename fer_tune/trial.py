@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from fer_tune.data import load_data, open_dataset
+from fer_tune.methods import build_trainer
 from fer_tune.results import TrialFolder, write_atomically
 from fer_tune.study import TrialConfig
-from fer_tune.trainer import Diverged, Trainer
+from fer_tune.trainer import Diverged
 
 
 class TrialRun:
@@ -41,8 +42,8 @@ class TrialRun:
         self.writing: Future[None] | None = None
         try:
             config = TrialConfig.model_validate(settings["config"])
-            noisy = load_data(open_dataset(data), config.noise, config.seed)
-            self.trainer = Trainer(noisy, config.model, config.training, config.seed)
+            noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
+            self.trainer = build_trainer(noisy, config.model, config.resolved_training, config.seed)
             self._continue(warm_up)
         except BaseException:
             self.close()
@@ -107,7 +108,7 @@ class TrialRun:
 
     def _write_predictions(self) -> None:
         """Test split: index, and for each label set the true label, the prediction, the probabilities."""
-        dataset = self.trainer.data.dataset
+        dataset = self.trainer.data.dataset  # its test labels are the true ones
         indices = dataset.splits["test"]
         columns: dict[str, np.ndarray] = {"index": indices}
         for label_set, predicted in zip(dataset.label_sets, self.trainer.predict(indices).values(), strict=True):

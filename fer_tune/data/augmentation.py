@@ -1,6 +1,7 @@
 """Augmentation of a whole batch at once, as is usual for aligned faces."""
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from torch import Tensor
 MAX_ROTATION = math.radians(10)
 MAX_SHIFT = 0.1  # of the image's size
 ZOOM = (0.9, 1.1)
+PADDING = 4  # pixels around an image before it is cropped
 
 
 def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -24,3 +26,22 @@ def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
     )
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirror each image (N, 3, S, S) by its own draw and crop it after 4 pixels of padding, as for CIFAR-10."""
+    n, _, _, size = images.shape
+    mirror = torch.rand(n, generator=generator, device=images.device) < 0.5
+    shift = torch.randint(0, 2 * PADDING + 1, (2, n, 1), generator=generator, device=images.device)
+    rows = shift[0] + torch.arange(size, device=images.device)
+    columns = shift[1] + torch.arange(size, device=images.device)
+    columns = torch.where(mirror[:, None], columns.flip(1), columns)
+    padded = F.pad(images, (PADDING,) * 4)
+    picked = padded[torch.arange(n, device=images.device)[:, None, None], :, rows[:, :, None], columns[:, None]]
+    return picked.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+
+AUGMENTATIONS: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "faces": augment_faces,
+    "crop": augment_crop,
+}

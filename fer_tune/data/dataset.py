@@ -10,9 +10,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -23,13 +24,15 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Dataset:
-    """N images with the labels they truly have.
+    """N images with the labels they truly have, as far as is known.
 
     Attributes:
         images: uint8 (N, 3, S, S), RGB; usually memory-mapped.
-        labels: by label set name: int64 (N,) class indices, or float32 (N, d) in [-1, 1].
+        labels: by label set name: int64 (N,) class indices, or float32 (N, d) in [-1, 1]; a missing class is
+            -1, missing values are NaN.
         splits: by split name: int64 indices into the N samples.
         digest: identifies the content; equal digests mean equal images and labels.
+        augmentation: how training images may be varied: as aligned faces, or by a random crop.
     """
 
     label_sets: tuple[LabelSet, ...]
@@ -37,6 +40,7 @@ class Dataset:
     labels: Mapping[str, np.ndarray]
     splits: Mapping[str, np.ndarray]
     digest: str
+    augmentation: Literal["faces", "crop"] = "faces"
 
     @property
     def image_size(self) -> int:
@@ -54,26 +58,33 @@ def digest_of(images: np.ndarray, labels: Mapping[str, np.ndarray], splits: Mapp
 
 def save_dataset(dataset: Dataset, folder: Path) -> Path:
     """Write a data set below `folder`, whole or not at all; return its own folder."""
-    target = folder / dataset.digest
+    return write_saved(folder, dataset, lambda target: np.save(target, dataset.images))
+
+
+def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], None]) -> Path:
+    """Write a data set whose images a function puts into the .npy file it is given (`about.images` is not read)."""
+    target = folder / about.digest
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished-"))
-    np.save(unfinished / "images.npy", dataset.images)
-    arrays = {f"label.{name}": values for name, values in dataset.labels.items()}
-    arrays |= {f"split.{name}": values for name, values in dataset.splits.items()}
-    np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
-    sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in dataset.label_sets]
-    (unfinished / "dataset.json").write_text(json.dumps({"digest": dataset.digest, "label_sets": sets}, indent=1))
-    for file in unfinished.iterdir():
-        with open(file, "rb") as handle:
-            os.fsync(handle.fileno())
     try:
+        write_images(unfinished / "images.npy")
+        arrays = {f"label.{name}": values for name, values in about.labels.items()}
+        arrays |= {f"split.{name}": values for name, values in about.splits.items()}
+        np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
+        sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in about.label_sets]
+        description = {"digest": about.digest, "label_sets": sets, "augmentation": about.augmentation}
+        (unfinished / "dataset.json").write_text(json.dumps(description, indent=1))
+        for file in unfinished.iterdir():
+            with open(file, "rb") as handle:
+                os.fsync(handle.fileno())
         unfinished.rename(target)
     except OSError:
-        shutil.rmtree(unfinished)
         if not target.exists():
             raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return target
 
 
@@ -87,4 +98,5 @@ def open_dataset(folder: Path) -> Dataset:
         labels={k.removeprefix("label."): arrays[k] for k in arrays.files if k.startswith("label.")},
         splits={k.removeprefix("split."): arrays[k] for k in arrays.files if k.startswith("split.")},
         digest=about["digest"],
+        augmentation=about["augmentation"],
     )

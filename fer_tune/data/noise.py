@@ -1,13 +1,16 @@
 """Label noise: which labels a study makes wrong, and what that does to noisy validation."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fer_tune.data.dataset import Dataset
+from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.randomness import numpy_stream
+
+BORDER_SCALE, INTENSITY_SCALE = 0.2, 0.5  # of the values' own unit, in which all of [-1, 1] is 2
 
 
 class NoiseSpec(BaseModel):
@@ -15,10 +18,15 @@ class NoiseSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    kind: Literal["symmetric", "pairflip", "confusion"] = Field(
-        "symmetric", description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`"
+    kind: Literal["symmetric", "pairflip", "confusion", "instance"] = Field(
+        "symmetric",
+        description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`; instance: faint "
+        "expressions and those near another class, class and values wrong together, as a machine's labels are",
     )
     ratio: float = Field(0.0, ge=0, lt=1, description="true share of wrong labels in each label set")
+    ratios: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default_factory=dict, description="ratio of a label set by its name, where it is not `ratio`"
+    )
     matrix: tuple[tuple[float, ...], ...] | None = Field(
         None, description="confusion only: row-stochastic K x K; `ratio` then rules the continuous sets alone"
     )
@@ -28,6 +36,8 @@ class NoiseSpec(BaseModel):
     def _check_matrix(self) -> Self:
         if self.kind == "confusion" and self.matrix is None:
             raise ValueError("kind: confusion needs `matrix`, a row of probabilities for each true class")
+        if self.kind == "instance" and (self.tied or self.ratios):
+            raise ValueError("kind: instance makes all label sets wrong together: it takes `ratio` alone")
         if self.kind != "confusion" and self.matrix is not None:
             raise ValueError(f"`matrix` goes with kind: confusion, and the kind is {self.kind}")
         if self.matrix is not None:
@@ -39,6 +49,10 @@ class NoiseSpec(BaseModel):
                     raise ValueError(f"row {i} of `matrix` must be non-negative and sum to 1: it is {list(row)}")
         return self
 
+    def ratio_of(self, name: str) -> float:
+        """True share of wrong labels in the label set of that name."""
+        return self.ratios.get(name, self.ratio)
+
 
 def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.ndarray]:
     """Every label set with the noise of (data set, seed) on training and validation samples.
@@ -47,16 +61,19 @@ def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.n
     lambda or any other setting, so conditions differ by no more than they must.
     """
     exposed = np.concatenate([dataset.splits["train"], dataset.splits["validation"]])
+    if spec.kind == "instance":
+        return _instance_noise(dataset, exposed, spec.ratio, numpy_stream(seed, "instance noise", dataset.digest))
     shared: np.ndarray | None = None
     result = {}
     for label_set in dataset.label_sets:
         rng = numpy_stream(seed, "noise", dataset.digest, label_set.name)
         labels = dataset.labels[label_set.name].copy()
         draw = rng.random(len(labels))
+        ratio = spec.ratio_of(label_set.name)
         if label_set.kind == "categorical":
-            changed = _corrupt_classes(labels, label_set.size, exposed, spec, draw, shared, rng)
+            changed = _corrupt_classes(labels, label_set.size, exposed, spec, ratio, draw, shared, rng)
         else:
-            changed = (draw < spec.ratio) if shared is None else shared
+            changed = (draw < ratio) if shared is None else shared
             for split in ("train", "validation"):
                 _swap_values(labels, dataset.splits[split], changed, rng)
         if spec.tied and shared is None:
@@ -65,13 +82,13 @@ def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.n
     return result
 
 
-def accuracy_shrinkage(spec: NoiseSpec, classes: int) -> float:
+def accuracy_shrinkage(spec: NoiseSpec, label_set: LabelSet) -> float:
     """What a difference in clean accuracy is multiplied by when measured on the noisy labels.
 
     1 - r * K / (K - 1) for symmetric noise at ratio r over K classes (0.53 at r = 0.4, K = 7); for the
     other kinds it holds where a model's mistakes fall evenly on the wrong classes.
     """
-    ratio = spec.ratio
+    ratio, classes = spec.ratio_of(label_set.name), label_set.size
     if spec.matrix is not None:
         ratio = 1 - float(np.mean(np.diag(np.array(spec.matrix))))
     return 1 - ratio * classes / (classes - 1)
@@ -82,6 +99,7 @@ def _corrupt_classes(
     classes: int,
     exposed: np.ndarray,
     spec: NoiseSpec,
+    ratio: float,
     draw: np.ndarray,
     shared: np.ndarray | None,
     rng: np.random.Generator,
@@ -99,28 +117,95 @@ def _corrupt_classes(
         replacement = (draw[:, None] >= steps[labels]).sum(axis=1)
         wrong = (replacement != labels) if shared is None else shared
     else:
-        wrong = (draw < spec.ratio) if shared is None else shared
+        wrong = (draw < ratio) if shared is None else shared
         offset = rng.integers(1, classes, len(labels)) if spec.kind == "symmetric" else 1
         replacement = (labels + offset) % classes
-    hit = exposed[wrong[exposed]]
+    hit = exposed[wrong[exposed] & (labels[exposed] != MISSING_CLASS)]
     labels[hit] = replacement[hit]
     return wrong
 
 
 def _swap_values(labels: np.ndarray, split: np.ndarray, changed: np.ndarray, rng: np.random.Generator) -> None:
-    """Give each changed sample of a split the values of another sample of it, in place."""
+    """Give each changed sample of a split the values of another sample of it, in place; missing ones stay so."""
+    split = split[~np.isnan(labels[split]).any(axis=1)]
+    if len(split) < 2:
+        return
     position = np.arange(len(split))
     other = (position + rng.integers(1, len(split), len(split))) % len(split)
     values = labels[split]
     labels[split] = np.where(changed[split][:, None], values[other], values)
 
 
+def instance_weights(classes: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How likely each sample is to be mislabelled, up to a factor, and as which class.
+
+    A sample is the likelier wrong the less its values (N, d) set it apart from the nearest other class, whose
+    centre is the mean of its samples, and the nearer they are to 0 (a faint expression). Returns weights (N,)
+    and row-stochastic chances (N, size) of each wrong class; samples that lack a label weigh 0.
+    """
+    present = (classes != MISSING_CLASS) & ~np.isnan(values).any(axis=1)
+    centres = np.stack([_centre(values[present & (classes == k)], values.shape[1]) for k in range(size)])
+    distance = np.linalg.norm(values[:, None] - centres, axis=2)
+    distance = np.where(np.isnan(distance), np.inf, distance)
+    rows = np.arange(len(classes))
+    own = distance[rows, classes]
+    distance[rows, classes] = np.inf
+    margin = np.where(present, distance.min(axis=1) - own, 0.0)
+    intensity = np.where(present, np.linalg.norm(values, axis=1), 0.0)
+    weights = np.where(present, np.exp(-margin / BORDER_SCALE - intensity / INTENSITY_SCALE), 0.0)
+    near = np.where(present[:, None], np.exp(-(distance - distance.min(axis=1, keepdims=True)) / BORDER_SCALE), 0.0)
+    return weights, near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)
+
+
+def _centre(values: np.ndarray, size: int) -> np.ndarray:
+    """Mean of the values (n, size); NaN where there are none."""
+    return values.mean(axis=0) if len(values) else np.full(size, np.nan)
+
+
+def _instance_noise(
+    dataset: Dataset, exposed: np.ndarray, ratio: float, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Wrong class and, with it, the values of a sample of that class; the sets beyond the first two stay true."""
+    first = first_categorical(dataset.label_sets)
+    second = next((s for s in dataset.label_sets if s.kind == "continuous"), None)
+    if second is None:
+        raise ValueError("noise kind instance needs a continuous label set, such as valence and arousal")
+    labels = {name: values.copy() for name, values in dataset.labels.items()}
+    classes, values = dataset.labels[first.name][exposed], dataset.labels[second.name][exposed]
+    weights, chances = instance_weights(classes, values.astype(np.float64), first.size)
+    wrong = rng.random(len(exposed)) < _scaled(weights, ratio)
+    other = (rng.random(len(exposed))[:, None] >= np.cumsum(chances, axis=1)).sum(axis=1).clip(max=first.size - 1)
+    pick = rng.random(len(exposed))
+    pools = [np.flatnonzero((classes == k) & (weights > 0)) for k in range(first.size)]
+    for i in np.flatnonzero(wrong & (weights > 0)).tolist():
+        pool = pools[other[i]]
+        if len(pool):
+            labels[first.name][exposed[i]] = other[i]
+            labels[second.name][exposed[i]] = values[pool[int(pick[i] * len(pool))]]
+    return labels
+
+
+def _scaled(weights: np.ndarray, ratio: float) -> np.ndarray:
+    """Chances of at most 1, in proportion to the weights (N,) below that, whose mean over weights > 0 is the ratio."""
+    used = weights[weights > 0]
+    low, high = 0.0, 1.0
+    while len(used) and np.minimum(1, high * used).mean() < ratio:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if len(used) and np.minimum(1, middle * used).mean() < ratio else (low, middle)
+    return np.minimum(1, high * weights)
+
+
 def one_hot_or_values(dataset: Dataset, labels: Mapping[str, np.ndarray], indices: np.ndarray) -> np.ndarray:
-    """Labels as the joint game takes them: float32 (N, sum of the label sets' sizes)."""
+    """Labels side by side: float32 (N, sum of the label sets' sizes), classes one-hot, missing ones NaN."""
     columns = [
-        np.eye(s.size, dtype=np.float32)[labels[s.name][indices]]
-        if s.kind == "categorical"
-        else labels[s.name][indices]
+        _one_hot(labels[s.name][indices], s.size) if s.kind == "categorical" else labels[s.name][indices]
         for s in dataset.label_sets
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+def _one_hot(classes: np.ndarray, size: int) -> np.ndarray:
+    missing = np.full((1, size), np.nan, dtype=np.float32)
+    return np.concatenate([np.eye(size, dtype=np.float32), missing])[classes]  # -1 is the last row

@@ -1,0 +1,199 @@
+"""AffectNet (Mollahosseini, Hasani and Mahoor, 2017) in both of its releases."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from fer_tune.data.files import FolderSpec, numbers, read_table
+from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
+from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
+
+IMAGES = "Manually_Annotated_Images"
+PATH, BOX = "subDirectory_filePath", ["face_x", "face_y", "face_width", "face_height"]
+LABELS = ["expression", "valence", "arousal"]
+LEFT_OUT = (8, 9, 10)  # none, uncertain, no face
+CONTEMPT = 7
+NO_VALUE = -2.0
+
+
+class AffectNetSpec(FolderSpec):
+    """Settings of AffectNet; `folder` holds training.csv and validation.csv, or train_set and val_set."""
+
+    kind: Literal["affectnet"]
+    classes: Literal[7, 8] = Field(7, description="8 keeps contempt")
+    aligned: bool = Field(False, description="CSV release: images are cropped already, the face boxes are not used")
+    machine_labels: str | None = Field(
+        None, description="CSV with AffectNet's columns, joined by path, whose labels replace those of training samples"
+    )
+
+    @property
+    def label_sets(self) -> tuple[LabelSet, ...]:
+        """Emotions, and valence and arousal."""
+        names = EMOTIONS if self.classes == 7 else (*EMOTIONS, "contempt")
+        return (LabelSet("emotion", "categorical", names), FACE_LABELS[1])
+
+
+def index_affectnet(spec: AffectNetSpec) -> Index:
+    """Read the label files of whichever release lies there. The official validation set is the test split.
+
+    Raises DataError.
+    """
+    if (spec.root / "train_set").is_dir():
+        tables = [_read_arrays(spec.root, folder) for folder in ("train_set", "val_set")]
+    elif (spec.root / "training.csv").exists():
+        second = "validation.csv" if (spec.root / "validation.csv").exists() else "validate.csv"
+        tables = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
+    else:
+        raise DataError(f"{spec.root}: holds neither training.csv nor train_set: this is no AffectNet folder")
+    for table in tables:
+        _check_codes(table)
+    kept = [table[_usable(table, spec.classes)] for table in tables]
+    left_out = sum(map(len, tables)) - sum(map(len, kept))
+    notes = [f"left out {left_out} rows: no expression among the {spec.classes}, or no valence and arousal"]
+    original = kept[0]["expression"].to_numpy(dtype=np.int64)
+    if spec.machine_labels:
+        kept[0], note = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
+        notes.append(note)
+    table = pd.concat(kept, ignore_index=True)
+    every, trains = np.arange(len(table)), len(kept[0])
+    train, validation = cut_validation(every[:trains], original, spec.validation, spec.seed)
+    return Index(
+        label_sets=spec.label_sets,
+        root=spec.root,
+        sources=[Source(path, box) for path, box in zip(table["path"], table["box"], strict=True)],
+        labels={
+            "emotion": table["expression"].to_numpy(dtype=np.int64),
+            "affect": table[["valence", "arousal"]].to_numpy(dtype=np.float32),
+        },
+        splits={"train": train, "validation": validation, "test": every[trains:]},
+        origins=table["origin"].tolist(),
+        notes=notes,
+    )
+
+
+def _read_csv(path: Path, aligned: bool) -> pd.DataFrame:
+    """The CSV release as path, box, expression, valence, arousal, origin."""
+    raw = read_table(path, [PATH, *LABELS] if aligned else [PATH, *BOX, *LABELS])
+    problems = Problems(f"{path}: these rows cannot be used")
+    columns = {name: numbers(raw, name, path, problems) for name in LABELS}
+    origins = np.array([f"{path}:{line}" for line in raw.index], dtype=object)
+    used = ~np.isin(columns["expression"], LEFT_OUT) & (columns["valence"] != NO_VALUE)
+    if aligned:
+        boxes: list[tuple[int, int, int, int] | None] = [None] * len(raw)
+    else:
+        corners = np.stack([numbers(raw, name, path, problems) for name in BOX], axis=1)
+        for i in np.flatnonzero(np.isnan(corners).any(axis=1) & used).tolist():
+            problems.add(str(origins[i]), "has no face box: a study of cropped images says aligned: true")
+        boxes = [(int(x), int(y), int(w), int(h)) for x, y, w, h in np.nan_to_num(corners)]
+    for name in LABELS:
+        for i in np.flatnonzero(np.isnan(columns[name]) & (raw[name].str.strip() == "").to_numpy()).tolist():
+            problems.add(str(origins[i]), f"{name} is empty")
+    problems.raise_any()
+    return pd.DataFrame(
+        {"key": raw[PATH].to_numpy(), "path": f"{IMAGES}/" + raw[PATH].to_numpy(dtype=object), "box": boxes}
+        | columns
+        | {"origin": origins}
+    )
+
+
+def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
+    """The newer release, three small arrays an image, in the same shape. Its images are cropped."""
+    annotations, images = root / folder / "annotations", root / folder / "images"
+    for place in (annotations, images):
+        if not place.is_dir():
+            raise DataError(f"{place}: this folder is missing")
+    ids = sorted(entry.name.removesuffix("_exp.npy") for entry in os.scandir(annotations) if _is_expression(entry))
+    pictures = {entry.name.removesuffix(".jpg") for entry in os.scandir(images) if entry.name.endswith(".jpg")}
+    unlabelled = sorted(pictures - set(ids))
+    if unlabelled:
+        raise DataError(f"{annotations}: lacks {len(unlabelled)} of the images, such as {unlabelled[0]}.jpg")
+    problems = Problems(f"{annotations}: these annotations cannot be used")
+    reader = _ScalarReader()
+    columns = {
+        name: reader.read_all(annotations, ids, suffix, problems)
+        for name, suffix in (("expression", "exp"), ("valence", "val"), ("arousal", "aro"))
+    }
+    problems.raise_any()
+    paths = [f"{folder}/images/{i}.jpg" for i in ids]
+    origins = [str(annotations / f"{i}_exp.npy") for i in ids]
+    return pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
+
+
+def _is_expression(entry: "os.DirEntry[str]") -> bool:
+    return entry.name.endswith("_exp.npy")
+
+
+class _ScalarReader:
+    """Reads many .npy files of one number (or its text) each; a header that was seen is not parsed again."""
+
+    def __init__(self) -> None:
+        self.types: dict[bytes, np.dtype] = {}
+
+    def read_all(self, folder: Path, ids: list[str], suffix: str, problems: Problems) -> np.ndarray:
+        values = np.full(len(ids), np.nan)
+        for row, i in enumerate(ids):
+            file = folder / f"{i}_{suffix}.npy"
+            try:
+                values[row] = self.read(file)
+            except FileNotFoundError:
+                problems.add(str(file), "is missing")
+            except (OSError, ValueError) as error:
+                problems.add(str(file), f"is no array of one number: {error}")
+            else:
+                if not np.isfinite(values[row]):
+                    problems.add(str(file), f"must hold a finite number: it is {values[row]}")
+        return values
+
+    def read(self, file: Path) -> float:
+        content = file.read_bytes()
+        end = content.find(b"\n") + 1
+        header = content[:end]
+        if header not in self.types:
+            self.types[header] = np.load(file, allow_pickle=False).dtype
+        data = np.frombuffer(content, dtype=self.types[header], offset=end)
+        if len(data) != 1:
+            raise ValueError(f"it holds {len(data)} values")
+        return float(data[0])
+
+
+def _check_codes(table: pd.DataFrame) -> None:
+    problems = Problems("these annotations cannot be used")
+    bad = ~table["expression"].isin(range(11))
+    for origin, code in zip(table["origin"][bad], table["expression"][bad], strict=True):
+        problems.add(origin, f"expression must be a code from 0 to 10: it is {code:g}")
+    problems.raise_any()
+
+
+def _usable(table: pd.DataFrame, classes: int) -> pd.Series:
+    """Rows that stay, by the original expression, which rules even where a machine's replaces it."""
+    return (table["expression"] < classes) & (table["valence"] != NO_VALUE) & (table["arousal"] != NO_VALUE)
+
+
+def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, str]:
+    """Training rows with the labels of a machine annotation file, joined by path."""
+    raw = read_table(path, [PATH, *LABELS])
+    problems = Problems(f"{path}: these machine annotations cannot be used")
+    found = {name: numbers(raw, name, path, problems) for name in LABELS}
+    lines = dict(zip(raw[PATH], range(len(raw)), strict=True))
+    if len(lines) < len(raw):
+        problems.add(str(path), f"{len(raw) - len(lines)} paths stand more than once")
+    for line in np.flatnonzero(~np.isin(found["expression"], range(classes))).tolist():
+        text = f"expression must be a code from 0 to {classes - 1}: it is {found['expression'][line]:g}"
+        problems.add(f"{path}:{raw.index[line]}", text)
+    missing = [key for key in table["key"] if key not in lines]
+    for key in missing:
+        problems.add(str(path), f"training sample {key!r} has no annotation")
+    problems.raise_any()
+    rows = [lines[key] for key in table["key"]]
+    chosen = {name: values[rows] for name, values in found.items()}
+    affect = np.stack([chosen["valence"], chosen["arousal"]])
+    clipped = int((np.abs(affect) > 1).any(axis=0).sum())
+    chosen["valence"], chosen["arousal"] = np.clip(affect, -1, 1)
+    replaced = table.assign(**chosen)
+    wrong = float((replaced["expression"] != table["expression"]).mean())
+    note = f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples"
+    return replaced, f"{note}; values of {clipped} lay outside [-1, 1] and are clipped"

@@ -1,0 +1,92 @@
+"""Writes the exact noisy labels that a study trains on, in the data set's own format."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_tune.data.affectnet import IMAGES, LABELS, PATH
+from fer_tune.data.files import read_table
+from fer_tune.data.index import DataError, Index
+from fer_tune.data.manifest import ManifestSpec
+from fer_tune.data.raf import CODES
+from fer_tune.labels import MISSING_CLASS
+
+
+def labels_digest(labels: Mapping[str, np.ndarray]) -> str:
+    """A digest (16 hex digits) of noisy labels: equal digests mean that every label is equal."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, values in sorted(labels.items()):
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def export_labels(spec: Any, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
+    """Write training and validation labels beside `stem`; return the files by the setting that reads them back.
+
+    Raises DataError for data sets without a label file of their own.
+    """
+    if spec.kind == "raf":
+        return _export_raf(index, labels, stem)
+    if spec.kind == "affectnet":
+        return {"machine_labels": _export_affectnet(index, labels, stem)}
+    if spec.kind == "manifest":
+        return {"file": _export_manifest(spec, labels, stem)}
+    raise DataError(f"export-labels knows raf, affectnet and manifest: {spec.kind} has no label file to write")
+
+
+def _exposed(index: Index) -> list[int]:
+    return sorted(np.concatenate([index.splits["train"], index.splits["validation"]]).tolist())
+
+
+def _export_raf(index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
+    files = {"machine_labels": stem.with_name(f"{stem.name}.classes.txt")}
+    names = {i: Path(index.sources[i].path).name.replace("_aligned", "") for i in _exposed(index)}
+    classes = "".join(f"{name} {CODES[int(labels['emotion'][i])]}\n" for i, name in names.items())
+    files["machine_labels"].write_text(classes)
+    if "affect" in labels:
+        files["machine_affect"] = stem.with_name(f"{stem.name}.affect.txt")
+        rows = (f"{name} {' '.join(map(_text, labels['affect'][i]))}\n" for i, name in names.items())
+        files["machine_affect"].write_text("".join(rows))
+    return files
+
+
+def _text(value: float) -> str:
+    """The shortest text that reads back as the same 32-bit number."""
+    return str(np.float32(value))
+
+
+def _export_affectnet(index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
+    rows = [
+        [index.sources[i].path.removeprefix(f"{IMAGES}/"), int(labels["emotion"][i]), *map(_text, labels["affect"][i])]
+        for i in _exposed(index)
+    ]
+    return _write_csv(stem.with_name(f"{stem.name}.csv"), [[PATH, *LABELS], *rows])
+
+
+def _export_manifest(spec: ManifestSpec, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
+    """The person's own table with its label columns replaced and its splits written out."""
+    table = read_table(Path(spec.file)).copy()
+    for s in spec.sets:
+        values = labels[s.name]
+        if s.kind == "continuous":
+            for k, column in enumerate(s.columns):
+                table[column] = ["" if np.isnan(v) else _text(v) for v in values[:, k]]
+        elif len(s.columns) == 1:
+            table[s.columns[0]] = ["" if c == MISSING_CLASS else (s.classes or ())[c] for c in values.tolist()]
+        else:
+            for k, column in enumerate(s.columns):
+                table[column] = np.where(values == k, "1", "0")
+    return _write_csv(stem.with_name(f"{stem.name}.csv"), [list(table.columns), *table.to_numpy().tolist()])
+
+
+def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8")
+    return path
