@@ -36,7 +36,7 @@ def export_labels(spec: Any, index: Index, labels: Mapping[str, np.ndarray], ste
     if spec.kind == "affectnet":
         return {"machine_labels": _export_affectnet(index, labels, stem)}
     if spec.kind == "manifest":
-        return {"file": _export_manifest(spec, labels, stem)}
+        return {"file": _export_manifest(spec, index, labels, stem)}
     raise DataError(f"export-labels knows raf, affectnet and manifest: {spec.kind} has no label file to write")
 
 
@@ -69,9 +69,11 @@ def _export_affectnet(index: Index, labels: Mapping[str, np.ndarray], stem: Path
     return _write_csv(stem.with_name(f"{stem.name}.csv"), [[PATH, *LABELS], *rows])
 
 
-def _export_manifest(spec: ManifestSpec, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
+def _export_manifest(spec: ManifestSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
     """The person's own table with its label columns replaced and its splits written out."""
     table = read_table(Path(spec.file)).copy()
+    for word, split in (("train", "train"), ("val", "validation"), ("test", "test")):
+        table.loc[table.index[index.splits[split]], "split"] = word
     for s in spec.sets:
         values = labels[s.name]
         if s.kind == "continuous":

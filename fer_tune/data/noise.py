@@ -147,6 +147,7 @@ def instance_weights(classes: np.ndarray, values: np.ndarray, size: int) -> tupl
     centres = np.stack([_centre(values[present & (classes == k)], values.shape[1]) for k in range(size)])
     distance = np.linalg.norm(values[:, None] - centres, axis=2)
     distance = np.where(np.isnan(distance), np.inf, distance)
+    distance[~present] = 0
     rows = np.arange(len(classes))
     own = distance[rows, classes]
     distance[rows, classes] = np.inf

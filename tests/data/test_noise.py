@@ -1,5 +1,7 @@
 """Label noise: its true share, who is spared, and what is shared between ratios, sets and seeds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,3 +115,51 @@ def test_accuracy_differences_shrink_as_stated_and_as_measured(dataset):
     assert accuracy_shrinkage(NoiseSpec(kind="confusion", matrix=MATRIX), FACE_LABELS[0]) == pytest.approx(
         1 - 0.6 * 7 / 6
     )
+
+
+def test_instance_noise_is_as_frequent_as_asked_and_wrong_in_both_sets_together():
+    data = load_data({"kind": "synthetic", "train": 1400, "validation": 350, "test": 70}, None)
+    truth, test = data.dataset.labels, data.dataset.splits["test"]
+    exposed = np.concatenate([data.dataset.splits["train"], data.dataset.splits["validation"]])
+    before = np.zeros(len(exposed), bool)
+    for ratio in (0.1, 0.3, 0.6):
+        noisy = noisy_labels(data.dataset, NoiseSpec(kind="instance", ratio=ratio), 5)
+        wrong = (noisy["emotion"] != truth["emotion"])[exposed]
+        moved = (noisy["affect"] != truth["affect"]).any(axis=1)[exposed]
+        assert wrong.mean() == pytest.approx(ratio, abs=0.03) and (wrong == moved).all()
+        assert not before[~wrong].any()  # what is wrong at one ratio is wrong at every larger one
+        assert (noisy["emotion"] == truth["emotion"])[test].all()
+        before = wrong
+
+
+def test_instance_noise_prefers_faint_faces_and_near_classes():
+    data = load_data({"kind": "synthetic", "train": 2100, "validation": 14, "test": 14}, None)
+    truth, train = data.dataset.labels, data.dataset.splits["train"]
+    noisy = noisy_labels(data.dataset, NoiseSpec(kind="instance", ratio=0.3), 0)
+    wrong = noisy["emotion"][train] != truth["emotion"][train]
+    strength = np.linalg.norm(truth["affect"][train], axis=1)
+    shown = truth["emotion"][train] > 0  # a neutral face has no strength
+    assert strength[wrong & shown].mean() < strength[~wrong & shown].mean() - 0.05
+    centres = np.stack([truth["affect"][train][truth["emotion"][train] == k].mean(0) for k in range(7)])
+    distance = np.linalg.norm(centres[noisy["emotion"][train]] - centres[truth["emotion"][train]], axis=1)[wrong]
+    others = np.linalg.norm(centres[:, None] - centres[None], axis=2).sum(1)[truth["emotion"][train]][wrong] / 6
+    assert distance.mean() < 0.7 * others.mean()
+
+
+def test_a_label_set_may_have_a_ratio_of_its_own(dataset):
+    noisy = noisy_labels(dataset, NoiseSpec(ratio=0.1, ratios={"emotion": 0.5}), 0)
+    exposed = np.concatenate([dataset.splits["train"], dataset.splits["validation"]])
+    wrong = (noisy["emotion"] != dataset.labels["emotion"])[exposed].mean()
+    assert wrong == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "pairflip", "instance"])
+def test_a_missing_label_stays_missing(kind):
+    data = load_data({"kind": "synthetic", "train": 140, "validation": 28, "test": 14}, None)
+    labels = {name: values.copy() for name, values in data.dataset.labels.items()}
+    labels["emotion"][::3], labels["affect"][::4] = -1, np.nan
+    gaps = replace(data.dataset, labels=labels)
+    noisy = noisy_labels(gaps, NoiseSpec(kind=kind, ratio=0.5), 0)
+    assert ((noisy["emotion"] == -1) == (labels["emotion"] == -1)).all()
+    assert (np.isnan(noisy["affect"]) == np.isnan(labels["affect"])).all()
+    assert noisy["emotion"].max() < 7 and (noisy["emotion"] != labels["emotion"]).any()

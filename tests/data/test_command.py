@@ -1,0 +1,89 @@
+"""The data command: checks, sheets, the drafted section, exported labels that read back."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from pydantic import TypeAdapter
+
+from fer_tune.data import DatasetSpec, index_dataset, load_data, read_dataset
+from fer_tune.data.__main__ import main
+from fer_tune.data.export import labels_digest
+from tests.data import folders
+
+WRITERS = {
+    "raf": folders.write_raf,
+    "affectnet": folders.write_affectnet_csv,
+    "affectnet arrays": folders.write_affectnet_arrays,
+    "ferplus": folders.write_ferplus,
+    "manifest": folders.write_manifest,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_folder_is_recognised_counted_and_shown(tmp_path, capsys, kind):
+    WRITERS[kind](tmp_path / "mine")
+    assert main([str(tmp_path / "mine"), "--results", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "train" in out and "every image can be read" in out
+    sheets = list((tmp_path / "out" / "data_checks" / "mine").glob("*.png"))
+    assert sheets and all(np.asarray(Image.open(sheet)).std() > 20 for sheet in sheets)
+    assert not list((tmp_path / "mine").glob("**/*.npy")) or kind == "affectnet arrays"
+
+
+def test_a_manifest_gets_a_draft_of_its_section_that_a_study_can_use(tmp_path, capsys):
+    folders.write_manifest(tmp_path)
+    assert main([str(tmp_path / "faces.csv"), "--results", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    section = yaml.safe_load(out.split("\n\n")[1])["dataset"]
+    spec = TypeAdapter(DatasetSpec).validate_python(section)
+    sets = {s.name: s.names for s in spec.label_sets}
+    assert sets["label"] == ("calm", "cross", "glad") and sets["label_b"] == ("0", "1", "2")
+    assert sets["affect"] == ("valence", "arousal") and len(index_dataset(spec)) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: is neither a folder nor a file"),
+        (["."], "holds no table with a column path"),
+        (["study.yaml"], "study.yaml: cannot be read"),
+        (["export-labels", "study.yaml"], "study.yaml: cannot be read"),
+    ],
+)
+def test_what_cannot_be_used_is_one_message_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["raf", "affectnet", "affectnet arrays", "manifest"])
+def test_exported_labels_read_back_as_the_labels_a_study_trains_on(tmp_path, capsys, kind):
+    settings = WRITERS[kind](tmp_path / "mine", **({"machine": True} if kind == "raf" else {}))
+    noise = {"kind": "symmetric", "ratio": 0.4}
+    study = {"name": "shared", "dataset": settings, "noise": noise, "seeds": [3, 4]}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    for seed in (3, 4):
+        told = json.loads(lines[f"all,s{seed}"])
+        trained = load_data(settings, noise, seed)
+        assert told.pop("digest") == labels_digest(trained.labels)
+        back = read_dataset(TypeAdapter(DatasetSpec).validate_python({**settings, **told, **place(kind, tmp_path)}))
+        for split in ("train", "validation"):
+            members = trained.dataset.splits[split]
+            for name, values in trained.labels.items():
+                assert np.array_equal(back.labels[name][members], values[members], equal_nan=name == "affect")
+
+
+def place(kind, tmp_path):
+    """A manifest that lies elsewhere names its image folder."""
+    return {"folder": str(tmp_path / "mine")} if kind == "manifest" else {}
+
+
+def test_drawn_faces_have_no_label_file(tmp_path, capsys):
+    (tmp_path / "study.yaml").write_text("{name: drawn}")
+    assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 2
+    assert "the same study draws the same labels" in capsys.readouterr().err
