@@ -3,6 +3,7 @@
 python -m analysis.recommendation results/NAME
 """
 
+from analysis import methods
 from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend
 from analysis.tables import Results, maximises_gain, script
 
@@ -16,7 +17,7 @@ def recommendations(results: Results) -> list[Recommendation]:
             str(panel),
             results.objective,
             max(0.05, float(rows["accuracy_shrinkage"].mean())),
-            results.study["dataset"]["validation"],
+            int(rows["validation_samples"].iloc[0]),
         )
         for panel, rows in results.trials.groupby("panel", sort=False)
     ]
@@ -34,7 +35,10 @@ def cost(results: Results) -> str:
 
 def headline(results: Results) -> list[str]:
     """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing."""
-    answers = [_sentence(results, r) for r in recommendations(results)]
+    lams = results.trials.groupby("panel")["lambda"].nunique()
+    systems = methods.compared(results)
+    answers = methods.sentences(results) if systems else []
+    answers += [_sentence(results, r) for r in recommendations(results) if lams[r.panel] > 1 or not systems]
     budgets = results.trials["epochs"]
     epochs = f"{budgets.min()} to {budgets.max()}" if budgets.nunique() > 1 else str(budgets.max())
     seeds = results.trials["seed"].nunique()

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
-from analysis import convergence, curves, recommendation
+from analysis import convergence, curves, methods, recommendation
 from analysis.figures import save
 from analysis.tables import NothingToReport, Results, load, script
 
@@ -82,6 +82,7 @@ def _content(results: Results, folder: Path) -> dict[str, Any]:
         "headline": recommendation.headline(results),
         "limited": any(r.rising for r in found),
         "rules": rules,
+        "systems": methods.table(results) if methods.compared(results) else [],
         "baseline": recommendation.against_baseline(results),
         "correlations": convergence.sentences(results),
         "plates": _plates(results, folder),
@@ -116,6 +117,14 @@ def _plates(results: Results, folder: Path) -> list[Plate]:
                    "Each mark is a trial. If the paper's remark held here, accuracy would peak at the dashed values.",
                    "Two scatter plots of test accuracy against converged generator and discriminator joint loss"),
         ]  # fmt: skip
+    if methods.compared(results):
+        plates.insert(
+            0,
+            _plate(methods.figure(results), folder, "methods", "Systems by seconds of training",
+                   "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % intervals "
+                   "over seeds. Read upwards at one time: what each is worth at equal seconds.",
+                   "Line plot of clean test accuracy against seconds of training, a line for each system"),
+        )  # fmt: skip
     for name in sampled:
         plates.append(
             _plate(curves.surface_figure(results, name), folder, f"surface_{name}", f"λ against {name}",

@@ -188,7 +188,8 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
         _say(console, GAIN_NOTE)
     first, validation = first_categorical(study.dataset.label_sets), split_sizes(study.dataset)["validation"]
     ends = [(cell, end) for cell in cells for end in (min, max)]
-    for noise in dict.fromkeys(study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends):
+    noises = [study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends]
+    for noise in {noise.model_dump_json(): noise for noise in noises}.values():
         _say(
             console,
             f"noise {noise.kind} {noise.ratio_of(first.name):g}: validation on {validation} noisy samples shrinks an "

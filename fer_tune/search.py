@@ -31,7 +31,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
-from fer_tune.data import accuracy_shrinkage
+from fer_tune.data import accuracy_shrinkage, split_sizes
 from fer_tune.labels import first_categorical
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
@@ -167,6 +167,7 @@ class CellSearch:
             "seed": config.seed,
             "warm_up": warm_up.folder.key if warm_up else None,
             "varied": varied,
+            "validation_samples": split_sizes(config.dataset)["validation"],
             "accuracy_shrinkage": accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)),
             "config": config.model_dump(by_alias=True, mode="json"),
         }

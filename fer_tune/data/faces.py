@@ -6,6 +6,7 @@ those of the Facial Action Coding System (Ekman & Friesen), each between 0 (rest
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -159,7 +160,7 @@ def draw_face(size: int, emotion: int, intensity: float, rng: np.random.Generato
     units = action_units(emotion, intensity, rng)
     canvas = size * SUPERSAMPLE
     top, bottom = rng.uniform(30, 225, 3), rng.uniform(30, 225, 3)
-    ramp = np.linspace(0, 1, canvas)[:, None, None]
+    ramp = _span(0, 1, canvas)[:, None, None]
     background = np.broadcast_to((1 - ramp) * top + ramp * bottom, (canvas, canvas, 3))
     image = Image.fromarray(background.astype(np.uint8))
     _Painter(image, identity, units, _pose(canvas, rng)).paint()
@@ -177,7 +178,7 @@ def _pose(canvas: int, rng: np.random.Generator) -> Callable[[np.ndarray], np.nd
 
     def to_pixels(points: np.ndarray) -> np.ndarray:
         x, y = points[:, 0], points[:, 1]
-        turned = np.stack([x + turn * (1 - x * x), y], axis=1)
+        turned = _points(x + turn * (1 - x * x), y)
         return (turned * zoom @ rotation.T + shift) * canvas * 0.46 + canvas / 2
 
     return to_pixels
@@ -187,7 +188,7 @@ def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Light from one side, exposure and sensor noise on (size, size, 3) pixels, as uint8."""
     size = pixels.shape[0]
     direction = rng.uniform(0, 2 * np.pi)
-    grid = np.linspace(-1, 1, size)
+    grid = _span(-1, 1, size)
     slope = np.cos(direction) * grid[None, :] + np.sin(direction) * grid[:, None]
     lit = pixels * (rng.uniform(0.8, 1.15) * (1 + rng.uniform(0, 0.28) * slope))[:, :, None]
     return np.clip(lit + rng.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
@@ -228,10 +229,10 @@ class _Painter:
             self.glasses()
 
     def polygon(self, points: np.ndarray, colour: Colour) -> None:
-        self.brush.polygon([(float(x), float(y)) for x, y in self.to_pixels(points)], fill=colour)
+        self.brush.polygon(self.to_pixels(points).ravel().tolist(), fill=colour)
 
     def line(self, points: np.ndarray, colour: Colour, thickness: float) -> None:
-        pixels = [(float(x), float(y)) for x, y in self.to_pixels(points)]
+        pixels = self.to_pixels(points).ravel().tolist()
         self.brush.line(pixels, fill=colour, width=max(1, round(thickness * self.canvas * 0.46)), joint="curve")
 
     def head(self) -> None:
@@ -246,24 +247,22 @@ class _Painter:
             self.polygon(_ellipse((side * who.head_width, 0.02), 0.09, 0.17), self.shade)
         outline = _ellipse(centre, who.head_width, who.head_height)
         narrow = 1 - 0.16 * np.clip(outline[:, 1], 0, 1) ** 2
-        outline = np.stack(
-            [outline[:, 0] * narrow, outline[:, 1] + 0.1 * self.unit("jaw_drop") * (outline[:, 1] > 0.6)], 1
-        )
+        outline = _points(outline[:, 0] * narrow, outline[:, 1] + 0.1 * self.unit("jaw_drop") * (outline[:, 1] > 0.6))
         self.polygon(outline, who.skin)
         if not who.bald:
-            t = np.linspace(-1, 1, 25)
+            t = _span(-1, 1, 25)
             x = t * who.head_width * 1.02
             low = who.hair_line + 0.32 * t**4
             top = -who.head_height * 1.02 * np.sqrt(np.clip(1 - (t * 0.93) ** 2, 0, 1)) - 0.02
-            self.polygon(np.concatenate([np.stack([x, low], 1), np.stack([x, top], 1)[::-1]]), who.hair)
+            self.polygon(np.concatenate([_points(x, low), _points(x, top)[::-1]]), who.hair)
 
     def cheek(self, side: int) -> None:
         raised = self.unit("cheek_raise")
         if raised > 0.2:
             lift = 0.3 - 0.06 * raised
             self.polygon(_ellipse((side * 0.46, lift), 0.15, 0.1), _blend(self.who.skin, (232, 120, 110), 0.22))
-            t = np.linspace(-0.9, 0.9, 9)
-            under = np.stack([side * self.who.eye_distance + t * 0.17, 0.03 + 0.04 * (1 - t**2)], 1)
+            t = _span(-0.9, 0.9, 9)
+            under = _points(side * self.who.eye_distance + t * 0.17, 0.03 + 0.04 * (1 - t**2))
             self.line(under, self.shade, 0.022)
 
     def eye(self, side: int) -> None:
@@ -273,10 +272,10 @@ class _Painter:
         upper = half * 0.5 * max(0.18, opening - 0.55 * unit("lid_droop"))
         lower = half * 0.42 * max(0.15, opening - 0.35 * unit("cheek_raise") + 0.05 * unit("lid_droop"))
         centre = np.array([side * who.eye_distance, -0.1])
-        t = np.linspace(-1, 1, 21)
+        t = _span(-1, 1, 21)
         droop = 0.05 * unit("lid_droop") * np.clip(t * side, 0, 1) ** 2
-        top = np.stack([centre[0] + t * half, centre[1] - upper * (1 - t**2) + droop], 1)
-        bottom = np.stack([centre[0] + t * half, centre[1] + lower * (1 - np.abs(t) ** 2.2) + droop], 1)
+        top = _points(centre[0] + t * half, centre[1] - upper * (1 - t**2) + droop)
+        bottom = _points(centre[0] + t * half, centre[1] + lower * (1 - np.abs(t) ** 2.2) + droop)
         self.polygon(np.concatenate([top, bottom[::-1]]), (246, 244, 240))
         gaze = 0.035 * unit("lid_droop")
         for radius, colour in ((0.085, who.iris), (0.042, (12, 10, 10))):
@@ -284,14 +283,14 @@ class _Painter:
             s = np.clip((circle[:, 0] - centre[0]) / half, -1, 1)
             low = centre[1] - upper * (1 - s**2)
             high = centre[1] + lower * (1 - np.abs(s) ** 2.2)
-            self.polygon(np.stack([circle[:, 0], np.clip(circle[:, 1], low, high)], 1), colour)
+            self.polygon(_points(circle[:, 0], np.clip(circle[:, 1], low, high)), colour)
         self.line(top, (30, 22, 20), 0.035)
         self.line(bottom, self.crease, 0.016)
 
     def brow(self, side: int) -> None:
         who, unit = self.who, self.unit
         inner_raise, outer_raise, lower = unit("inner_brow_raise"), unit("outer_brow_raise"), unit("brow_lower")
-        t = np.linspace(0, 1, 17)
+        t = _span(0, 1, 17)
         inner_x = 0.15 - 0.06 * lower
         x = side * (inner_x + (who.eye_distance + 0.2 - inner_x) * t)
         inner_y = -who.brow_height + 0.035 - 0.19 * inner_raise + 0.2 * lower
@@ -300,29 +299,27 @@ class _Painter:
         y = inner_y + (outer_y - inner_y) * t - arch * 4 * t * (1 - t) * 0.8
         thickness = who.brow_thickness * (0.55 + 0.45 * np.sin(np.pi * (0.25 + 0.65 * t)))
         colour = _blend(who.hair, (20, 14, 12), 0.35)
-        self.polygon(
-            np.concatenate([np.stack([x, y - thickness], 1), np.stack([x, y + thickness * 0.3], 1)[::-1]]), colour
-        )
+        self.polygon(np.concatenate([_points(x, y - thickness), _points(x, y + thickness * 0.3)[::-1]]), colour)
 
     def creases(self) -> None:
         unit = self.unit
-        t = np.linspace(-1, 1, 13)
+        t = _span(-1, 1, 13)
         if min(unit("inner_brow_raise"), unit("outer_brow_raise")) > 0.5:
             for level in (-0.72, -0.66):
-                self.line(np.stack([0.34 * t, level + 0.03 * t**2], 1), self.shade, 0.016)
+                self.line(_points(0.34 * t, level + 0.03 * t**2), self.shade, 0.016)
         if unit("brow_lower") > 0.6:
             for side in (-1, 1):
                 self.line(np.array([[side * 0.045, -0.42], [side * 0.06, -0.26]]), self.crease, 0.022)
         wrinkle = unit("nose_wrinkle")
         if wrinkle > 0.2:
             for level in (-0.12, -0.05, 0.02):
-                self.line(np.stack([0.085 * t, level + 0.035 * (1 - t**2)], 1), self.crease, 0.022)
+                self.line(_points(0.085 * t, level + 0.035 * (1 - t**2)), self.crease, 0.022)
         fold = max(unit("corner_pull") * 0.8, wrinkle * 1.2, unit("upper_lip_raise"))
         if fold > 0.25:
             for side in (-1, 1):
                 start = np.array([side * (self.who.nose_width + 0.03), 0.24 - 0.07 * wrinkle])
                 end = np.array([side * (self.who.mouth_width + 0.12), 0.53])
-                s = np.linspace(0, 1, 9)[:, None]
+                s = _span(0, 1, 9)[:, None]
                 curve = start + (end - start) * s + np.array([side * 0.05, -0.03]) * 4 * s * (1 - s)
                 self.line(curve, self.crease if wrinkle > 0.2 else self.shade, 0.016 + 0.016 * wrinkle)
 
@@ -331,8 +328,8 @@ class _Painter:
         tip = 0.24 * who.nose_length - 0.07 * wrinkle
         wide = who.nose_width * (1 + 0.35 * wrinkle)
         self.line(np.array([[0.06, -0.05], [0.07, tip - 0.1], [wide * 0.85, tip]]), self.shade, 0.022)
-        t = np.linspace(-1, 1, 15)
-        self.line(np.stack([wide * t, tip + 0.035 * (1 - t**2) - 0.04 * wrinkle * t**2], 1), self.crease, 0.024)
+        t = _span(-1, 1, 15)
+        self.line(_points(wide * t, tip + 0.035 * (1 - t**2) - 0.04 * wrinkle * t**2), self.crease, 0.024)
         for side in (-1, 1):
             self.polygon(_ellipse((side * wide * 0.5, tip + 0.005), 0.032, 0.018), _scale_colour(who.skin, 0.35))
 
@@ -348,7 +345,7 @@ class _Painter:
         upper_mid = middle - 0.1 * jaw * (unit("pucker") > 0) - 0.07 * lift - 0.07 * clench
         lower_mid = middle + 0.38 * jaw * (1 - 0.35 * clench) + 0.04 * clench
         power = 2 + 3 * min(1.0, clench)
-        t = np.linspace(-1, 1, 31)
+        t = _span(-1, 1, 31)
         profile = 1 - np.abs(t) ** power
         x = half * t
         top = corner + (upper_mid - corner) * profile
@@ -360,30 +357,28 @@ class _Painter:
         lip = np.sqrt(np.clip(1 - t**2, 0, 1))
         bow = 1 - 0.25 * np.exp(-(t**2) / 0.02)
         self.polygon(
-            np.concatenate(
-                [np.stack([x, top - thick * lip * bow], 1), np.stack([x, bottom + 1.25 * thick * lip], 1)[::-1]]
-            ),
+            np.concatenate([_points(x, top - thick * lip * bow), _points(x, bottom + 1.25 * thick * lip)[::-1]]),
             who.lips,
         )
         gap = bottom - top
         if gap.max() > 0.035:
             self.inner_mouth(x, top, bottom)
         else:
-            self.line(np.stack([x, (top + bottom) / 2], 1), _scale_colour(who.lips, 0.45), 0.026)
+            self.line(_points(x, (top + bottom) / 2), _scale_colour(who.lips, 0.45), 0.026)
         if unit("chin_raise") > 0.2:
-            self.line(np.stack([0.1 * t, 0.79 - 0.03 * (1 - t**2)], 1), self.shade, 0.022)
+            self.line(_points(0.1 * t, 0.79 - 0.03 * (1 - t**2)), self.shade, 0.022)
 
     def inner_mouth(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> None:
         """What an open mouth shows: dark inside, teeth of a smile, clenched teeth, a tongue."""
         unit, gap = self.unit, bottom - top
 
         def band(low: np.ndarray, high: np.ndarray, colour: Colour) -> None:
-            self.polygon(np.concatenate([np.stack([x, low], 1), np.stack([x, high], 1)[::-1]]), colour)
+            self.polygon(np.concatenate([_points(x, low), _points(x, high)[::-1]]), colour)
 
         band(top, bottom, (58, 16, 20))
         if unit("teeth_clench") > 0.2:
             band(top + 0.1 * gap, bottom - 0.1 * gap, (240, 236, 226))
-            self.line(np.stack([x, (top + bottom) / 2], 1), (120, 96, 90), 0.018)
+            self.line(_points(x, (top + bottom) / 2), (120, 96, 90), 0.018)
         elif unit("corner_pull") > 0.2:
             band(top, top + 0.6 * gap, (248, 246, 240))
         if unit("tongue") > 0.2:
@@ -404,9 +399,24 @@ class _Painter:
         self.line(np.array([[-0.1, -0.1], [0.1, -0.1]]), (40, 40, 46), 0.02)
 
 
+@cache
+def _span(low: float, high: float, count: int, endpoint: bool = True) -> np.ndarray:
+    """Evenly spaced values (count,), never to be changed."""
+    values = np.linspace(low, high, count, endpoint=endpoint)
+    values.flags.writeable = False
+    return values
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Points (n, 2) of coordinates (n,)."""
+    points = np.empty((len(x), 2))
+    points[:, 0], points[:, 1] = x, y
+    return points
+
+
 def _ellipse(centre: tuple[float, float], width: float, height: float) -> np.ndarray:
-    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    return np.stack([centre[0] + width * np.cos(angle), centre[1] + height * np.sin(angle)], axis=1)
+    angle = _span(0, 2 * np.pi, 40, endpoint=False)
+    return _points(centre[0] + width * np.cos(angle), centre[1] + height * np.sin(angle))
 
 
 def _mix(palette: np.ndarray, rng: np.random.Generator) -> np.ndarray:
