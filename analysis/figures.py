@@ -151,6 +151,51 @@ def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
     return label(ax, condition.replace("_", " "), "joint-distribution weight λ", legend=None)
 
 
+def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
+    """A row-normalised confusion matrix (K, K), shares written into its cells."""
+    sns.heatmap(
+        matrix, ax=ax, vmin=0, vmax=1, cmap="Blues", annot=True, fmt=".2f", annot_kws={"size": 10}, cbar=False,
+        square=True, xticklabels=classes, yticklabels=classes,
+    )  # fmt: skip
+    ax.tick_params("x", rotation=45)
+    ax.tick_params("y", rotation=0)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class (rows sum to 1)")
+    return ax
+
+
+def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
+    """A row of plots under their names."""
+    set_style()
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(6.4 * len(names), 6.2), squeeze=False, layout=ConstrainedLayoutEngine()
+    )
+    for ax, name in zip(axes[0], names, strict=True):
+        draw(ax, name).set_title(name)
+    return figure
+
+
+def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 6) -> Figure:
+    """Faces uint8 (N, 3, S, S) with a caption under each; a new row begins with each new title."""
+    set_style()
+    rows: list[list[int]] = []
+    for i, title in enumerate(titles):
+        if i == 0 or title != titles[i - 1] or len(rows[-1]) == columns:
+            rows.append([])
+        rows[-1].append(i)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.9 * columns, 3.1 * len(rows)), squeeze=False, layout=ConstrainedLayoutEngine()
+    )
+    for members, line in zip(rows, axes, strict=True):
+        for ax in line:
+            ax.set_axis_off()
+        for i, ax in zip(members, line, strict=False):
+            ax.imshow(images[i].transpose(1, 2, 0))
+            ax.text(0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=11)
+        line[0].set_title(titles[members[0]], loc="left")
+    return figure
+
+
 def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
     """Name both axes and put the legend beside the plot, where it hides nothing."""
     ax.set_xlabel(x)

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
-from analysis import convergence, curves, methods, recommendation
+from analysis import convergence, curves, examples, methods, recommendation
 from analysis.figures import save
 from analysis.tables import NothingToReport, Results, load, script
 
@@ -121,9 +121,24 @@ def _plates(results: Results, folder: Path) -> list[Plate]:
         plates.insert(
             0,
             _plate(methods.figure(results), folder, "methods", "Systems by seconds of training",
-                   "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % intervals "
-                   "over seeds. Read upwards at one time: what each is worth at equal seconds.",
+                   "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
+                   "intervals over seeds. Read upwards at one time: what each is worth at equal seconds.",
                    "Line plot of clean test accuracy against seconds of training, a line for each system"),
+        )  # fmt: skip
+    if (confusions := examples.confusion_figure(results)) is not None:
+        plates.append(
+            _plate(confusions, folder, "confusion", "Which classes are taken for which",
+                   "Shares of each true class on the clean test split, over all seeds. Compare the diagonals: what one "
+                   "system finds that the other does not.",
+                   "Confusion matrices, one for each system, rows are true classes")
+        )  # fmt: skip
+    if (faces := examples.faces_figure(results)) is not None:
+        plates.append(
+            _plate(faces, folder, "faces", "Test faces that systems disagree on",
+                   "First faces where the joint method is right and the others wrong, then those where it is wrong and "
+                   "another right; one seed, evenly spread over the classes. L: label; V: multi-task VGGNet; C: "
+                   "Co-teaching; G: generalised cross-entropy; P: joint.",
+                   "Rows of test faces with the label and what each system says")
         )  # fmt: skip
     for name in sampled:
         plates.append(

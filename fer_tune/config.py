@@ -1,6 +1,6 @@
 """Settings of one training run, without Ray, YAML or torch: the model's and the game's."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -19,6 +19,22 @@ class ModelSpec(BaseModel):
     encoder_norm: Literal["none", "batch"] = Field(
         "none", description="batch: batch normalisation, for narrow encoders"
     )
+    encoder_weights: str | None = Field(
+        None, description="file of VGG-16 weights (VGG-Face, torchvision) that the convolutions start from; width 1"
+    )
+    encoder_input: Literal["unit", "vgg_face", "imagenet"] = Field(
+        "unit",
+        description="what the encoder is fed: unit: RGB in [-1, 1]; vgg_face: BGR, 0 to 255 less the mean face "
+        "colour; imagenet: RGB, normalised as torchvision's weights expect. Name it beside encoder_weights",
+    )
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        if self.encoder_weights and self.encoder_input == "unit":
+            raise ValueError("encoder_weights needs encoder_input: vgg_face or imagenet, which such weights expect")
+        if self.encoder_weights and (self.width != 1 or self.encoder_norm != "none"):
+            raise ValueError("encoder_weights fit width 1 and encoder_norm none alone")
+        return self
 
 
 class TrainingSpec(BaseModel):

@@ -96,7 +96,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         state = torch.load(folder.state, map_location="cpu", weights_only=True)
         total = sum(s.size for s in config.label_sets)
         model, size = config.model, config.dataset.image_size
-        encoder = Encoder(size, total, model.features, model.width, model.encoder_norm)
+        encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
         encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
     except ValidationError as error:
         raise PredictError(f"{folder.path / 'trial.json'}: {error.errors()[0]['msg']}") from None

@@ -43,6 +43,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -231,7 +232,7 @@ def _drop(row: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def write_tensorboard(results: Path) -> None:
     """Rebuild the TensorBoard event files, one run a trial, from the trial folders."""
-    from torch.utils.tensorboard import SummaryWriter
+    from tensorboard.summary import Writer  # type: ignore[import-untyped]
 
     for folder in trial_folders(results):
         target = results / "tensorboard" / folder.key
@@ -240,7 +241,7 @@ def write_tensorboard(results: Path) -> None:
             continue
         for old in target.glob("*"):
             old.unlink()
-        with SummaryWriter(target) as writer:
+        with closing(Writer(str(target))) as writer:
             for row in history:
                 for name, value in row.items():
                     if name != "epoch" and not math.isnan(value):

@@ -92,8 +92,8 @@ def _check_options(options: argparse.Namespace) -> None:
 def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     results = (options.results / study.name).resolve()
     _claim(study, results, options)
+    _describe(study, console)
     with _locked(results):
-        _describe(study, console)
         start = time.monotonic()
         _prepare(study, results)
         complete, account = _search(study, results, options, console)
@@ -232,6 +232,7 @@ def _prepare(study: Study, results: Path) -> None:
             before, digests[key] = digests.get(key), _stored(config.dataset, results / "data", digests.get(key))
             if before not in (None, digests[key]):
                 raise UsageError(f"dataset: {key} has changed since the study began: use --restart, or a new name")
+        _check_weights(config)
         if config.training.lam > 0:
             _check_game(results / "data" / digests[key], config)
     write_json(known, digests)
@@ -244,9 +245,22 @@ def _stored(spec: Any, folder: Path, known: str | None) -> str:
 
     Drawn faces depend on their specification alone; files may have changed since they were read.
     """
-    if spec.kind == "synthetic" and known and (folder / known / "dataset.json").exists():
+    if spec.kind == "synthetic" and not spec.machine_labels and known and (folder / known / "dataset.json").exists():
         return known
     return write_dataset(spec, folder, os.cpu_count() or 1).name
+
+
+def _check_weights(config: TrialConfig) -> None:
+    """Refuse a weight file that the encoder cannot start from."""
+    if config.model.encoder_weights:
+        from fer_tune.models import Encoder, WeightsError, load_convolutions
+
+        try:
+            load_convolutions(
+                Encoder(config.dataset.image_size, 1, config.model.features), Path(config.model.encoder_weights)
+            )
+        except WeightsError as error:
+            raise UsageError(str(error)) from None
 
 
 def _check_game(saved: Path, config: TrialConfig) -> None:

@@ -36,6 +36,7 @@ from fer_tune.labels import first_categorical
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
 from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
+from fer_tune.trainable import TrialTrainable
 
 MAX_FAILURES = 2  # restarts of a trial whose worker died, before it counts as failed
 SLICED_ROUNDS = 3  # trials run in slices once fewer than so many are left for each worker
@@ -454,8 +455,6 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
 
     Returns whether the study is complete; False where it was interrupted.
     """
-    from fer_tune.trainable import TrialTrainable
-
     resources, slots = trial_resources(study)
     searcher = StudySearcher(study, results, study.resources.cpu, slots)
     scratch = results / "ray"

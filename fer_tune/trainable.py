@@ -2,13 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from ray import tune
 
 from fer_tune.memory import keep_freed_memory
-from fer_tune.trial import TrialRun
+
+if TYPE_CHECKING:
+    from fer_tune.trial import TrialRun
 
 REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
 
@@ -19,10 +20,16 @@ class TrialTrainable(tune.Trainable):
     Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or
     None), `until` (the epoch after which another trial may take this one's place), `scheduled`.
     Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
-    last whole epoch.
+    last whole epoch. Torch is imported here and not above, since the driver needs this class and no torch.
     """
 
+    run: "TrialRun"
+
     def setup(self, config: dict[str, Any]) -> None:
+        import torch
+
+        from fer_tune.trial import TrialRun
+
         self.cleanup()
         keep_freed_memory()
         torch.set_num_threads(config["cpus"])

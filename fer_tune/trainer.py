@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from fer_tune.losses import (
     generator_joint_loss,
     task_losses,
 )
-from fer_tune.models import Decoder, Discriminator, Encoder, normalised, sample_noise
+from fer_tune.models import Decoder, Discriminator, Encoder, load_convolutions, normalised, sample_noise
 from fer_tune.randomness import stream_seed
 
 STATE_VERSION = 1
@@ -153,9 +154,9 @@ class Trainer:
     def _build(self) -> None:
         size, width = self.data.dataset.image_size, self.model.width
         sizes = [s.size for s in self.label_sets]
-        self.encoder = self._network(
-            "encoder", Encoder, size, sum(sizes), self.model.features, width, self.model.encoder_norm
-        )
+        self.encoder = self._network("encoder", Encoder, size, sum(sizes), *self._encoder_settings())
+        if self.model.encoder_weights:
+            load_convolutions(self.encoder, Path(self.model.encoder_weights))
         generator_parameters = list(self.encoder.parameters())
         self.networks: dict[str, nn.Module] = {"encoder": self.encoder}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
@@ -166,6 +167,10 @@ class Trainer:
             generator_parameters += self.decoder.parameters()
             self.optimisers["discriminator"] = self._adam(self.discriminator.parameters())
         self.optimisers["generator"] = self._adam(generator_parameters)
+
+    def _encoder_settings(self) -> tuple[Any, ...]:
+        model = self.model
+        return model.features, model.width, model.encoder_norm, model.encoder_input
 
     def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.training.lr, fused=True)

@@ -142,11 +142,12 @@ def test_smoke_tables_follow_from_the_folders(smoke):
 
 def test_smoke_tensorboard_files_hold_the_epochs(smoke):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util.tensor_util import make_ndarray
 
     results, _ = smoke
     folder = next(f for f in trial_folders(results) if "lambda=0.4" in f.key)
     events = EventAccumulator(str(results / "tensorboard" / folder.key))
     events.Reload()
-    values = [e.value for e in events.Scalars("val_accuracy")]
+    values = [float(make_ndarray(e.tensor_proto)) for e in events.Tensors("val_accuracy")]
     assert values == pytest.approx([row["val_accuracy"] for row in folder.history()])
-    assert [e.step for e in events.Scalars("generator_joint_loss")] == [2, 3]
+    assert [e.step for e in events.Tensors("generator_joint_loss")] == [2, 3]

@@ -90,6 +90,15 @@ def test_a_wrong_call_is_one_line_and_exit_code_2(options, message, capsys):
     assert message in error and len(error.splitlines()) == 1
 
 
+def test_data_that_cannot_be_used_end_before_anything_is_written(tmp_path, capsys):
+    study = ROOT / "studies" / "raf.yaml"
+    words = ["--set", f"dataset.folder={tmp_path / 'raf'}", "--results", str(tmp_path / "results")]
+    assert main([str(study), *words]) == 2
+    error = capsys.readouterr().err
+    assert "list_patition_label.txt: cannot be read: No such file" in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_folder_that_is_not_ours_is_never_deleted(tmp_path, capsys):
     (tmp_path / "smoke").mkdir()
     (tmp_path / "smoke" / "thesis.txt").write_text("years of work")

@@ -32,7 +32,20 @@ MISTAKES = {
     "noise ratio in a condition": ({"conditions": {"noise_ratio": [0.2, 1.5]}}, "conditions.noise_ratio: input should be less than 1: it is 1.5"),
     "vanishing width": ({"model": {"width": 0.01}}, "model.width: input should be greater than or equal to 0.125"),
     "image size": ({"dataset": {"kind": "synthetic", "image_size": 48}}, "dataset.image_size: input should be 32, 64 or 128: it is 48"),
-    "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset.kind: input should be 'synthetic'"),
+    "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset: kind must be one of synthetic, raf, affectnet, cifar10, ferplus, manifest: it is 'imagenet'"),
+    "data set without kind": ({"dataset": {"image_size": 32}}, "dataset: kind must be one of synthetic"),
+    "data set's misspelt key": ({"dataset": {"kind": "raf", "foldr": "x"}}, "unknown key 'dataset.foldr': did you mean 'folder'?"),
+    "data set without folder": ({"dataset": {"kind": "raf"}}, "dataset.folder: is missing: add it"),
+    "set without classes": ({"dataset": {"kind": "manifest", "file": "x.csv", "sets": [{"name": "a", "kind": "categorical", "columns": ["a"]}]}}, "dataset.sets.0: a categorical set needs `classes`"),
+    "no class at all": ({"dataset": {"kind": "manifest", "file": "x.csv", "sets": [{"name": "a", "kind": "continuous", "columns": ["a"]}]}}, "name at least one categorical label set"),
+    "ratio of no set": ({"noise": {"ratios": {"emotoin": 0.2}}}, "noise.ratios.emotoin: no label set 'emotoin': did you mean 'emotion'?"),
+    "instance noise without values": ({"dataset": {"kind": "raf", "folder": "x"}, "noise": {"kind": "instance", "ratio": 0.2}}, "noise.kind: instance needs a continuous label set"),
+    "instance noise by set": ({"noise": {"kind": "instance", "ratios": {"emotion": 0.2}}}, "makes all label sets wrong together"),
+    "unknown method": ({"training": {"method": "mixup"}}, "training.method: input should be 'joint', 'multitask', 'coteaching' or 'gce'"),
+    "method with a lambda": ({"training": {"method": "gce", "lambda": 0.4}}, "plays no joint game"),
+    "forgetting an unknown share": ({"noise": {"ratio": 0.0}, "training": {"method": "coteaching", "batch_size": 32}}, "training.method: coteaching needs training.forget_rate"),
+    "CCC of classes alone": ({"objective": "val_ccc", "conditions": {"method": ["coteaching"]}}, "objective: val_ccc: method=coteaching"),
+    "weights without their input": ({"model": {"encoder_weights": "vgg.pt"}}, "model: encoder_weights needs encoder_input"),
     "test metric as objective": ({"objective": "test_accuracy"}, "objective: input should be 'val_accuracy'"),
     "a seed twice": ({"seeds": [1, 1]}, "seeds: seeds names one twice"),
     "no seed": ({"seeds": []}, "seeds: list at least one value"),
@@ -164,6 +177,29 @@ def test_a_setting_may_have_one_value_for_each_lambda(study_file):
     assert len(study.cells()) == 4 and study.total_trials() == 4
     training = study.trial_config(study.cells()[3], {}, 0).training
     assert (training.lam, training.lr) == (0.5, 0.002)
+
+
+def test_methods_without_a_joint_game_are_searched_without_lambda(study_file):
+    search = {"lambda": {"grid": [0.3, 0.6]}, "lr": {"grid": [1e-3, 2e-3]}}
+    study = load_study(study_file(conditions={"method": ["joint", "gce"]}, search=search))
+    assert [(c.condition["method"], c.grid["lambda"], c.grid["lr"]) for c in study.cells()] == [
+        ("joint", 0.3, 1e-3), ("joint", 0.3, 2e-3), ("joint", 0.6, 1e-3), ("joint", 0.6, 2e-3),
+        ("gce", 0.0, 1e-3), ("gce", 0.0, 2e-3),
+    ]  # fmt: skip
+    ranges = load_study(
+        study_file(training={"method": "gce", "batch_size": 32}, search={"lambda": {"uniform": [0, 1]}})
+    )
+    assert not ranges.cells()[0].space and ranges.trial_config(ranges.cells()[0], {}, 0).training.lam == 0
+    beside = {"lambda": {"grid": [0.3, 0.6]}, "lr": {"per_lambda": [1e-3, 2e-3]}}
+    own = load_study(study_file(conditions={"method": ["gce"]}, search=beside))
+    assert [c.grid for c in own.cells()] == [{"lambda": 0.0, "lr": 1e-3}]
+
+
+def test_coteaching_forgets_the_noise_ratio_unless_told(study_file):
+    for training, rate in (({}, 0.4), ({"forget_rate": 0.2}, 0.2)):
+        study = load_study(study_file(training={"method": "coteaching", "batch_size": 32, **training}))
+        config = study.trial_config(study.cells()[0], {}, 0)
+        assert config.resolved_training.forget_rate == rate and [s.name for s in config.label_sets] == ["emotion"]
 
 
 def test_noise_ratio_has_three_roles(study_file):

@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--rounds", type=int, default=5, help="steps: timed steps of each variant (default 5)")
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
+    add("--figure", type=Path, help="growth: also draw it into this PNG")
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     tables = _tables(options)
@@ -52,7 +54,10 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return {f"{case}, {variant}": top_costs(CASES[case], variant) for case in cases for variant in VARIANTS}
     if options.what == "growth":
         parts = (growth.by_model, growth.by_concurrency, growth.by_images, growth.by_trials)
-        return {part.__name__.replace("_", " "): list(part()) for part in parts}
+        tables = {part.__name__.replace("_", " "): list(part()) for part in parts}
+        if options.figure:
+            growth.draw([row for rows in tables.values() for row in rows], options.figure)
+        return tables
     if options.what == "workers":
         return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
     if options.what == "projection":

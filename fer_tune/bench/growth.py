@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,11 @@ from fer_tune.results import write_tables
 from fer_tune.study import Study
 
 DEFAULT = CASES["default study"]
+TIMES = (
+    ("images_per_second", "images/s", "o"),
+    ("seconds to replay", "replaying the search", "s"),
+    ("seconds of tables", "writing tables", "D"),
+)
 
 
 def by_model() -> Iterator[dict[str, Any]]:
@@ -111,6 +116,39 @@ def by_trials(counts: tuple[int, ...] = (10, 100, 1_000)) -> Iterator[dict[str, 
             replay = _seconds(partial(is_complete, study, Path(folder)))
             tables = _seconds(partial(write_tables, Path(folder)))
             yield {"grows": "trials in all", "value": count, "seconds to replay": replay, "seconds of tables": tables}
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One figure of every table: time above, memory below, a column for each thing that grows."""
+    import matplotlib.pyplot as plt
+
+    from analysis.figures import set_style
+
+    set_style()
+    names = list(dict.fromkeys(row["grows"] for row in rows))
+    figure, axes = plt.subplots(2, len(names), figsize=(5.2 * len(names), 9), squeeze=False, layout="constrained")
+    for column, name in enumerate(names):
+        table = [row for row in rows if row["grows"] == name]
+        values = [row["value"] for row in table]
+        for metric, text, marker in TIMES:
+            if metric in table[0]:
+                axes[0, column].plot(values, [row[metric] for row in table], marker=marker, label=text)
+        axes[0, column].set_ylabel("images/s" if "images_per_second" in table[0] else "seconds")
+        axes[0, column].legend(frameon=False)
+        if "peak_bytes" in table[0]:
+            axes[1, column].plot(values, [row["peak_bytes"] / 2**30 for row in table], marker="o", color="#8a5a00")
+            axes[1, column].set_ylabel("peak memory of a process (GiB)")
+            axes[1, column].set_ylim(bottom=0)
+        else:
+            axes[1, column].set_axis_off()
+        for ax in axes[:, column]:
+            ax.set_xscale("log", base=2)
+            ax.set_xticks(values, [f"{value:g}" for value in values])
+            ax.minorticks_off()
+            ax.set_xlabel(name)
+        axes[0, column].set_yscale("log")
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
 
 
 def _seconds(work: Callable[[], Any]) -> float:

@@ -106,11 +106,9 @@ def _exports(study: Study, folder: Path) -> dict[str, dict[str, str]]:
             if name in done:
                 continue
             config = study.trial_config(cell, {n: (d.range or (0.0,))[0] for n, d in cell.space.items()}, seed)
-            if config.dataset.kind == "synthetic":
-                raise DataError("export-labels: drawn faces have no label file; the same study draws the same labels")
             saved = open_dataset(write_dataset(config.dataset, folder / ".data", os.cpu_count() or 1))
             labels = load_data(saved, config.noise, seed).labels
-            files = export_labels(config.dataset, index_dataset(config.dataset), labels, folder / name)
+            files = export_labels(config.dataset, labels, saved.splits, folder / name)
             done[name] = {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}
     return done
 

@@ -3,17 +3,19 @@
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fer_tune.data.affectnet import IMAGES, LABELS, PATH
+from fer_tune.data import INDEXERS
+from fer_tune.data.affectnet import IMAGES, LABELS, PATH, AffectNetSpec
 from fer_tune.data.files import read_table
 from fer_tune.data.index import DataError, Index
 from fer_tune.data.manifest import ManifestSpec
-from fer_tune.data.raf import CODES
+from fer_tune.data.raf import CODES, RafSpec
+from fer_tune.data.synthetic import write_face_labels
 from fer_tune.labels import MISSING_CLASS
 
 
@@ -26,25 +28,27 @@ def labels_digest(labels: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def export_labels(spec: Any, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
+def export_labels(
+    spec: Any, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
     """Write training and validation labels beside `stem`; return the files by the setting that reads them back.
 
     Raises DataError for data sets without a label file of their own.
     """
-    if spec.kind == "raf":
-        return _export_raf(index, labels, stem)
-    if spec.kind == "affectnet":
-        return {"machine_labels": _export_affectnet(index, labels, stem)}
-    if spec.kind == "manifest":
-        return {"file": _export_manifest(spec, index, labels, stem)}
-    raise DataError(f"export-labels knows raf, affectnet and manifest: {spec.kind} has no label file to write")
+    if spec.kind == "synthetic":
+        path = stem.with_name(f"{stem.name}.csv")
+        write_face_labels(path, labels, splits)
+        return {"machine_labels": path}
+    if spec.kind not in EXPORTERS:
+        raise DataError(f"labels of {spec.kind} have no file format: {', '.join(EXPORTERS)} and synthetic have")
+    return EXPORTERS[spec.kind](spec, INDEXERS[spec.kind](spec), labels, stem)
 
 
 def _exposed(index: Index) -> list[int]:
     return sorted(np.concatenate([index.splits["train"], index.splits["validation"]]).tolist())
 
 
-def _export_raf(index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
+def _export_raf(spec: RafSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
     files = {"machine_labels": stem.with_name(f"{stem.name}.classes.txt")}
     names = {i: Path(index.sources[i].path).name.replace("_aligned", "") for i in _exposed(index)}
     classes = "".join(f"{name} {CODES[int(labels['emotion'][i])]}\n" for i, name in names.items())
@@ -61,15 +65,17 @@ def _text(value: float) -> str:
     return str(np.float32(value))
 
 
-def _export_affectnet(index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
+def _export_affectnet(
+    spec: AffectNetSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
     rows = [
         [index.sources[i].path.removeprefix(f"{IMAGES}/"), int(labels["emotion"][i]), *map(_text, labels["affect"][i])]
         for i in _exposed(index)
     ]
-    return _write_csv(stem.with_name(f"{stem.name}.csv"), [[PATH, *LABELS], *rows])
+    return {"machine_labels": _write_csv(stem.with_name(f"{stem.name}.csv"), [[PATH, *LABELS], *rows])}
 
 
-def _export_manifest(spec: ManifestSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> Path:
+def _export_manifest(spec: ManifestSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
     """The person's own table with its label columns replaced and its splits written out."""
     table = read_table(Path(spec.file)).copy()
     for word, split in (("train", "train"), ("val", "validation"), ("test", "test")):
@@ -84,7 +90,8 @@ def _export_manifest(spec: ManifestSpec, index: Index, labels: Mapping[str, np.n
         else:
             for k, column in enumerate(s.columns):
                 table[column] = np.where(values == k, "1", "0")
-    return _write_csv(stem.with_name(f"{stem.name}.csv"), [list(table.columns), *table.to_numpy().tolist()])
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    return {"file": _write_csv(stem.with_name(f"{stem.name}.csv"), rows)}
 
 
 def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
@@ -92,3 +99,10 @@ def _write_csv(path: Path, rows: list[list[Any]]) -> Path:
     csv.writer(text, lineterminator="\n").writerows(rows)
     path.write_text(text.getvalue(), encoding="utf-8")
     return path
+
+
+EXPORTERS: Mapping[str, Callable[[Any, Index, Mapping[str, np.ndarray], Path], dict[str, Path]]] = {
+    "raf": _export_raf,
+    "affectnet": _export_affectnet,
+    "manifest": _export_manifest,
+}

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 SUPERSAMPLE = 4
+STREET_SPREAD = 1.8  # of poses, against the studio's
 Colour = tuple[int, int, int]
 
 # Typical action units of each emotion at full intensity, in the order of EMOTIONS. Several rows are
@@ -151,9 +152,12 @@ def action_units(emotion: int, intensity: float, rng: np.random.Generator) -> di
     return units
 
 
-def draw_face(size: int, emotion: int, intensity: float, rng: np.random.Generator) -> np.ndarray:
+def draw_face(
+    size: int, emotion: int, intensity: float, rng: np.random.Generator, domain: str = "studio"
+) -> np.ndarray:
     """Draw one face with nuisance variation of identity, pose, light and background.
 
+    `domain` is studio, or street: larger turns of the head, coloured and uneven light, a soft and noisy camera.
     Returns a uint8 array (3, size, size), RGB.
     """
     identity = draw_identity(rng)
@@ -163,17 +167,23 @@ def draw_face(size: int, emotion: int, intensity: float, rng: np.random.Generato
     ramp = _span(0, 1, canvas)[:, None, None]
     background = np.broadcast_to((1 - ramp) * top + ramp * bottom, (canvas, canvas, 3))
     image = Image.fromarray(background.astype(np.uint8))
-    _Painter(image, identity, units, _pose(canvas, rng)).paint()
+    spread = 1.0 if domain == "studio" else STREET_SPREAD
+    _Painter(image, identity, units, _pose(canvas, rng, spread)).paint()
+    if domain == "street":
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8) * canvas / 32))
     pixels = np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
+    if domain == "street":
+        pixels = pixels * rng.uniform(0.75, 1.2, 3).astype(np.float32) * np.float32(rng.uniform(0.6, 1.1))
+        pixels = pixels + rng.normal(0, 8, pixels.shape).astype(np.float32)
     return _light(pixels, rng).transpose(2, 0, 1)
 
 
-def _pose(canvas: int, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+def _pose(canvas: int, rng: np.random.Generator, spread: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
     """Small rotation, zoom, shift and turn of the head: a map from face units to canvas pixels."""
-    angle = np.deg2rad(rng.normal(0, 4))
+    angle = np.deg2rad(rng.normal(0, 4)) * spread
     zoom = rng.uniform(0.92, 1.04)
-    shift = rng.normal(0, 0.03, 2)
-    turn = rng.normal(0, 0.05)
+    shift = rng.normal(0, 0.03, 2) * spread
+    turn = rng.normal(0, 0.05) * spread
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
     def to_pixels(points: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from fer_tune.data import NoisyData
 from fer_tune.labels import first_categorical
-from fer_tune.models import Encoder
+from fer_tune.models import Encoder, load_convolutions
 from fer_tune.trainer import Trainer
 
 FORGETTING_EPOCHS = 10  # over which the share that is kept shrinks (their T_k)
@@ -31,10 +32,10 @@ class CoTeacher(Trainer):
     def _build(self) -> None:
         super()._build()
         (label_set,) = self.label_sets
-        size, width = self.data.dataset.image_size, self.model.width
-        self.peer = self._network(
-            "peer", Encoder, size, label_set.size, self.model.features, width, self.model.encoder_norm
-        )
+        size = self.data.dataset.image_size
+        self.peer = self._network("peer", Encoder, size, label_set.size, *self._encoder_settings())
+        if self.model.encoder_weights:
+            load_convolutions(self.peer, Path(self.model.encoder_weights))
         self.networks["peer"] = self.peer
         self.optimisers["peer"] = self._adam(self.peer.parameters())
 

@@ -1,6 +1,7 @@
 """The encoder G_Y: an image's labels and the noise vector that explains the rest of it (Fig. 1a)."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,6 +12,16 @@ from fer_tune.models.layers import scaled
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
 NOISE_SIZE = 100
+Input = Literal["unit", "vgg_face", "imagenet"]
+# Channel order, and what is taken off and divided by, of 8-bit RGB values before they are put in that order.
+INPUTS: Mapping[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]] = {
+    "vgg_face": (
+        (2, 1, 0),
+        (129.1863, 104.7624, 93.5940),
+        (1.0, 1.0, 1.0),
+    ),  # Parkhi et al. 2015
+    "imagenet": ((0, 1, 2), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),  # torchvision's
+}
 
 
 class Encoding(NamedTuple):
@@ -31,6 +42,7 @@ class Encoder(nn.Module):
         width: multiplies every channel and feature count of the hidden layers.
         norm: `none` is the paper's; `batch` puts batch normalisation before each ReLU of a
             convolution, without which narrow encoders stay at chance for many epochs.
+        input: what the convolutions are fed: images in [-1, 1] as they come, or what pretrained weights expect.
     """
 
     def __init__(
@@ -40,8 +52,14 @@ class Encoder(nn.Module):
         features: int = 500,
         width: float = 1.0,
         norm: Literal["none", "batch"] = "none",
+        input: Input = "unit",
     ) -> None:
         super().__init__()
+        self.order: tuple[int, ...] = ()
+        if input != "unit":
+            self.order, mean, deviation = INPUTS[input]
+            self.register_buffer("input_mean", torch.tensor(mean)[:, None, None], persistent=False)
+            self.register_buffer("input_deviation", torch.tensor(deviation)[:, None, None], persistent=False)
         layers: list[nn.Module] = []
         channels = 3
         for block_channels, convolutions in BLOCKS:
@@ -62,10 +80,17 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Encoding:
         """Encode images, (N, 3, S, S) in [-1, 1]. In training `generator` draws both dropout masks."""
-        h = self.convolutions(images).flatten(1)
+        h = self.convolutions(self._prepared(images)).flatten(1)
         h = self._dropout(F.relu(self.hidden1(h)), generator)
         h = self._dropout(F.relu(self.hidden2(h)), generator)
         return Encoding(self.labels(h), self.mean(h), self.log_variance(h))
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        """Images (N, 3, S, S) in [-1, 1], RGB, in the order and scale that the convolutions expect."""
+        if not self.order:
+            return images
+        mean, deviation = self.get_buffer("input_mean"), self.get_buffer("input_deviation")
+        return ((images * 127.5 + 127.5 - mean) / deviation)[:, list(self.order)]
 
     def _dropout(self, h: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.training:

@@ -20,6 +20,7 @@ WRITERS = {
     "ferplus": folders.write_ferplus,
     "manifest": folders.write_manifest,
 }
+DRAWN = {"kind": "synthetic", "train": 56, "validation": 14, "test": 14}
 
 
 @pytest.mark.parametrize("kind", WRITERS)
@@ -59,9 +60,10 @@ def test_what_cannot_be_used_is_one_message_and_exit_code_2(tmp_path, monkeypatc
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["raf", "affectnet", "affectnet arrays", "manifest"])
+@pytest.mark.parametrize("kind", ["raf", "affectnet", "affectnet arrays", "manifest", "synthetic"])
 def test_exported_labels_read_back_as_the_labels_a_study_trains_on(tmp_path, capsys, kind):
-    settings = WRITERS[kind](tmp_path / "mine", **({"machine": True} if kind == "raf" else {}))
+    extra = {"machine": True} if kind == "raf" else {}
+    settings = WRITERS[kind](tmp_path / "mine", **extra) if kind in WRITERS else DRAWN
     noise = {"kind": "symmetric", "ratio": 0.4}
     study = {"name": "shared", "dataset": settings, "noise": noise, "seeds": [3, 4]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
@@ -83,7 +85,8 @@ def place(kind, tmp_path):
     return {"folder": str(tmp_path / "mine")} if kind == "manifest" else {}
 
 
-def test_drawn_faces_have_no_label_file(tmp_path, capsys):
-    (tmp_path / "study.yaml").write_text("{name: drawn}")
+def test_a_data_set_without_a_label_format_is_named(tmp_path, capsys):
+    study = {"name": "votes", "dataset": folders.write_ferplus(tmp_path / "mine")}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 2
-    assert "the same study draws the same labels" in capsys.readouterr().err
+    assert "labels of ferplus have no file format" in capsys.readouterr().err

@@ -1,0 +1,151 @@
+"""Confusion matrices and test faces that systems disagree on (Fig. 3 and 4 of the paper).
+
+python -m analysis.examples results/NAME
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.curves import of_best
+from analysis.figures import confusion, face_grid, heading_grid, save
+from analysis.tables import Results, script
+
+SHORT = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
+SHOWN = 12  # faces of each kind
+
+
+def system_trials(results: Results) -> dict[str, pd.DataFrame]:
+    """The trials of each system within the first panel of each, best configuration by noisy validation alone.
+
+    `joint` is the lambda above 0 whose mean score is highest; `multitask` is lambda 0.
+    """
+    best = of_best(results).trials
+    own = next((best[name].astype(str) for name in ("method", "training.method") if name in best), None)
+    names = pd.Series("joint", index=best.index) if own is None else own
+    names = names.where((names != "joint") | (best["lambda"] > 0), "multitask")
+    found = {}
+    for name in SHORT:
+        rows = best[names == name]
+        if len(rows):
+            rows = rows[rows["panel"] == rows["panel"].iloc[0]]
+            means = rows.groupby(["lambda", "configuration"])["score"].mean()
+            found[name] = rows[rows["configuration"] == means.idxmax()[1]]
+    return found
+
+
+def first_set(predictions: pd.DataFrame) -> tuple[str, list[str]]:
+    """The first categorical set of a predictions table, and its class names."""
+    columns = [str(c) for c in predictions]
+    sets = [c.removesuffix("_predicted") for c in columns if c.endswith("_predicted")]
+    name = next(s for s in sets if any(c.startswith(f"{s}_p_") for c in columns))
+    return name, [c.removeprefix(f"{name}_p_") for c in columns if c.startswith(f"{name}_p_")]
+
+
+def predictions(results: Results, key: str) -> pd.DataFrame | None:
+    """A trial's test predictions by sample index, or None where it wrote none."""
+    path = results.path / "trials" / key / "predictions.csv"
+    return pd.read_csv(path, index_col="index") if path.exists() else None
+
+
+def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:
+    """Row-normalised confusion (K, K) over the trials' test predictions, true classes as rows, and class names."""
+    tables = [t for t in (predictions(results, key) for key in trials["key"]) if t is not None]
+    if not tables:
+        return None
+    name, classes = first_set(tables[0])
+    counts = np.zeros((len(classes), len(classes)))
+    for table in tables:
+        known = table[table[f"{name}_true"] >= 0]
+        np.add.at(counts, (known[f"{name}_true"].to_numpy(int), known[f"{name}_predicted"].to_numpy(int)), 1)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), classes
+
+
+def confusion_figure(results: Results) -> Figure | None:
+    """A confusion matrix for each system that left predictions; None where none did."""
+    matrices = {name: confusion_matrix(results, rows) for name, rows in system_trials(results).items()}
+    present = {name: found for name, found in matrices.items() if found is not None}
+    if not present:
+        return None
+
+    def draw(ax: Axes, name: str) -> Axes:
+        return confusion(ax, *present[name])
+
+    return heading_grid(list(present), draw)
+
+
+def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
+    """Test samples with every system's class, of the first seed that all systems share; and class names.
+
+    Columns: true, and each system's name. None unless joint and another system left predictions.
+    """
+    groups = system_trials(results)
+    if "joint" not in groups or len(groups) < 2:
+        return None
+    seeds = set.intersection(*(set(rows["seed"]) for rows in groups.values()))
+    if not seeds:
+        return None
+    tables = {}
+    for name, rows in groups.items():
+        table = predictions(results, str(rows[rows["seed"] == min(seeds)]["key"].iloc[0]))
+        if table is None:
+            return None
+        tables[name] = table
+    first, classes = first_set(tables["joint"])
+    joined = pd.DataFrame({"true": tables["joint"][f"{first}_true"]})
+    for name, table in tables.items():
+        joined[name] = table[f"{first}_predicted"]
+    return joined[joined["true"] >= 0].dropna().astype(int), classes
+
+
+def faces_figure(results: Results) -> Figure | None:
+    """Faces where joint is right and every other system wrong, then faces where joint is wrong and another right."""
+    images, found = _images(results), disagreements(results)
+    if images is None or found is None:
+        return None
+    table, classes = found
+    others = [str(name) for name in table if name not in ("true", "joint")]
+    right = table["joint"] == table["true"]
+    rivals = table[others].eq(table["true"], axis=0)
+    wins, losses = table[right & ~rivals.any(axis=1)], table[~right & rivals.any(axis=1)]
+    rows = pd.concat([_spread(wins), _spread(losses)])
+    if rows.empty:
+        return None
+    titles = [f"right: {len(wins)} faces"] * len(_spread(wins)) + [f"wrong: {len(losses)} faces"] * len(_spread(losses))
+    captions = [_caption(row, classes, others) for _, row in rows.iterrows()]
+    return face_grid(images[rows.index.to_numpy(int)], captions, titles)
+
+
+def _spread(table: pd.DataFrame) -> pd.DataFrame:
+    """Up to twelve rows, evenly spread over the classes and the samples, chosen by nothing else."""
+    ordered = table.sort_values("true", kind="stable")
+    return ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int))]
+
+
+def _caption(row: pd.Series, classes: list[str], others: list[str]) -> str:
+    lines = [f"L: {classes[row['true']]}"] + [f"{SHORT[name]}: {classes[row[name]]}" for name in (*others, "joint")]
+    return "\n".join(lines)
+
+
+def _images(results: Results) -> np.ndarray | None:
+    """The study's images where it has one data set and they still lie in the folder."""
+    digests = results.environment["data_digests"]
+    path = results.path / "data" / digests[0] / "images.npy" if len(digests) == 1 else Path()
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+
+
+def show(results: Results) -> str:
+    """Write both figures into the results folder's report; return where."""
+    folder = results.path / "report" / "figures"
+    drawn = {"confusion": confusion_figure(results), "faces": faces_figure(results)}
+    for name, figure in drawn.items():
+        if figure is not None:
+            save(figure, folder, name)
+    return f"{', '.join(n for n, f in drawn.items() if f is not None) or 'no figure'} (PNG, SVG) in {folder}"
+
+
+if __name__ == "__main__":
+    script(__doc__, show)

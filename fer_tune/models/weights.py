@@ -1,0 +1,64 @@
+"""Starts the encoder's convolutions from a file of VGG-16 weights, as the paper's AffectNet-base case does."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fer_tune.models.encoder import BLOCKS, Encoder
+
+SHOWN = 6  # tensors that a message lists
+FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision's VGG-16: its convolutions in `features`
+NAMES = tuple(f"conv{block}_{layer}" for block, (_, count) in enumerate(BLOCKS, 1) for layer in range(1, count + 1))
+HEADS = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")
+
+
+class WeightsError(ValueError):
+    """A weight file that does not fit the encoder; the message lists what is missing, left over or misshapen."""
+
+
+def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
+    """Copy a VGG-16's thirteen convolutions into the encoder; return the names of tensors that are not used.
+
+    Knows VGG-Face's names (`conv1_1.weight`) and torchvision's (`features.0.weight`), below `state_dict` or
+    `module.` too. Loads weights only: nothing in the file is run. Raises WeightsError unless every convolution is
+    there in its shape and every other tensor belongs to the classifier that follows them.
+    """
+    found = _read(path)
+    layers = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv2d)]
+    problems, used = [], set()
+    for name, feature, layer in zip(NAMES, FEATURES, layers, strict=True):
+        for part, own in (("weight", layer.weight), ("bias", layer.bias)):
+            key = next((k for k in (f"{name}.{part}", f"features.{feature}.{part}") if k in found), None)
+            assert own is not None
+            if key is None:
+                problems.append(f"{name}.{part} (or features.{feature}.{part}) is missing")
+                continue
+            used.add(key)
+            if found[key].shape != own.shape:
+                problems.append(f"{key} is {tuple(found[key].shape)}, the encoder needs {tuple(own.shape)}")
+            else:
+                with torch.no_grad():
+                    own.copy_(found[key])
+    left = sorted(set(found) - used)
+    problems += [f"{key} is no part of a VGG-16" for key in left if not HEADS.match(key)]
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN])}{more}")
+    return left
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:
+        raise WeightsError(f"{path}: is no file of weights alone: {str(error).splitlines()[0]}") from None
+    content = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise WeightsError(f"{path}: is no state dict: it must map names to tensors")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

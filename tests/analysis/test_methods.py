@@ -1,0 +1,69 @@
+"""Systems side by side: who is compared, by what they were chosen, and what equal seconds give."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.methods import at_seconds, compared, figure, sentences, show, systems, table
+from analysis.report import write_report
+from analysis.tables import load
+from tests.analysis.conftest import plateau
+
+
+@pytest.fixture
+def results(results_folder):
+    """Four methods, three learning rates, three seeds; the joint game rises to 0.8, every other method to 0.6."""
+    path = results_folder(
+        plateau(lambda lam: 0.8 if lam > 0 else 0.6),
+        conditions={"method": ["joint", "multitask", "coteaching", "gce"]}, noise={"ratio": 0.4},
+        search={"lambda": {"grid": [0.3]}, "lr": {"grid": [1e-3, 2e-3]}},
+    )  # fmt: skip
+    return load(path)
+
+
+def test_every_system_stands_at_its_best_configuration_with_its_interval(results):
+    rows = {row["system"]: row for row in table(results)}
+    assert list(rows) == ["joint", "multitask", "coteaching", "gce"] and rows["joint"]["seeds"] == "3"
+    assert rows["joint"]["test accuracy"].startswith("0.802 (0.") and rows["gce"]["λ"] == "0"
+    assert rows["gce"]["difference from joint"].startswith("-0.200") and not rows["joint"]["difference from joint"]
+    assert "would take joint" in sentences(results)[0]
+
+
+def test_configurations_are_chosen_on_validation_and_never_on_test(results):
+    trials = results.trials
+    odd = trials["lr"] == 1e-3
+    trials.loc[odd, "test_accuracy"] += 0.1
+    trials.loc[~odd, "score"] += 0.05
+    assert set(systems(results)["lr"]) == {2e-3}
+
+
+def test_at_equal_seconds_only_what_was_trained_by_then_counts():
+    epochs = pd.DataFrame(
+        {"key": ["slow"] * 10 + ["quick"] * 10, "epoch": [*range(1, 11)] * 2, "seconds": [10.0] * 10 + [1.0] * 10,
+         "test_accuracy": np.arange(20) / 100}
+    )  # fmt: skip
+    found = at_seconds(epochs, 35)
+    assert found["slow"] == pytest.approx(0.01) and found["quick"] == pytest.approx(0.17)
+    assert at_seconds(epochs, 0.5)["slow"] == 0
+
+
+def test_another_condition_splits_the_table_and_the_figure(results_folder):
+    path = results_folder(
+        plateau(lambda lam: 0.6), conditions={"method": ["joint", "gce"], "dataset.class_prior": ["uniform", "raf"]}
+    )
+    results = load(path)
+    assert {row["condition"] for row in table(results)} == {"dataset.class_prior uniform", "dataset.class_prior raf"}
+    assert len(figure(results).axes) == 2
+
+
+def test_the_report_shows_systems_where_a_study_compares_them(results):
+    headline = write_report(results.path)
+    page = (results.path / "report" / "index.html").read_text()
+    assert "Systems side by side" in page and "Systems by seconds of training" in page
+    assert headline.startswith("noisy validation") and "No joint game" not in headline
+    assert "gce" in (results.path / "report" / "report.md").read_text() and "coteaching" in show(results)
+
+
+def test_a_study_of_lambda_alone_compares_no_systems(results_folder):
+    results = load(results_folder(plateau(lambda lam: 0.6)))
+    assert compared(results) == [] and "compares no systems" in show(results)
