@@ -31,7 +31,14 @@ def systems(results: Results) -> pd.DataFrame:
     others = [name for name in results.study["conditions"] if name not in names]
     trials["elsewhere"] = _joined(trials, others)
     best = [_best_of(rows) for _, rows in trials.groupby(["elsewhere", "system"], sort=False)]
-    return pd.concat(best)
+    return pd.concat(best).sort_values(
+        names, key=lambda column: column.map(_order(results, column.name)), kind="stable"
+    )
+
+
+def _order(results: Results, name: object) -> dict[object, int]:
+    """Where each value of a condition stands in the study file."""
+    return {value: i for i, value in enumerate(results.study["conditions"][str(name)])}
 
 
 def _joined(trials: pd.DataFrame, names: list[str]) -> pd.Series:

@@ -7,6 +7,7 @@ python -m fer_tune.predict results/NAME/trials/KEY --export encoder.pt
 import argparse
 import csv
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,8 @@ def export(checkpoint: Checkpoint, path: Path) -> float:
     generator = torch.Generator().manual_seed(0)
     size = checkpoint.image_size
     example, other = (torch.rand((n, 3, size, size), generator=generator) * 2 - 1 for n in (2, 5))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of torch, about its own format
         traced = torch.jit.trace(checkpoint.predictor, example, check_trace=False)
         torch.jit.save(traced, path)
         difference = float((torch.jit.load(path)(other) - checkpoint.predictor(other)).abs().max())

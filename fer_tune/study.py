@@ -418,8 +418,11 @@ class _Problem:
 
     @property
     def is_mismatch(self) -> bool:
-        """Whether the value is merely not of the type that a branch of a union asks for."""
-        return self.kind.endswith("_type") or self.kind == "literal_error"
+        """Whether the value is merely not of the type that a branch of a union asks for.
+
+        A list whose items are wrong is called too short as well.
+        """
+        return self.kind.endswith("_type") or self.kind in ("literal_error", "too_short")
 
 
 def _clearest(errors: Sequence[Any]) -> list[_Problem]:

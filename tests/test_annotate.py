@@ -15,6 +15,7 @@ SOURCE = {
     "model": {"width": 0.125, "encoder_norm": "batch"},
     "training": {"epochs": 2, "batch_size": 32, "lr": 0.002, "lambda": 0.0, "augment": False},
 }  # fmt: skip
+TARGET = {"batch_size": 32}
 STREET = {"kind": "synthetic", "domain": "street", "train": 70, "validation": 28, "test": 28}
 
 
@@ -23,7 +24,7 @@ def annotator(tmp_path_factory):
     """The folder in which an annotator was trained, through the command line's own function, on the way to a target."""
     folder = tmp_path_factory.mktemp("annotator")
     (folder / "source.yaml").write_text(yaml.safe_dump(SOURCE))
-    (folder / "target.yaml").write_text(yaml.safe_dump({"name": "street", "dataset": STREET}))
+    (folder / "target.yaml").write_text(yaml.safe_dump({"name": "street", "dataset": STREET, "training": TARGET}))
     assert main([str(folder / "source.yaml"), str(folder / "target.yaml"), "--results", str(folder / "out")]) == 0
     return folder / "out"
 

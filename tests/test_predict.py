@@ -46,7 +46,7 @@ def test_bad_images_are_named_and_skipped(trial, tmp_path, capsys):
     assert sum(float(rows[0][n]) for n in rows[0] if n.startswith("emotion_p_")) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_an_exported_encoder_answers_alike_without_this_package(trial, tmp_path, capsys):
     assert main([str(trial.path), "--export", str(tmp_path / "encoder.pt")]) == 0
     assert "differs by at most" in capsys.readouterr().out

@@ -155,8 +155,8 @@ def test_one_iteration_is_a_generator_update_and_two_discriminator_updates_on_it
     calls = []
     play, judge = trainer.generator_update, trainer.discriminator_update
 
-    def generator_update(images, labels):
-        result = play(images, labels)
+    def generator_update(images, labels, targets):
+        result = play(images, labels, targets)
         calls.append(("G", result[0]))
         return result
 

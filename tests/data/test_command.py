@@ -65,7 +65,7 @@ def test_exported_labels_read_back_as_the_labels_a_study_trains_on(tmp_path, cap
     extra = {"machine": True} if kind == "raf" else {}
     settings = WRITERS[kind](tmp_path / "mine", **extra) if kind in WRITERS else DRAWN
     noise = {"kind": "symmetric", "ratio": 0.4}
-    study = {"name": "shared", "dataset": settings, "noise": noise, "seeds": [3, 4]}
+    study = {"name": "shared", "dataset": settings, "noise": noise, "seeds": [3, 4], "training": {"batch_size": 16}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 0
     lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
