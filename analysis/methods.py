@@ -54,6 +54,15 @@ def _best_of(trials: pd.DataFrame) -> pd.DataFrame:
     return kept[kept["configuration"] == best]
 
 
+def with_warm_up(results: Results, epochs: pd.DataFrame) -> pd.DataFrame:
+    """Epochs with the seconds of shared warm-ups put back: a trial that continues one counts them as its own."""
+    spent = results.aside.set_index("key")["seconds"].to_dict()
+    shared = (epochs["seconds"] == 0) & epochs["warm_up"].isin(spent)
+    length = shared.groupby(epochs["key"]).transform("sum").clip(lower=1)
+    own = epochs["warm_up"].map(spent) / length
+    return epochs.assign(seconds=epochs["seconds"].where(~shared, own))
+
+
 def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
     """Clean test accuracy of each trial when it had trained for so long: the mean of the last five epochs until then.
 
@@ -68,10 +77,12 @@ def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
 def table(results: Results) -> list[dict[str, str]]:
     """One row a system within each other condition: accuracy with its interval, at equal epochs and seconds."""
     found = systems(results)
+    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])])
+    found = found.assign(seconds=found["key"].map(epochs.groupby("key")["seconds"].sum()))
     rows = []
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
         budget = float(trials.groupby("system")["seconds"].mean().min())
-        early = at_seconds(results.epochs[results.epochs["key"].isin(trials["key"])], budget)
+        early = at_seconds(epochs[epochs["key"].isin(trials["key"])], budget)
         trials = trials.assign(early=trials["key"].map(early))
         late, soon = (pooled_interval(trials, value, "system") for value in ("test_accuracy", "early"))
         first = trials["system"].iloc[0]
@@ -85,9 +96,9 @@ def table(results: Results) -> list[dict[str, str]]:
                     "learning rate": f"{own['lr'].iloc[0]:.1e}",
                     "seeds": str(own["seed"].nunique()),
                     "test accuracy": _interval(late.loc[system]),
-                    f"difference from {first}": _difference(own, trials[trials["system"] == first]),
+                    "difference from the first": _difference(own, trials[trials["system"] == first]),
                     "seconds a trial": f"{own['seconds'].mean():.0f}",
-                    f"test accuracy after {budget:.0f} s": _interval(soon.loc[system]),
+                    "test accuracy at equal seconds": f"{_interval(soon.loc[system])} at {budget:.0f} s",
                 }
             )
     return rows
@@ -127,7 +138,7 @@ def figure(results: Results) -> Figure:
     """Clean test accuracy against seconds trained, a line a system, a plot for each other condition."""
     found = systems(results)
     about = found.set_index("key")[["system", "elsewhere"]]
-    epochs = results.epochs[results.epochs["key"].isin(found["key"])].join(about, on="key")
+    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])]).join(about, on="key")
     epochs = epochs.assign(panel=epochs["elsewhere"])
     return by_panel(
         Results(**{**results.__dict__, "trials": found.assign(panel=found["elsewhere"])}), epochs, _by_seconds

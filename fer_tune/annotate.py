@@ -11,21 +11,20 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import yaml
-from pydantic import TypeAdapter
 from rich.console import Console
 from rich.progress import track
 
-from fer_tune.data import DataError, Dataset, DatasetSpec, open_dataset, write_dataset
-from fer_tune.data.detect import detect
+from fer_tune.data import DataError, Dataset, open_dataset, write_dataset
+from fer_tune.data.__main__ import named_dataset
 from fer_tune.data.export import export_labels
 from fer_tune.labels import MISSING_CLASS, LabelSet
 from fer_tune.predict import Checkpoint, PredictError, load_checkpoint
-from fer_tune.study import StudyError, load_study, with_training
+from fer_tune.results import TrialFolder
+from fer_tune.study import load_study, with_training
 from fer_tune.trial import TrialRun
 
 USER_ERROR = 2
@@ -44,13 +43,18 @@ def train_annotator(study_file: Path, results: Path, console: Console) -> Path:
     folder = results / "annotators" / study.name
     saved = write_dataset(config.dataset, results / "annotators" / ".data", os.cpu_count() or 1)
     torch.set_num_threads(os.cpu_count() or 1)
-    run = TrialRun(folder, {"config": config.model_dump(by_alias=True, mode="json")}, saved, study.objective)
+    settings = {"config": config.model_dump(by_alias=True, mode="json")}
+    if TrialFolder(folder).has_settings() and TrialFolder(folder).settings() != settings:
+        raise PredictError(
+            f"{folder} holds an annotator of another version of {study_file}: delete it, or rename the study"
+        )
+    run = TrialRun(folder, settings, saved, study.objective)
     try:
         for _ in track(range(run.trainer.epoch, config.training.epochs), "training the annotator", console=console):
-            row = run.step()
+            run.step()
         if not run.done:
-            row = run.step()
-            console.print(f"annotator: clean test accuracy {row['test_accuracy']:.3f} on its own data")
+            run.step()
+        console.print(f"annotator: clean test accuracy {run.history[-1]['test_accuracy']:.3f} on its own data")
     finally:
         run.close()
     return folder
@@ -79,7 +83,9 @@ def in_terms_of(
     """
     labels: dict[str, np.ndarray] = {}
     for label_set in own:
-        match = next((t for t in target if t.kind == label_set.kind and set(label_set.names) <= set(t.names)), None)
+        match = next((t for t in target if _fits(label_set, t)), None)
+        if match is not None and match.name in labels:
+            continue  # another annotator of the same classes: the first one answers
         if match is None and label_set.kind == "categorical":
             named = "; ".join(", ".join(t.names) for t in target if t.kind == "categorical")
             raise DataError(f"the annotator's classes {', '.join(label_set.names)} are not among the target's: {named}")
@@ -89,6 +95,13 @@ def in_terms_of(
             values = place[values] if label_set.kind == "categorical" else values[:, np.argsort(place)]
         labels[match.name if match else label_set.name] = values
     return labels
+
+
+def _fits(own: LabelSet, target: LabelSet) -> bool:
+    """Whether answers of one set can stand in another: its classes are among them, or its values are the same."""
+    if own.kind != target.kind:
+        return False
+    return set(own.names) <= set(target.names) if own.kind == "categorical" else set(own.names) == set(target.names)
 
 
 def disagreement(labels: Mapping[str, np.ndarray], dataset: Dataset) -> list[str]:
@@ -126,14 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if folder.suffix in (".yaml", ".yml"):
             folder = train_annotator(folder, options.results, console)
         print("\n".join(_annotate(load_checkpoint(folder), options.target, options.results, console)))
-    except (PredictError, StudyError, DataError, OSError) as error:
+    except (PredictError, ValueError, OSError) as error:  # studies, data and weights that do not fit are ValueErrors
         print(error, file=sys.stderr)
         return USER_ERROR
     return 0
 
 
 def _annotate(checkpoint: Checkpoint, target: Path, results: Path, console: Console) -> list[str]:
-    name, spec = _target(target)
+    name, spec, _ = named_dataset(target)
     update = {"image_size": checkpoint.image_size} | {
         n: None for n in ("machine_labels", "machine_affect") if hasattr(spec, n)
     }
@@ -153,13 +166,6 @@ def _annotate(checkpoint: Checkpoint, target: Path, results: Path, console: Cons
         "Put into the target's dataset section:",
         yaml.safe_dump(files).strip(),
     ]
-
-
-def _target(path: Path) -> tuple[str, Any]:
-    if path.suffix in (".yaml", ".yml"):
-        study = load_study(path)
-        return study.name, study.dataset
-    return path.stem, TypeAdapter[Any](DatasetSpec).validate_python(detect(path))
 
 
 if __name__ == "__main__":

@@ -144,6 +144,8 @@ def export(checkpoint: Checkpoint, path: Path) -> float:
 
     Raises PredictError where that exceeds 1e-4.
     """
+    if not path.parent.is_dir():
+        raise PredictError(f"{path}: the folder {path.parent} does not exist")
     generator = torch.Generator().manual_seed(0)
     size = checkpoint.image_size
     example, other = (torch.rand((n, 3, size, size), generator=generator) * 2 - 1 for n in (2, 5))

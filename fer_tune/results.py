@@ -211,6 +211,7 @@ def write_tables(results: Path) -> None:
             "number": settings["number"],
             "seed": settings["seed"],
             "role": settings["role"],
+            "warm_up": settings["warm_up"],
             "accuracy_shrinkage": settings["accuracy_shrinkage"],
             "validation_samples": settings["validation_samples"],
             **{name: value for name, value in settings["varied"].items() if name not in ("lambda", "lr")},

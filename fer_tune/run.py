@@ -58,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StudyError, DataError, UsageError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         if options.study is not None:
             _say(console, f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}")
@@ -192,7 +195,7 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
     for noise in {noise.model_dump_json(): noise for noise in noises}.values():
         _say(
             console,
-            f"noise {noise.kind} {noise.ratio_of(first.name):g}: validation on {validation} noisy samples shrinks an "
+            f"noise {noise.kind} {noise.ratio_of(first):g}: validation on {validation} noisy samples shrinks an "
             f"accuracy difference to {accuracy_shrinkage(noise, first):.2f} of itself; one standard error of an "
             f"accuracy there is up to {0.5 / validation**0.5:.3f}",
         )
@@ -233,7 +236,7 @@ def _prepare(study: Study, results: Path) -> None:
             if before not in (None, digests[key]):
                 raise UsageError(f"dataset: {key} has changed since the study began: use --restart, or a new name")
         _check_weights(config)
-        if config.training.lam > 0:
+        if study.trial_config(cell, _ends(cell, max), 0).training.lam > 0:
             _check_game(results / "data" / digests[key], config)
     write_json(known, digests)
     if not (results / "environment.json").exists():

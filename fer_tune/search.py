@@ -316,7 +316,7 @@ class StudySearcher(Searcher):
         if divides or self.study.scheduler != "none" or ready.job.settings["role"] == "warm_up":
             return epochs
         shortest = math.ceil(SLICE_SECONDS / epoch_core_seconds(ready.config, epochs))
-        return min(epochs, ready.epoch + max(1, shortest, epochs // SLICES))
+        return min(epochs, ready.epoch + max(1, shortest, math.ceil(epochs / SLICES)))
 
     def _ray_config(self, ready: _Ready) -> dict[str, Any]:
         digest = self.digests[dataset_key(ready.job.settings["config"]["dataset"])]
@@ -517,8 +517,11 @@ def export_optuna(study: Study, results: Path) -> Path:
 def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial.FrozenTrial:
     varied = jobs[0].settings["varied"]
     distributions: dict[str, BaseDistribution] = {
-        name: _distribution(d) if d.range else FloatDistribution(*_ends(d.grid or d.per_lambda or ()))
+        name: _distribution(d)
+        if d.range
+        else FloatDistribution(*_ends([*(d.grid or d.per_lambda or ()), varied[name]]))
         for name, d in {**study.search, **cell.space}.items()
+        if name in cell.space or name in cell.grid
     }
     complete = len(jobs) == len(study.seeds) * (2 if study.maximises_gain else 1)
     value = CellSearch(study, cell, Path())._objective(jobs) if complete else math.nan

@@ -130,8 +130,9 @@ class TrialConfig(_Spec):
                 raise _Misplaced(("noise", "ratios", name), text)
         if self.noise.kind == "instance" and all(s.kind == "categorical" for s in sets):
             raise _Misplaced(("noise", "kind"), "instance needs a continuous label set, such as valence and arousal")
-        if training.method == "coteaching" and training.forget_rate is None and not self.noise.ratio_of(first.name):
-            text = "coteaching needs training.forget_rate, since the noise is not added and its ratio not known"
+        known = self.noise.ratio_of(first) and not training.majority
+        if training.method == "coteaching" and training.forget_rate is None and not known:
+            text = "coteaching needs training.forget_rate: the ratio of wrong labels is not known from `noise`"
             raise _Misplaced(("training", "method"), text)
         if self.noise.matrix is not None and len(self.noise.matrix) != classes:
             raise _Misplaced(("noise", "matrix"), f"matrix has {len(self.noise.matrix)} rows for {classes} classes")
@@ -158,7 +159,7 @@ class TrialConfig(_Spec):
         """The training settings with what other sections decide: the forget rate is the noise ratio if not given."""
         if self.training.method != "coteaching" or self.training.forget_rate is not None:
             return self.training
-        ratio = self.noise.ratio_of(first_categorical(self.dataset.label_sets).name)
+        ratio = self.noise.ratio_of(first_categorical(self.dataset.label_sets))
         return self.training.model_copy(update={"forget_rate": ratio})
 
 
@@ -235,6 +236,8 @@ class Study(_Spec):
         for loc, name in ranges:
             if _field(name).annotation is not float:
                 raise _Misplaced(loc, f"{name!r} is not a real number: list its values instead of a range")
+            if NAMES.get(name, name).startswith(("dataset.", "model.")):
+                raise _Misplaced(loc, f"{name!r} cannot be drawn from a range: list its values")
         sampled = any(isinstance(values, Sample) for values in self.conditions.values())
         if self.scheduler != "none" and (sampled or self.maximises_gain):
             text = "compares trials at different noise ratios: use none where a condition is sampled or optimised"
@@ -317,6 +320,8 @@ class Study(_Spec):
         for name, value in {**cell.condition, **cell.grid, **suggestion}.items():
             section, key = NAMES.get(name, name).split(".", 1)
             raw[section][key] = value
+        if raw["model"]["encoder_weights"]:  # workers run elsewhere
+            raw["model"]["encoder_weights"] = str(Path(raw["model"]["encoder_weights"]).resolve())
         if raw["training"]["method"] != "joint":
             raw["training"]["lambda"] = 0.0
         return TrialConfig.model_validate({**raw, "seed": seed})

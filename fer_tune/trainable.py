@@ -45,6 +45,7 @@ class TrialTrainable(tune.Trainable):
         reported = {name: row.get(name, math.nan) for name in (*REPORTED, self.objective)}
         done = self.run.done or row["epoch"] >= self.config["until"]
         if done:
+            self.run.flush()  # a state that could not be written must not pass unseen
             self.run.close()  # so that another worker may go on with it
         return {**reported, "done": done}
 

@@ -105,7 +105,7 @@ def write_dataset(spec: Any, folder: Path, workers: int = 1) -> Path:
     data set that has changed is read anew. Raises DataError for one that cannot be used.
     """
     if isinstance(spec, SyntheticSpec):
-        return save_dataset(load_synthetic(spec, workers), folder)
+        return save_dataset(load_synthetic(spec), folder)
     index = index_dataset(spec)
     about = _described(spec, index, np.empty(0))
     return write_saved(folder, about, lambda target: _decode_into(target, index, spec.image_size, workers))
@@ -170,7 +170,10 @@ def majority_sets(label_sets: tuple[LabelSet, ...]) -> tuple[LabelSet, ...]:
 
 
 def _by_majority(data: NoisyData, seed: int) -> NoisyData:
-    """Ties are broken by a draw of the seed; where nobody has voted, the label stays missing."""
+    """Ties are broken by a draw of the seed; where nobody has voted, the label stays missing.
+
+    Test labels are no vote: they are those of the first annotator's set, as they are without the vote.
+    """
     dataset, voters = data.dataset, voting_sets(data.label_sets)
     kept = majority_sets(data.label_sets)
     draw = numpy_stream(seed, "majority", dataset.digest).random((len(dataset.images), voters[0].size))
@@ -181,7 +184,10 @@ def _by_majority(data: NoisyData, seed: int) -> NoisyData:
         return np.where(votes.any(axis=1), (votes + draw / 2).argmax(axis=1), MISSING_CLASS)
 
     def merged(labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {s.name: vote(labels) if s == voters[0] else labels[s.name] for s in kept}
+        result = {s.name: labels[s.name] for s in kept}
+        voted, test = vote(labels), dataset.splits["test"]
+        voted[test] = labels[voters[0].name][test]
+        return result | {voters[0].name: voted}
 
     truths = Dataset(kept, dataset.images, merged(dataset.labels), dataset.splits, dataset.digest, dataset.augmentation)
     return NoisyData(truths, merged(data.labels))

@@ -22,7 +22,7 @@ from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.index import DataError, describe
 from fer_tune.data.sheet import write_sheet
 from fer_tune.labels import first_categorical
-from fer_tune.study import Study, StudyError, load_study
+from fer_tune.study import NAMES, Study, StudyError, load_study
 
 USER_ERROR = 2
 
@@ -45,7 +45,7 @@ def _check(words: Sequence[str]) -> int:
     parser.add_argument("what", type=Path, help="a data folder, a manifest (CSV or Parquet), or a study file (YAML)")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
     options = parser.parse_args(words)
-    name, spec, note = _named(options.what)
+    name, spec, note = named_dataset(options.what)
     if note:
         print(note)
     folder = options.results / "data_checks" / name
@@ -59,14 +59,13 @@ def _check(words: Sequence[str]) -> int:
     first, train = first_categorical(dataset.label_sets), dataset.splits["train"]
     for label_set in (s for s in dataset.label_sets if s.names == first.names):
         sheet = folder / f"{label_set.name}.png"
-        shown = np.sort(train)
-        write_sheet(sheet, dataset.images[shown], dataset.labels[label_set.name][shown], label_set,
+        write_sheet(sheet, dataset.images, dataset.labels[label_set.name], np.sort(train), label_set,
                     title=f"{name}: training images by {label_set.name}")  # fmt: skip
         print(f"Faces by {label_set.name}: {sheet}")
     return 0
 
 
-def _named(path: Path) -> tuple[str, Any, str]:
+def named_dataset(path: Path) -> tuple[str, Any, str]:
     """A name, the data set's specification, and what to say of a section that was guessed."""
     if path.suffix in (".yaml", ".yml"):
         study = load_study(path)
@@ -100,6 +99,13 @@ def _export(words: Sequence[str]) -> int:
 def _exports(study: Study, folder: Path) -> dict[str, dict[str, str]]:
     """The files of each (condition, seed), with a digest of the labels in them."""
     done: dict[str, dict[str, str]] = {}
+    searched = [name for name in study.search if NAMES.get(name, name).startswith("noise.")]
+    sampled = [name for name, values in study.conditions.items() if not isinstance(values, tuple)]
+    if searched or sampled:
+        raise DataError(
+            f"export-labels: {', '.join([*searched, *sampled])} is drawn or searched, so the study has no labels "
+            "of its own to share: list its values under conditions"
+        )
     for cell in study.cells():
         for seed in study.seeds:
             name = f"{cell.condition_key},s{seed}"

@@ -152,6 +152,8 @@ class _ScalarReader:
         content = file.read_bytes()
         end = content.find(b"\n") + 1
         header = content[:end]
+        if not header.startswith(b"\x93NUMPY"):
+            raise ValueError("it is no .npy file")
         if header not in self.types:
             self.types[header] = np.load(file, allow_pickle=False).dtype
         data = np.frombuffer(content, dtype=self.types[header], offset=end)
@@ -181,7 +183,8 @@ def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFra
     lines = dict(zip(raw[PATH], range(len(raw)), strict=True))
     if len(lines) < len(raw):
         problems.add(str(path), f"{len(raw) - len(lines)} paths stand more than once")
-    for line in np.flatnonzero(~np.isin(found["expression"], range(classes))).tolist():
+    used = raw[PATH].isin(set(table["key"])).to_numpy()  # rows that the study leaves out may say anything
+    for line in np.flatnonzero(used & ~np.isin(found["expression"], range(classes))).tolist():
         text = f"expression must be a code from 0 to {classes - 1}: it is {found['expression'][line]:g}"
         problems.add(f"{path}:{raw.index[line]}", text)
     missing = [key for key in table["key"] if key not in lines]

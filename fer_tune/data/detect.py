@@ -58,7 +58,8 @@ def _manifest(file: Path) -> dict[str, Any]:
             continuous.append(name)
         elif 2 <= len(present) <= MOST_CLASSES:
             codes = values[cells != ""]
-            if codes.notna().all() and (codes == codes.round()).all() and codes.min() >= 0:
+            whole = codes.notna().all() and (codes == codes.round()).all()
+            if whole and codes.min() >= 0 and codes.max() < MOST_CLASSES:
                 present = [str(code) for code in range(int(codes.max()) + 1)]
             sets.append({"name": _safe(name), "kind": "categorical", "columns": [name], "classes": present})
     if continuous:

@@ -76,22 +76,26 @@ def _export_affectnet(
 
 
 def _export_manifest(spec: ManifestSpec, index: Index, labels: Mapping[str, np.ndarray], stem: Path) -> dict[str, Path]:
-    """The person's own table with its label columns replaced and its splits written out."""
+    """The person's own table, its splits written out, labels replaced in the rows of training and validation."""
     table = read_table(Path(spec.file)).copy()
     for word, split in (("train", "train"), ("val", "validation"), ("test", "test")):
         table.loc[table.index[index.splits[split]], "split"] = word
+    rows = _exposed(index)
+    lines = table.index[rows]
     for s in spec.sets:
-        values = labels[s.name]
+        values = labels[s.name][rows]
         if s.kind == "continuous":
             for k, column in enumerate(s.columns):
-                table[column] = ["" if np.isnan(v) else _text(v) for v in values[:, k]]
+                table.loc[lines, column] = ["" if np.isnan(v) else _text(v) for v in values[:, k]]
         elif len(s.columns) == 1:
-            table[s.columns[0]] = ["" if c == MISSING_CLASS else (s.classes or ())[c] for c in values.tolist()]
+            names = ["" if c == MISSING_CLASS else (s.classes or ())[c] for c in values.tolist()]
+            table.loc[lines, s.columns[0]] = names
         else:
             for k, column in enumerate(s.columns):
-                table[column] = np.where(values == k, "1", "0")
-    rows = [list(table.columns), *table.to_numpy().tolist()]
-    return {"file": _write_csv(stem.with_name(f"{stem.name}.csv"), rows)}
+                table.loc[lines, column] = np.where(values == k, "1", "0")
+    cells = [list(table.columns), *table.to_numpy().tolist()]
+    file = _write_csv(stem.with_name(f"{stem.name}.csv"), cells)
+    return {"file": file, "folder": Path(spec.folder) if spec.folder else Path(spec.file).parent}
 
 
 def _write_csv(path: Path, rows: list[list[Any]]) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from fer_tune.labels import MISSING_CLASS, LabelSet
+from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.randomness import numpy_stream
 
 SHOWN = 5  # offending rows that a message lists
@@ -85,9 +85,12 @@ def check(index: Index) -> None:
         _check_paths(index, index.sources, problems)
     for label_set in index.label_sets:
         _check_labels(index, label_set, problems)
+    first = first_categorical(index.label_sets)
     for split, members in index.splits.items():
         if not len(members):
             problems.add(str(index.root), f"the {split} split is empty")
+        elif (index.labels[first.name][members] == MISSING_CLASS).all():
+            problems.add(str(index.root), f"no {split} sample has a label of {first.name}")
     problems.raise_any()
 
 
@@ -97,11 +100,18 @@ def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) ->
         normal = os.path.normpath(source.path)
         if normal.startswith("/") or normal.startswith(".."):
             problems.add(index.origins[i], f"{source.path!r} leaves the data folder")
-        elif "\0" in source.path or not (index.root / normal).is_file():
+        elif not _is_file(index.root, normal):
             problems.add(index.origins[i], f"image {source.path!r} is missing")
         before = first.setdefault((normal, source.box), i)
         if before != i:
             problems.add(index.origins[i], f"{source.path!r} stands already in {index.origins[before]}")
+
+
+def _is_file(root: Path, path: str) -> bool:
+    try:
+        return (root / path).is_file()
+    except (OSError, ValueError):  # a name that is too long, a folder that may not be read, a null byte
+        return False
 
 
 def _check_labels(index: Index, label_set: LabelSet, problems: Problems) -> None:
@@ -126,7 +136,7 @@ def content_digest(index: Index, settings: str) -> str:
 
     Raises DataError for files that cannot be read.
     """
-    digest = hashlib.blake2b(settings.encode(), digest_size=16)
+    digest = hashlib.blake2b(f"{settings} {index.label_sets}".encode(), digest_size=16)
     for name, array in (*sorted(index.labels.items()), *sorted(index.splits.items())):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)

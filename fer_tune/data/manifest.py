@@ -75,6 +75,13 @@ class ManifestSpec(BaseModel):
         names = [s.name for s in self.sets]
         if len(set(names)) < len(names):
             raise ValueError(f"two label sets share a name: {names}")
+        taken = {"image", "noise", "joint"} & set(names)
+        if taken:
+            raise ValueError(f"{sorted(taken)} name scores of the joint game: call the label set otherwise")
+        classes = {s.name for s in self.sets if s.kind == "categorical"}
+        both = {c for s in self.sets if s.kind == "continuous" for c in s.columns} & classes
+        if both:
+            raise ValueError(f"{sorted(both)} name a label set and a continuous column: call the set otherwise")
         if not any(s.kind == "categorical" for s in self.sets):
             raise ValueError("name at least one categorical label set")
         return self
@@ -97,7 +104,7 @@ def index_manifest(spec: ManifestSpec) -> Index:
     problems = Problems(f"{path}: these rows cannot be used")
     labels = {s.name: _labels(s, s.columns, table, path, problems) for s in spec.sets}
     clean = {s.name: _labels(s, s.clean, table, path, problems) for s in spec.sets if s.clean}
-    subjects = table[spec.subject].to_numpy() if spec.subject else None
+    subjects = _subjects(table[spec.subject]) if spec.subject else None
     splits = _splits(spec, table, labels, subjects, path, problems)
     problems.raise_any()
     notes = []
@@ -115,6 +122,12 @@ def index_manifest(spec: ManifestSpec) -> Index:
     )
 
 
+def _subjects(cells: pd.Series) -> np.ndarray:
+    """Who is shown (N,); a row that does not say is a person of its own."""
+    names = cells.str.strip().to_numpy(dtype=object)
+    return np.array([name or f"nobody named, line {line}" for line, name in zip(cells.index, names, strict=True)])
+
+
 def _labels(
     spec: ManifestSet, columns: tuple[str, ...], table: pd.DataFrame, path: Path, problems: Problems
 ) -> np.ndarray:
@@ -128,7 +141,8 @@ def _labels(
             problems.add(f"{path}:{table.index[i]}", f"votes for {spec.name} must not be negative")
         return majority(votes)
     codes = {name: k for k, name in enumerate(spec.classes)}
-    codes |= {str(k): k for k in range(len(spec.classes)) if str(k) not in codes}
+    if not any(name.strip("-").isdigit() for name in spec.classes):  # a number is then a name and no position
+        codes |= {str(k): k for k in range(len(spec.classes))}
     cells = table[columns[0]].str.strip()
     classes = cells.map(codes).fillna(MISSING_CLASS).to_numpy(dtype=np.int64).copy()
     for i in np.flatnonzero((classes == MISSING_CLASS) & (cells != ANONYMOUS).to_numpy()).tolist():
@@ -178,7 +192,7 @@ def _check_subjects(
             before = seen.setdefault(subjects[i], split)
             if before != split:
                 line = f"{path}:{table.index[i]}"
-                problems.add(line, f"subject {subjects[i]!r} is in {split} and in {before}")
+                problems.add(line, f"subject {str(subjects[i])!r} is in {split} and in {before}")
 
 
 def _noise_note(name: str, labels: np.ndarray, truth: np.ndarray, splits: dict[str, np.ndarray]) -> str:

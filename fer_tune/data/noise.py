@@ -36,6 +36,8 @@ class NoiseSpec(BaseModel):
     def _check_matrix(self) -> Self:
         if self.kind == "confusion" and self.matrix is None:
             raise ValueError("kind: confusion needs `matrix`, a row of probabilities for each true class")
+        if self.tied and self.ratios:
+            raise ValueError("tied makes the same samples wrong in every set, which goes with one `ratio`")
         if self.kind == "instance" and (self.tied or self.ratios):
             raise ValueError("kind: instance makes all label sets wrong together: it takes `ratio` alone")
         if self.kind != "confusion" and self.matrix is not None:
@@ -49,9 +51,11 @@ class NoiseSpec(BaseModel):
                     raise ValueError(f"row {i} of `matrix` must be non-negative and sum to 1: it is {list(row)}")
         return self
 
-    def ratio_of(self, name: str) -> float:
-        """True share of wrong labels in the label set of that name."""
-        return self.ratios.get(name, self.ratio)
+    def ratio_of(self, label_set: LabelSet) -> float:
+        """True share of wrong labels in a label set; by a matrix, for equally frequent classes."""
+        if self.matrix is not None and label_set.kind == "categorical":
+            return 1 - float(np.mean(np.diag(np.array(self.matrix))))
+        return self.ratios.get(label_set.name, self.ratio)
 
 
 def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.ndarray]:
@@ -69,7 +73,7 @@ def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.n
         rng = numpy_stream(seed, "noise", dataset.digest, label_set.name)
         labels = dataset.labels[label_set.name].copy()
         draw = rng.random(len(labels))
-        ratio = spec.ratio_of(label_set.name)
+        ratio = spec.ratio_of(label_set)
         if label_set.kind == "categorical":
             changed = _corrupt_classes(labels, label_set.size, exposed, spec, ratio, draw, shared, rng)
         else:
@@ -88,9 +92,7 @@ def accuracy_shrinkage(spec: NoiseSpec, label_set: LabelSet) -> float:
     1 - r * K / (K - 1) for symmetric noise at ratio r over K classes (0.53 at r = 0.4, K = 7); for the
     other kinds it holds where a model's mistakes fall evenly on the wrong classes.
     """
-    ratio, classes = spec.ratio_of(label_set.name), label_set.size
-    if spec.matrix is not None:
-        ratio = 1 - float(np.mean(np.diag(np.array(spec.matrix))))
+    ratio, classes = spec.ratio_of(label_set), label_set.size
     return 1 - ratio * classes / (classes - 1)
 
 

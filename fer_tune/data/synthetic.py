@@ -1,8 +1,6 @@
 """The embedded data set: drawn faces whose true labels are known, so label noise has exact answers."""
 
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -27,8 +25,6 @@ RAF_COUNTS = (2524, 4772, 1982, 1290, 281, 717, 705)
 LOWEST_INTENSITY = 0.5
 FACE_STREAMS = {"studio": ("face",), "street": ("face", "street")}
 COLUMNS = ["index", "emotion", "valence", "arousal"]  # of a file of labels for drawn faces
-CHUNK = 250  # faces that a worker draws at a time
-MANY = 6  # chunks; for fewer, processes of their own take longer to start than to draw
 
 
 class SyntheticSpec(BaseModel):
@@ -56,19 +52,11 @@ class SyntheticSpec(BaseModel):
         return FACE_LABELS
 
 
-def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
-    """Draw the data set: equal specifications give equal pixels. About 1.2 ms a face at 32 px and worker.
-
-    More than one worker are processes of their own, which import the program's main module again.
-    """
+def load_synthetic(spec: SyntheticSpec) -> Dataset:
+    """Draw the data set: equal specifications give equal pixels. About 1.2 ms a face at 32 px."""
     counts = dict(zip(SPLITS, (spec.train, spec.validation, spec.test), strict=True))
     classes = {s: _draw_classes(n, spec.class_prior, numpy_stream(spec.seed, "classes", s)) for s, n in counts.items()}
-    work = [(spec, split, i, part) for split, own in classes.items() for i, part in _chunks(own)]
-    if workers > 1 and len(work) > MANY:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            drawn = list(pool.map(_draw, work))
-    else:
-        drawn = [_draw(w) for w in work]
+    drawn = [_draw(spec, split, own) for split, own in classes.items()]
     ends = np.cumsum(list(counts.values()))
     splits = {s: np.arange(end - n, end) for (s, n), end in zip(counts.items(), ends, strict=True)}
     images = np.concatenate([images for images, _ in drawn])
@@ -82,17 +70,12 @@ def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
     return Dataset(FACE_LABELS, images, labels, splits, digest_of(images, labels, splits))
 
 
-def _chunks(classes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    return ((start, classes[start : start + CHUNK]) for start in range(0, len(classes), CHUNK))
-
-
-def _draw(work: tuple[SyntheticSpec, str, int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _draw(spec: SyntheticSpec, split: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Faces (n, 3, S, S) of the given classes (n,), and their valence and arousal (n, 2)."""
-    spec, split, start, classes = work
     images = np.empty((len(classes), 3, spec.image_size, spec.image_size), dtype=np.uint8)
     affects = []
     for i, emotion in enumerate(classes):
-        rng = numpy_stream(spec.seed, *FACE_STREAMS[spec.domain], split, start + i)
+        rng = numpy_stream(spec.seed, *FACE_STREAMS[spec.domain], split, i)
         intensity = rng.uniform(LOWEST_INTENSITY, 1)
         images[i] = draw_face(spec.image_size, int(emotion), intensity, rng, spec.domain)
         affects.append(PROTOTYPES[emotion] * intensity + rng.normal(0, 0.05, 2))

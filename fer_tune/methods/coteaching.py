@@ -48,6 +48,9 @@ class CoTeacher(Trainer):
     def task_update(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """One Adam step of each network on the samples whose loss is smallest under the other one."""
         present = ~torch.isnan(labels).any(1)
+        zero = torch.zeros((), device=self.device)
+        if not present.any():
+            return {"cross_entropy": zero, "ccc_loss": zero, "task_loss": zero}
         images, classes = images[present], labels[present].argmax(1)
         with self._autocast():
             outputs = [network(images, self.generators["dropout"]).labels for network in (self.encoder, self.peer)]
@@ -57,7 +60,6 @@ class CoTeacher(Trainer):
         peer_loss = self._mean(other[own.detach().argsort()[:count]], classes[own.detach().argsort()[:count]])
         self._descend("generator", loss)
         self._descend("peer", peer_loss)
-        zero = torch.zeros((), device=self.device)
         return {"cross_entropy": loss.detach(), "ccc_loss": zero, "task_loss": loss.detach()}
 
     def _mean(self, losses: Tensor, classes: Tensor) -> Tensor:

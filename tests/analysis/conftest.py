@@ -78,6 +78,7 @@ def _write_trial(path, study, cell, number, seed, curve, role="trial"):
     folder.begin(
         {
             "cell": cell.key, "condition_key": cell.condition_key, "number": number, "seed": seed, "role": role,
+            "warm_up": None,
             "varied": {**cell.condition, **cell.grid, **suggestion},
             "accuracy_shrinkage": shrinkage, "validation_samples": 1500,
             "config": config.model_dump(by_alias=True, mode="json"),

@@ -397,3 +397,47 @@ def test_a_mistake_in_ferplus_is_named(tmp_path, name, old, new, message):
 
 def test_emotions_are_named_in_affectnets_order():
     assert EMOTIONS == ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
+
+
+def test_a_row_without_a_subject_is_a_person_of_its_own(tmp_path):
+    rows = folders.manifest_rows()
+    for i, row in enumerate(rows):
+        row["who"] = "" if i % 3 else f" p{i // 12} "
+    index = index_of(folders.write_manifest(tmp_path, rows), subject="who", validation=0.2, test=0.2)
+    assert min(map(len, index.splits.values())) >= 8
+    people = {split: {i // 12 for i in members.tolist() if i % 3 == 0} for split, members in index.splits.items()}
+    assert sum(map(len, people.values())) == 5
+
+
+def test_numbers_that_name_classes_are_names_and_no_positions(tmp_path):
+    rows = [row | {"label": str(1 + i % 3)} for i, row in enumerate(folders.manifest_rows())]
+    sets = [{"name": "grade", "kind": "categorical", "columns": ["label"], "classes": ["1", "2", "3"]}]
+    index = index_of(folders.write_manifest(tmp_path, rows), sets=sets)
+    assert (index.labels["grade"] == np.arange(60) % 3).all()
+    rows[4]["label"] = "0"
+    with pytest.raises(DataError, match=r"faces\.csv:6: label must be one of 1, 2, 3: it is '0'"):
+        index_of(folders.write_manifest(tmp_path, rows), sets=sets)
+
+
+def test_a_test_split_without_labels_is_refused(tmp_path):
+    rows = folders.manifest_rows()
+    for i, row in enumerate(rows):
+        row["split"] = "test" if i % 5 == 0 else "train"
+        row["truth"] = "" if i % 5 == 0 else row["truth"]
+    with pytest.raises(DataError, match="no test sample has a label of emotion"):
+        index_of(folders.write_manifest(tmp_path, rows))
+
+
+def test_the_vote_leaves_test_labels_as_they_are(tmp_path):
+    settings = folders.write_manifest(tmp_path)
+    for seed in (0, 1):
+        each, voted = (load_data(settings, {"ratio": 0.3}, seed, majority=m) for m in (False, True))
+        test = each.dataset.splits["test"]
+        assert (voted.labels["emotion"][test] == each.dataset.labels["emotion"][test]).all()
+
+
+def test_renamed_classes_are_another_data_set(tmp_path):
+    settings = folders.write_manifest(tmp_path / "in")
+    renamed = [{**s, "classes": ["calm", "glad", "cross"][::-1]} if "classes" in s else s for s in settings["sets"]]
+    first = write_dataset(spec_of(settings), tmp_path / "out")
+    assert write_dataset(spec_of(settings, sets=renamed), tmp_path / "out") != first

@@ -148,3 +148,13 @@ def test_the_majority_of_three_is_right_more_often_than_each(tmp_path):
     assert wrong < (each.labels["annotator_1"][train] != truth).mean() - 0.03
     test = each.dataset.splits["test"]
     assert (voted.labels["annotator_1"][test] == each.dataset.labels["annotator_1"][test]).all()
+
+
+@pytest.mark.parametrize("method", ["multitask", "coteaching"])
+def test_a_batch_without_any_label_changes_nothing_and_breaks_nothing(tmp_path, method):
+    rows = [row | {"label": "", "label_b": "", "valence": "", "arousal": ""} for row in folders.manifest_rows()]
+    for i in range(1, 60, 5):
+        rows[i] = folders.manifest_rows()[i]
+    data = load_data(folders.write_manifest(tmp_path, rows))
+    trainer = build_trainer(data, MODEL, settings(method=method, forget_rate=0.3, batch_size=2))
+    assert math.isfinite(trainer.run_epoch()["task_loss"])
