@@ -169,18 +169,17 @@ def test_ctrl_c_stops_cleanly_and_resuming_gives_the_uninterrupted_tables(study_
 
 
 @pytest.mark.slow
-def test_failed_trials_are_said_and_tried_again_on_resume(study_file, tmp_path):
-    study = study_file(search={"lambda": {"grid": [0.5]}}, seeds=[0, 1])
-    assert run_command(study, cwd=tmp_path).returncode == 0
-    trial = tmp_path / "results" / "small" / "trials" / "lambda=0.5,n000,s0"
+def test_failed_trials_are_said_and_tried_again_on_resume(finished, tmp_path):
+    words = [SMOKE, "--results", finished, "--cpus", "1", "--resume"]
+    trial = next(f.path for f in trial_folders(finished / "smoke") if f.settings()["config"]["training"]["lambda"] > 0)
     (trial / "result.json").unlink()
     (trial / "state.pt").write_bytes(b"not a state")
-    done = run_command(study, "--resume", cwd=tmp_path)
+    done = run_command(*words, cwd=tmp_path)
     assert done.returncode == 1 and "1 trials failed; their reasons stand in the report" in done.stdout, done.stderr
     assert "Traceback" not in done.stderr
     (trial / "state.pt").unlink()
-    assert run_command(study, "--resume", cwd=tmp_path).returncode == 0
-    assert pd.read_csv(tmp_path / "results" / "small" / "trials.csv")["status"].tolist() == ["finished"] * 2
+    assert run_command(*words, cwd=tmp_path).returncode == 0
+    assert set(pd.read_csv(finished / "smoke" / "trials.csv")["status"]) == {"finished"}
 
 
 def test_ctrl_c_while_the_data_are_drawn_says_how_to_go_on(tmp_path):

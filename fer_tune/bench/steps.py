@@ -62,10 +62,11 @@ class Case:
         return trainer
 
 
+DEFAULT_MODEL = ModelSpec(width=0.125, encoder_norm="batch")  # of the default study
 CASES = {
     "full width, 64 px": Case(64, FACE_LABELS, 64, ModelSpec(), 2),
     "full width, 32 px, three annotators": Case(32, CIFAR_LABELS, 128, ModelSpec(features=512), 2),
-    "default study": Case(32, FACE_LABELS, 64, ModelSpec(width=0.125, encoder_norm="batch"), 1),
+    "default study": Case(32, FACE_LABELS, 64, DEFAULT_MODEL, 1),
 }
 
 
@@ -151,7 +152,7 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def top_costs(case: Case, variant: str, steps: int = 3, rows: int = 12) -> list[dict[str, Any]]:
+def top_costs(case: Case, variant: str, steps: int = 2, rows: int = 12) -> list[dict[str, Any]]:
     """The operations that a step spends most of its time in, by share of all time (torch profiler)."""
     torch.set_num_threads(case.threads)
     trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
