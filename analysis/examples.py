@@ -114,7 +114,9 @@ def faces_figure(results: Results) -> Figure | None:
     rows = pd.concat([_spread(wins), _spread(losses)])
     if rows.empty:
         return None
-    titles = [f"right: {len(wins)} faces"] * len(_spread(wins)) + [f"wrong: {len(losses)} faces"] * len(_spread(losses))
+    right_title = f"joint right, all others wrong: {len(wins)} faces"
+    wrong_title = f"joint wrong, another right: {len(losses)} faces"
+    titles = [right_title] * len(_spread(wins)) + [wrong_title] * len(_spread(losses))
     captions = [_caption(row, classes, others) for _, row in rows.iterrows()]
     return face_grid(images[rows.index.to_numpy(int)], captions, titles)
 

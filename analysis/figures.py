@@ -168,7 +168,7 @@ def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
     """A row of plots under their names."""
     set_style()
     figure, axes = plt.subplots(
-        1, len(names), figsize=(6.4 * len(names), 6.2), squeeze=False, layout=ConstrainedLayoutEngine()
+        1, len(names), figsize=(7.2 * len(names), 6.6), squeeze=False, layout=ConstrainedLayoutEngine(w_pad=0.3)
     )
     for ax, name in zip(axes[0], names, strict=True):
         draw(ax, name).set_title(name)

@@ -121,18 +121,20 @@ def by_trials(counts: tuple[int, ...] = (10, 100, 1_000)) -> Iterator[dict[str, 
 def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """One figure of every table: time above, memory below, a column for each thing that grows."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     from analysis.figures import set_style
 
     set_style()
     names = list(dict.fromkeys(row["grows"] for row in rows))
-    figure, axes = plt.subplots(2, len(names), figsize=(5.2 * len(names), 9), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(2, len(names), figsize=(4.4 * len(names), 8), squeeze=False, layout="constrained")
     for column, name in enumerate(names):
         table = [row for row in rows if row["grows"] == name]
         values = [row["value"] for row in table]
-        for metric, text, marker in TIMES:
-            if metric in table[0]:
-                axes[0, column].plot(values, [row[metric] for row in table], marker=marker, label=text)
+        shown = [(metric, text, marker) for metric, text, marker in TIMES if metric in table[0]]
+        spread = [row[metric] for row in table for metric, _, _ in shown]
+        for metric, text, marker in shown:
+            axes[0, column].plot(values, [row[metric] for row in table], marker=marker, label=text)
         axes[0, column].set_ylabel("images/s" if "images_per_second" in table[0] else "seconds")
         axes[0, column].legend(frameon=False)
         if "peak_bytes" in table[0]:
@@ -146,7 +148,12 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             ax.set_xticks(values, [f"{value:g}" for value in values])
             ax.minorticks_off()
             ax.set_xlabel(name)
-        axes[0, column].set_yscale("log")
+        if max(spread) > 4 * min(spread):
+            axes[0, column].set_yscale("log")
+            axes[0, column].yaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes[0, column].set_ylim(0, 1.1 * max(spread))
+        axes[0, column].yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     figure.savefig(path, dpi=80)
     plt.close(figure)
 
