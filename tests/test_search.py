@@ -10,6 +10,7 @@ import optuna
 import pandas as pd
 import pytest
 import ray
+import torch
 from rich.console import Console
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds
@@ -28,7 +29,9 @@ from fer_tune.search import (
     trial_resources,
 )
 from fer_tune.study import TrialConfig, load_study
+from fer_tune.trial import TrialRun
 
+CLOCK = ["seconds", "images_per_second"]
 LR = {"log_uniform": [1e-4, 1e-2]}
 
 
@@ -280,7 +283,7 @@ class TestWithRay:
         study = load_study(
             study_file(
                 search={"lambda": {"grid": [0.0]}}, seeds=list(range(8)), resources={"cpu": 1, "gpu": 0.5},
-                training={"epochs": 60, "batch_size": 32},
+                training={"epochs": 50, "batch_size": 32},
             )
         )  # fmt: skip
         assert trial_resources(study) == ({"cpu": 1.0, "gpu": 0.5}, 8)
@@ -297,11 +300,19 @@ class TestWithRay:
             )
         )  # fmt: skip
         progress, sliced = self.run(study, tmp_path / "sliced")
-        monkeypatch.setattr("fer_tune.search.SLICED_ROUNDS", 0)
-        _, trials = self.run(study, tmp_path / "whole")
         assert progress.starts > 3 and list(sliced["epochs"]) == [3, 3, 3]
-        clock = ["seconds", "images_per_second"]
-        pd.testing.assert_frame_equal(sliced.drop(columns=clock), trials.drop(columns=clock))
+        (saved,) = (tmp_path / "sliced" / "data").glob("*/dataset.json")
+        torch.set_num_threads(4)  # as many as the trials held
+        for folder in trial_folders(tmp_path / "sliced"):
+            whole = TrialRun(tmp_path / folder.key, folder.settings(), saved.parent, study.objective)
+            while not whole.done:
+                whole.step()
+            whole.close()
+            ends = [(f / "predictions.csv").read_text() for f in (folder.path, tmp_path / folder.key)]
+            assert ends[0] == ends[1]
+            one, other = (pd.DataFrame(f.history()).drop(columns=CLOCK) for f in (folder, whole.folder))
+            pd.testing.assert_frame_equal(one, other, check_exact=True)
+        torch.set_num_threads(1)
 
     def test_auto_takes_a_whole_gpu_where_there_are_any(self, study_file):
         assert trial_resources(load_study(study_file())) == ({"cpu": 1.0, "gpu": 1.0}, 4)

@@ -152,7 +152,7 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def top_costs(case: Case, variant: str, steps: int = 2, rows: int = 12) -> list[dict[str, Any]]:
+def top_costs(case: Case, variant: str, steps: int = 1, rows: int = 12) -> list[dict[str, Any]]:
     """The operations that a step spends most of its time in, by share of all time (torch profiler)."""
     torch.set_num_threads(case.threads)
     trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
