@@ -64,9 +64,7 @@ def annotate(checkpoint: Checkpoint, images: np.ndarray, console: Console) -> di
     """What a network says of images (uint8 (N, 3, S, S)): classes (N,), values (N, d) clipped to [-1, 1]."""
     answers = []
     for start in track(range(0, len(images), BATCH), "labelling", console=console, transient=True):
-        batch = torch.from_numpy(np.array(images[start : start + BATCH])).float() / 127.5 - 1
-        with torch.no_grad():
-            answers.append(checkpoint.predictor(batch))
+        answers.append(checkpoint.answers(np.array(images[start : start + BATCH])))
     parts = torch.cat(answers).split([s.size for s in checkpoint.label_sets], dim=1)
     return {
         s.name: part.argmax(1).numpy() if s.kind == "categorical" else part.clamp(-1, 1).numpy()

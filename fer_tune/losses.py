@@ -31,7 +31,11 @@ def cross_entropy(outputs: Tensor, classes: Tensor, weight: Tensor | None = None
 def generalised_cross_entropy(outputs: Tensor, classes: Tensor, weight: Tensor | None = None, q: float = 0.7) -> Tensor:
     """Mean of (1 - p^q) / q, p the probability given to the label (Zhang & Sabuncu 2018, eq. 6), weighed by class."""
     p = outputs.softmax(1).gather(1, classes[:, None])[:, 0]
-    losses = (1 - p.clamp_min(1e-7) ** q) / q
+    return weighted_mean((1 - p.clamp_min(1e-7) ** q) / q, classes, weight)
+
+
+def weighted_mean(losses: Tensor, classes: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of losses (N,), each weighed by its class (N,), as cross-entropy weighs them; weights (K,) or None."""
     return losses.mean() if weight is None else (losses * weight[classes]).sum() / weight[classes].sum()
 
 

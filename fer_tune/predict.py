@@ -15,13 +15,12 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from PIL import Image
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from fer_tune.data.index import read_picture
+from fer_tune.data.index import UNREADABLE, read_picture, why_unreadable
 from fer_tune.labels import LabelSet
 from fer_tune.models import Encoder
 from fer_tune.results import TrialFolder
@@ -71,6 +70,12 @@ class Checkpoint:
         for s in self.label_sets:
             names += [s.name, *(f"{s.name}_p_{n}" for n in s.names)] if s.kind == "categorical" else list(s.names)
         return names
+
+    @torch.no_grad()
+    def answers(self, pixels: np.ndarray) -> Tensor:
+        """What the predictor says of uint8 images (N, 3, S, S), RGB."""
+        answers: Tensor = self.predictor(torch.from_numpy(pixels).float() / 127.5 - 1)
+        return answers
 
     def cells(self, answers: np.ndarray) -> list[Any]:
         """One image's answers (sum of sizes,) as the cells of those columns."""
@@ -123,9 +128,7 @@ def predict(checkpoint: Checkpoint, paths: Sequence[Path], console: Console) -> 
         pictures = [_read(path, checkpoint.image_size) for path in chunk]
         good = [picture for picture in pictures if not isinstance(picture, str)]
         if good:
-            images = torch.from_numpy(np.stack(good)).float() / 127.5 - 1
-            with torch.no_grad():
-                answers = iter(checkpoint.predictor(images).numpy())
+            answers = iter(checkpoint.answers(np.stack(good)).numpy())
         for path, picture in zip(chunk, pictures, strict=True):
             yield path, picture if isinstance(picture, str) else checkpoint.cells(next(answers))
 
@@ -133,10 +136,8 @@ def predict(checkpoint: Checkpoint, paths: Sequence[Path], console: Console) -> 
 def _read(path: Path, size: int) -> np.ndarray | str:
     try:
         return read_picture(path.read_bytes(), size)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
-        return "is no image that can be read" if "BytesIO" in str(error) else str(error)
+    except UNREADABLE as error:
+        return why_unreadable(error)
 
 
 def export(checkpoint: Checkpoint, path: Path) -> float:

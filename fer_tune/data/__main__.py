@@ -16,12 +16,11 @@ import numpy as np
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from fer_tune.data import DatasetSpec, index_dataset, load_data, open_dataset, write_dataset
+from fer_tune.data import DatasetSpec, index_dataset, load_data, open_dataset, voting_sets, write_dataset
 from fer_tune.data.detect import detect
 from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.index import DataError, describe
 from fer_tune.data.sheet import write_sheet
-from fer_tune.labels import first_categorical
 from fer_tune.study import NAMES, Study, StudyError, load_study
 
 USER_ERROR = 2
@@ -37,13 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
 
 
+def _parser(program: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+    return parser
+
+
 def _check(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m fer_tune.data",
-        description="Check a data set and draw a sheet of its faces. To share noisy labels: export-labels STUDY",
+    parser = _parser(
+        "python -m fer_tune.data",
+        "Check a data set and draw a sheet of its faces. To share noisy labels: export-labels STUDY",
     )
     parser.add_argument("what", type=Path, help="a data folder, a manifest (CSV or Parquet), or a study file (YAML)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
     options = parser.parse_args(words)
     name, spec, note = named_dataset(options.what)
     if note:
@@ -56,8 +60,8 @@ def _check(words: Sequence[str]) -> int:
         print("\n".join(describe(index)))
     dataset = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
     print(f"every image can be read; content digest {dataset.digest}")
-    first, train = first_categorical(dataset.label_sets), dataset.splits["train"]
-    for label_set in (s for s in dataset.label_sets if s.names == first.names):
+    train = dataset.splits["train"]
+    for label_set in voting_sets(dataset.label_sets):
         sheet = folder / f"{label_set.name}.png"
         write_sheet(sheet, dataset.images, dataset.labels[label_set.name], np.sort(train), label_set,
                     title=f"{name}: training images by {label_set.name}")  # fmt: skip
@@ -81,12 +85,11 @@ def named_dataset(path: Path) -> tuple[str, Any, str]:
 
 
 def _export(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m fer_tune.data export-labels",
-        description="Write the exact noisy labels that a study trains on, one set of files a seed and condition.",
+    parser = _parser(
+        "python -m fer_tune.data export-labels",
+        "Write the exact noisy labels that a study trains on, one set of files a seed and condition.",
     )
     parser.add_argument("study", type=Path, help="the study file (YAML)")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
     options = parser.parse_args(words)
     study = load_study(options.study)
     folder = options.results / "labels" / study.name

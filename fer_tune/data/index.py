@@ -22,6 +22,8 @@ from fer_tune.randomness import numpy_stream
 SHOWN = 5  # offending rows that a message lists
 MAX_PIXELS = 50_000_000  # of an image: larger ones are refused before they are decoded
 CHUNK = 256  # images decoded between two writes
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for bad files
+NO_IMAGE = "is no image that can be read"
 
 
 class DataError(ValueError):
@@ -148,7 +150,7 @@ def content_digest(index: Index, settings: str) -> str:
         try:
             content = _contained(index.root, source.path).read_bytes()
         except (OSError, DataError) as error:
-            problems.add(index.origins[i], f"{source.path!r}: {getattr(error, 'strerror', None) or error}")
+            problems.add(index.origins[i], f"{source.path!r}: {why_unreadable(error)}")
             continue
         digest.update(f"{source} {len(content)}".encode())
         digest.update(hashlib.blake2b(content, digest_size=16).digest())
@@ -172,27 +174,29 @@ def decode(index: Index, images: np.ndarray, workers: int) -> None:
     size = images.shape[-1]
     problems = Problems(f"{index.root}: images cannot be read")
 
-    def one(i: int) -> np.ndarray | str:
+    def one(i: int) -> np.ndarray | Exception:
         try:
             return read_image(index, i, size)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            return str(error) or type(error).__name__
+        except UNREADABLE as error:
+            return error
 
     with ThreadPoolExecutor(workers) as pool:  # Pillow decodes outside the interpreter lock
         for start in range(0, len(index), CHUNK):
             numbers = range(start, min(start + CHUNK, len(index)))
             for i, found in zip(numbers, pool.map(one, numbers), strict=True):
-                if isinstance(found, str):
-                    problems.add(index.origins[i], _without_buffer(found, index, i))
+                if isinstance(found, Exception):
+                    name = f"sample {i}" if isinstance(index.sources, np.ndarray) else index.sources[i].path
+                    why = why_unreadable(found)
+                    problems.add(index.origins[i], f"{name!r} {why}" if why == NO_IMAGE else f"{name!r}: {why}")
                 else:
                     images[i] = found
     problems.raise_any()
 
 
-def _without_buffer(message: str, index: Index, i: int) -> str:
-    """Pillow names its buffer where a person needs the file."""
-    path = index.sources[i].path if not isinstance(index.sources, np.ndarray) else f"sample {i}"
-    return f"{path!r} is no image that can be read" if "BytesIO" in message else f"{path!r}: {message}"
+def why_unreadable(error: Exception) -> str:
+    """What to say of an image whose reading raised one of UNREADABLE; Pillow names its buffer, and no file."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return NO_IMAGE if "BytesIO" in text else text
 
 
 def read_image(index: Index, i: int, size: int) -> np.ndarray:

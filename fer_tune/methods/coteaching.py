@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fer_tune.data import NoisyData
 from fer_tune.labels import first_categorical
+from fer_tune.losses import weighted_mean
 from fer_tune.models import Encoder, load_convolutions
 from fer_tune.trainer import Trainer
 
@@ -56,15 +57,12 @@ class CoTeacher(Trainer):
             outputs = [network(images, self.generators["dropout"]).labels for network in (self.encoder, self.peer)]
         own, other = (F.cross_entropy(output.float(), classes, reduction="none") for output in outputs)
         count = max(1, round(self.kept * len(classes)))
-        loss = self._mean(own[other.detach().argsort()[:count]], classes[other.detach().argsort()[:count]])
-        peer_loss = self._mean(other[own.detach().argsort()[:count]], classes[own.detach().argsort()[:count]])
-        self._descend("generator", loss)
-        self._descend("peer", peer_loss)
-        return {"cross_entropy": loss.detach(), "ccc_loss": zero, "task_loss": loss.detach()}
-
-    def _mean(self, losses: Tensor, classes: Tensor) -> Tensor:
         weight = self.class_weights.get(self.label_sets[0].name)
-        return losses.mean() if weight is None else (losses * weight[classes]).sum() / weight[classes].sum()
+        easy, easy_for_peer = (losses.detach().argsort()[:count] for losses in (own, other))
+        loss = weighted_mean(own[easy_for_peer], classes[easy_for_peer], weight)
+        self._descend("generator", loss)
+        self._descend("peer", weighted_mean(other[easy], classes[easy], weight))
+        return {"cross_entropy": loss.detach(), "ccc_loss": zero, "task_loss": loss.detach()}
 
 
 def _classes_alone(data: NoisyData) -> NoisyData:
