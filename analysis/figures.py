@@ -240,6 +240,7 @@ def save(figure: Figure, folder: Path, name: str) -> bytes:
     """Write NAME.png and NAME.svg; return the SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png", dpi=130)
+    figure.set_layout_engine("none")  # found once, kept for the second file
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     (folder / f"{name}.svg").write_bytes(buffer.getvalue())

@@ -13,14 +13,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from rich.console import Console
 
 from fer_tune.cost import START_SECONDS, duration, study_core_seconds
-from fer_tune.data import DataError, accuracy_shrinkage, load_data, open_dataset, split_sizes, write_dataset
+from fer_tune.data import (
+    DataError,
+    accuracy_shrinkage,
+    dataset_key,
+    load_data,
+    open_dataset,
+    split_sizes,
+    write_dataset,
+)
+from fer_tune.forked import Forked
 from fer_tune.labels import first_categorical
+from fer_tune.memory import quick_imports
 from fer_tune.results import (
     ended_trials,
     environment,
@@ -55,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
         return _run(study, options, console)
-    except (StudyError, DataError, UsageError) as error:
+    except (StudyError, DataError, UsageError, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
@@ -98,10 +110,27 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     _describe(study, console)
     with _locked(results):
         start = time.monotonic()
-        _prepare(study, results)
-        complete, account = _search(study, results, options, console)
+        with _preparing(study, results) as wait:
+            complete, account = _search(study, results, options, console, wait)
         _finish(study, results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
     return _conclude(study, results, options, console, complete)
+
+
+@contextmanager
+def _preparing(study: Study, results: Path) -> Iterator[Callable[[], None]]:
+    """Prepare the results folder while Ray starts; what is yielded waits for that.
+
+    Faces can be drawn without fail, so only they are drawn meanwhile; files may be wrong, so they come first.
+    """
+    if study.dataset.kind != "synthetic":
+        _prepare(study, results)
+        yield lambda: None
+        return
+    prepared = Forked(_prepare, study, results)
+    try:
+        yield prepared.result
+    finally:
+        prepared.stop()
 
 
 def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
@@ -216,9 +245,9 @@ def _ends(cell: Cell, end: Callable[[tuple[float, float]], float]) -> dict[str, 
 
 def _prepare(study: Study, results: Path) -> None:
     """Write the resolved study, every data set that its conditions need, and the environment."""
-    from fer_tune.search import NotRunnable, dataset_key, earlier_values
-
     if study.warm_start and not (results / "warm_start.json").exists():
+        from fer_tune.search import NotRunnable, earlier_values
+
         try:
             write_json(results / "warm_start.json", earlier_values(study, Path(study.warm_start)))
         except NotRunnable as error:
@@ -276,24 +305,38 @@ def _check_game(saved: Path, config: TrialConfig) -> None:
 
 
 def _search(
-    study: Study, results: Path, options: argparse.Namespace, console: Console
+    study: Study, results: Path, options: argparse.Namespace, console: Console, wait: Callable[[], None]
 ) -> tuple[bool, dict[str, float | int | None]]:
-    """Run what is left of a study; return whether it is complete and what that took (`Progress.account`)."""
-    from fer_tune.live import Progress
-    from fer_tune.search import NotRunnable, is_complete, ray_session, run_search
+    """Run what is left of a study once it is prepared; return whether it is complete and what that took."""
+    with quick_imports():
+        from fer_tune.live import Progress
+        from fer_tune.search import NotRunnable, ray_session, run_search
 
-    progress = Progress(study, ended_trials(results), console)
+    ended = ended_trials(results)
+    progress = Progress(study, ended, console)
     try:
-        if is_complete(study, results):
+        if ended == study.total_trials():
+            wait()
             return True, progress.account()
         with ray_session(options.address, options.verbose, options.cpus), progress:
+            wait()
+            Thread(target=_import_report, daemon=True).start()
             return run_search(study, results, [progress], options.verbose), progress.account()
     except KeyboardInterrupt:
+        if not (results / "data" / "digests.json").exists():
+            raise  # nothing has run yet
         return False, progress.account()
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
     except NotRunnable as error:
         raise UsageError(str(error)) from None
+
+
+def _import_report() -> None:
+    """Load what the report needs while trials run."""
+    with quick_imports():
+        for module in ("analysis.report", "tensorboard.summary"):
+            import_module(module)
 
 
 def _finish(study: Study, results: Path, run: dict[str, Any]) -> None:

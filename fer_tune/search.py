@@ -31,7 +31,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
-from fer_tune.data import accuracy_shrinkage, split_sizes
+from fer_tune.data import accuracy_shrinkage, dataset_key, split_sizes
 from fer_tune.labels import first_categorical
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
@@ -383,11 +383,6 @@ class ConditionScheduler(FIFOScheduler):
         return MedianStoppingRule(grace_period=max(1, epochs // 4), min_samples_required=3, **common)
 
 
-def dataset_key(dataset: Mapping[str, Any]) -> str:
-    """A text that identifies a data set's specification within one study."""
-    return ",".join(f"{name}={dataset[name]}" for name in sorted(dataset))
-
-
 @contextmanager
 def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> Iterator[None]:
     """A Ray of our own on this machine (on all its cores, or on `cpus` of them), or a running cluster's.
@@ -517,9 +512,7 @@ def export_optuna(study: Study, results: Path) -> Path:
 def _frozen_trial(study: Study, cell: Cell, jobs: Sequence[Job]) -> optuna.trial.FrozenTrial:
     varied = jobs[0].settings["varied"]
     distributions: dict[str, BaseDistribution] = {
-        name: _distribution(d)
-        if d.range
-        else FloatDistribution(*_ends([*(d.grid or d.per_lambda or ()), varied[name]]))
+        name: _distribution(d) if d.range else FloatDistribution(*_ends([*(d.grid or d.beside or ()), varied[name]]))
         for name, d in {**study.search, **cell.space}.items()
         if name in cell.space or name in cell.grid
     }

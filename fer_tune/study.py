@@ -64,6 +64,7 @@ class Dimension(_Spec):
 
     grid: tuple[float, ...] | None = Field(None, description="each value gets its own, equally large search")
     per_lambda: tuple[float, ...] | None = Field(None, description="one value for each value of lambda's grid")
+    per_method: tuple[float, ...] | None = Field(None, description="one value for each value of the condition method")
     uniform: tuple[float, float] | None = Field(None, description="lowest and highest value")
     log_uniform: tuple[float, float] | None = Field(None, description="lowest and highest value, both above 0")
 
@@ -72,7 +73,7 @@ class Dimension(_Spec):
         named = [name for name in Dimension.model_fields if getattr(self, name) is not None]
         if len(named) != 1:
             raise ValueError(f"give exactly one of {', '.join(Dimension.model_fields)}")
-        if self.per_lambda is not None:
+        if self.beside is not None:
             return self
         if self.grid is not None:
             if not self.grid:
@@ -86,6 +87,11 @@ class Dimension(_Spec):
         if self.log_uniform is not None and bounds[0] <= 0:
             raise ValueError(f"log_uniform must start above 0: it starts at {bounds[0]:g}")
         return self
+
+    @property
+    def beside(self) -> tuple[float, ...] | None:
+        """The values that stand beside those of another setting."""
+        return self.per_lambda or self.per_method
 
     @property
     def range(self) -> tuple[float, float] | None:
@@ -226,10 +232,13 @@ class Study(_Spec):
         for name, values in self.conditions.items():
             if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
                 raise _Misplaced(("conditions", name), f"list at least one value, and each once: {list(values)}")
-        lams = self._lambda_grid()
-        for name, dimension in self.search.items():
-            if dimension.per_lambda is not None and len(dimension.per_lambda) != len(lams):
-                text = f"per_lambda lists {len(dimension.per_lambda)} values for {len(lams)} values of lambda's grid"
+        lams, methods = self._lambda_grid(), self._methods()
+        for name, d in self.search.items():
+            if d.per_lambda is not None and len(d.per_lambda) != len(lams):
+                text = f"per_lambda lists {len(d.per_lambda)} values for {len(lams)} values of lambda's grid"
+                raise _Misplaced(("search", name), text)
+            if d.per_method is not None and len(d.per_method) != len(methods):
+                text = f"per_method lists {len(d.per_method)} values for {len(methods)} values of the condition method"
                 raise _Misplaced(("search", name), text)
         ranges = [(("conditions", n), n) for n, v in self.conditions.items() if isinstance(v, Sample)]
         ranges += [(("search", n), n) for n, d in self.search.items() if d.range is not None]
@@ -274,7 +283,8 @@ class Study(_Spec):
 
     def _lambda_grid(self) -> tuple[float, ...]:
         """The values of lambda's grid; none where lambda is no grid."""
-        return next((d.grid or () for n, d in self.search.items() if NAMES.get(n, n) == "training.lambda"), ())
+        dimension = _value(self.search, "training.lambda", None)
+        return (dimension and dimension.grid) or ()
 
     def cells(self) -> list[Cell]:
         """Every search of the study, in a fixed order: conditions outermost, then grids."""
@@ -288,19 +298,29 @@ class Study(_Spec):
                 grids |= {name: (0.0,) for name in grids if NAMES.get(name, name) == "training.lambda"}
                 space = {name: d for name, d in space.items() if NAMES.get(name, name) != "training.lambda"}
             for grid in _product(grids):
-                result.append(Cell(condition, {**grid, **self._beside(grid)}, {**sampled, **space}, tuple(sampled)))
+                beside = self._beside(condition, grid)
+                result.append(Cell(condition, {**grid, **beside}, {**sampled, **space}, tuple(sampled)))
         return result
 
     def _method(self, condition: Mapping[str, Value]) -> Value:
-        return next((v for n, v in condition.items() if NAMES.get(n, n) == "training.method"), self.training.method)
+        return _value(condition, "training.method", self.training.method)
 
-    def _beside(self, grid: Mapping[str, float]) -> dict[str, float]:
-        """The values that stand beside a grid cell's lambda."""
-        lams = self._lambda_grid()
-        lam = next((value for name, value in grid.items() if NAMES.get(name, name) == "training.lambda"), None)
-        per_lambda = {k: d.per_lambda for k, d in self.search.items() if d.per_lambda is not None}
-        place = lams.index(lam) if lam in lams else 0
-        return {name: values[place] for name, values in per_lambda.items() if lam is not None}
+    def _methods(self) -> tuple[Value, ...]:
+        """The values of the condition method; none where it is no condition."""
+        listed = {name: values for name, values in self.conditions.items() if isinstance(values, tuple)}
+        return _value(listed, "training.method", ())
+
+    def _beside(self, condition: Mapping[str, Value], grid: Mapping[str, float]) -> dict[str, float]:
+        """The values that stand beside a cell's lambda or method."""
+        lams, methods = self._lambda_grid(), self._methods()
+        lam = _value(grid, "training.lambda", None)
+        found = {}
+        for name, dimension in self.search.items():
+            if dimension.per_method is not None:
+                found[name] = dimension.per_method[methods.index(self._method(condition))]
+            elif dimension.per_lambda is not None and lam is not None:
+                found[name] = dimension.per_lambda[lams.index(lam) if lam in lams else 0]
+        return found
 
     def configurations(self, cell: Cell) -> int:
         """How many configurations a cell's search tries."""
@@ -562,6 +582,11 @@ def _check_name(section: str, name: str) -> None:
 def _check_range(name: str, bounds: tuple[float, float]) -> None:
     if bounds[0] >= bounds[1]:
         raise ValueError(f"{name} must rise from its lowest to its highest value: it is {list(bounds)}")
+
+
+def _value(settings: Mapping[str, Any], full_name: str, default: Any) -> Any:
+    """The value of a setting under whichever of its names it is listed."""
+    return next((value for name, value in settings.items() if NAMES.get(name, name) == full_name), default)
 
 
 def _product(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from fer_tune.memory import keep_freed_memory
+from fer_tune.memory import keep_freed_memory, quick_imports
 
 if TYPE_CHECKING:
     from fer_tune.trial import TrialRun
@@ -26,9 +26,10 @@ class TrialTrainable(tune.Trainable):
     run: "TrialRun"
 
     def setup(self, config: dict[str, Any]) -> None:
-        import torch
+        with quick_imports():
+            import torch
 
-        from fer_tune.trial import TrialRun
+            from fer_tune.trial import TrialRun
 
         self.cleanup()
         keep_freed_memory()

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import ray
 import yaml
@@ -184,17 +185,28 @@ def test_failed_trials_are_said_and_tried_again_on_resume(finished, tmp_path):
     assert set(pd.read_csv(finished / "smoke" / "trials.csv")["status"]) == {"finished"}
 
 
-def test_ctrl_c_while_the_data_are_drawn_says_how_to_go_on(tmp_path):
-    process = start(
-        ROOT / "studies" / "lambda_sweep.yaml", tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )  # fmt: skip
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how):
+    study = ROOT / "studies" / "lambda_sweep.yaml"
+    process = start(study, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "results" / "lambda_sweep" / "study.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.5)  # into the drawing
+    drawing = [child for child in psutil.Process(process.pid).children(recursive=True) if "fer_tune" in _words(child)]
+    process.send_signal(how)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in out, out
-    assert "Go on with:\n  python -m fer_tune.run " in out and out.rstrip().endswith("--resume")
+    assert drawing and not psutil.wait_procs(drawing, timeout=10)[1]
+    if how == signal.SIGINT:
+        assert process.returncode == 130 and "Traceback" not in out, out
+        assert "Go on with:\n  python -m fer_tune.run " in out and out.rstrip().endswith("--resume")
+
+
+def _words(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds
+from fer_tune.data import dataset_key
 from fer_tune.live import Progress
 from fer_tune.results import TrialFolder, read_json, trial_folders, write_json, write_tables
 from fer_tune.run import _prepare
@@ -21,7 +22,6 @@ from fer_tune.search import (
     CellSearch,
     NotRunnable,
     StudySearcher,
-    dataset_key,
     earlier_values,
     export_optuna,
     is_complete,

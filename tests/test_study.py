@@ -24,6 +24,7 @@ MISTAKES = {
     "reversed sample": ({"conditions": {"noise_ratio": {"sample": [0.5, 0.1]}}}, "must rise from its lowest"),
     "log range from zero": ({"search": {"lr": {"log_uniform": [0.0, 1e-4]}}}, "must start above 0"),
     "a value a lambda, one short": ({"search": {"lambda": {"grid": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "search.lr: per_lambda lists 1 values for 2 values of lambda's grid"),
+    "a value a method, too many": ({"conditions": {"method": ["joint"]}, "search": {"lr": {"per_method": [0.1, 0.2]}}}, "search.lr: per_method lists 2 values for 1 values of the condition method"),
     "a value a lambda without a grid": ({"search": {"lambda": {"uniform": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "for 0 values of lambda's grid"),
     "two kinds of range": ({"search": {"lr": {"uniform": [0.1, 0.2], "grid": [0.1]}}}, "exactly one of"),
     "negative lambda in a grid": ({"search": {"lambda": {"grid": [-0.1]}}}, "search.lambda: input should be greater than or equal to 0: it is -0.1"),
@@ -177,6 +178,14 @@ def test_a_setting_may_have_one_value_for_each_lambda(study_file):
     assert len(study.cells()) == 4 and study.total_trials() == 4
     training = study.trial_config(study.cells()[3], {}, 0).training
     assert (training.lam, training.lr) == (0.5, 0.002)
+
+
+def test_a_setting_may_have_one_value_for_each_method(study_file):
+    search = {"lambda": {"grid": [0.3]}, "lr": {"per_method": [2e-3, 1e-3]}}
+    conditions = {"method": ["joint", "gce"], "dataset.class_prior": ["uniform", "raf"]}
+    study = load_study(study_file(conditions=conditions, search=search))
+    settings = [study.trial_config(cell, {}, 0) for cell in study.cells()]
+    assert [(c.training.method, c.training.lr) for c in settings] == [("joint", 2e-3)] * 2 + [("gce", 1e-3)] * 2
 
 
 def test_methods_without_a_joint_game_are_searched_without_lambda(study_file):

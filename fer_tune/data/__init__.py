@@ -90,6 +90,11 @@ def index_dataset(spec: Any) -> Index:
     return index
 
 
+def dataset_key(dataset: Mapping[str, Any]) -> str:
+    """A text that identifies a data set's specification within one study."""
+    return ",".join(f"{name}={dataset[name]}" for name in sorted(dataset))
+
+
 @lru_cache(maxsize=32)
 def split_sizes(spec: Any) -> Mapping[str, int]:
     """Samples of each split; of a data set on disk by reading its label files. Raises DataError."""
@@ -105,7 +110,7 @@ def write_dataset(spec: Any, folder: Path, workers: int = 1) -> Path:
     data set that has changed is read anew. Raises DataError for one that cannot be used.
     """
     if isinstance(spec, SyntheticSpec):
-        return save_dataset(load_synthetic(spec), folder)
+        return save_dataset(load_synthetic(spec, workers), folder)
     index = index_dataset(spec)
     about = _described(spec, index, np.empty(0))
     return write_saved(folder, about, lambda target: _decode_into(target, index, spec.image_size, workers))
@@ -203,6 +208,7 @@ __all__ = [
     "NoisyData",
     "SyntheticSpec",
     "accuracy_shrinkage",
+    "dataset_key",
     "index_dataset",
     "load_data",
     "majority_sets",

@@ -165,8 +165,8 @@ def draw_face(
     canvas = size * SUPERSAMPLE
     top, bottom = rng.uniform(30, 225, 3), rng.uniform(30, 225, 3)
     ramp = _span(0, 1, canvas)[:, None, None]
-    background = np.broadcast_to((1 - ramp) * top + ramp * bottom, (canvas, canvas, 3))
-    image = Image.fromarray(background.astype(np.uint8))
+    column = Image.fromarray(((1 - ramp) * top + ramp * bottom).astype(np.uint8))
+    image = column.resize((canvas, canvas), Image.Resampling.NEAREST)
     spread = 1.0 if domain == "studio" else STREET_SPREAD
     _Painter(image, identity, units, _pose(canvas, rng, spread)).paint()
     if domain == "street":
@@ -184,12 +184,14 @@ def _pose(canvas: int, rng: np.random.Generator, spread: float = 1.0) -> Callabl
     zoom = rng.uniform(0.92, 1.04)
     shift = rng.normal(0, 0.03, 2) * spread
     turn = rng.normal(0, 0.05) * spread
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    scale = canvas * 0.46
+    cos, sin = scale * zoom * np.cos(angle), scale * zoom * np.sin(angle)
+    right, down = scale * shift + canvas / 2
 
     def to_pixels(points: np.ndarray) -> np.ndarray:
         x, y = points[:, 0], points[:, 1]
-        turned = _points(x + turn * (1 - x * x), y)
-        return (turned * zoom @ rotation.T + shift) * canvas * 0.46 + canvas / 2
+        turned = x + turn * (1 - x * x)
+        return _points(cos * turned - sin * y + right, sin * turned + cos * y + down)
 
     return to_pixels
 
@@ -410,9 +412,9 @@ class _Painter:
 
 
 @cache
-def _span(low: float, high: float, count: int, endpoint: bool = True) -> np.ndarray:
+def _span(low: float, high: float, count: int) -> np.ndarray:
     """Evenly spaced values (count,), never to be changed."""
-    values = np.linspace(low, high, count, endpoint=endpoint)
+    values = np.linspace(low, high, count)
     values.flags.writeable = False
     return values
 
@@ -425,8 +427,15 @@ def _points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _ellipse(centre: tuple[float, float], width: float, height: float) -> np.ndarray:
-    angle = _span(0, 2 * np.pi, 40, endpoint=False)
-    return _points(centre[0] + width * np.cos(angle), centre[1] + height * np.sin(angle))
+    cos, sin = _circle()
+    return _points(centre[0] + width * cos, centre[1] + height * sin)
+
+
+@cache
+def _circle() -> tuple[np.ndarray, np.ndarray]:
+    """Cosine and sine (40,) around a circle."""
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    return np.cos(angle), np.sin(angle)
 
 
 def _mix(palette: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -436,14 +445,14 @@ def _mix(palette: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (1 - share) * palette[low] + share * palette[min(low + 1, len(palette) - 1)] + rng.normal(0, 4, 3)
 
 
-def _colour(values: np.ndarray) -> Colour:
-    r, g, b = np.clip(values, 0, 255).astype(int).tolist()
+def _colour(values: np.ndarray | list[float]) -> Colour:
+    r, g, b = (int(min(max(value, 0), 255)) for value in values)
     return r, g, b
 
 
 def _scale_colour(colour: Colour, factor: float) -> Colour:
-    return _colour(np.array(colour) * factor)
+    return _colour([value * factor for value in colour])
 
 
 def _blend(a: Colour, b: Colour, share: float) -> Colour:
-    return _colour((1 - share) * np.array(a) + share * np.array(b))
+    return _colour([(1 - share) * one + share * other for one, other in zip(a, b, strict=True)])

@@ -12,6 +12,7 @@ from fer_tune.data.dataset import SPLITS, Dataset, digest_of
 from fer_tune.data.faces import draw_face
 from fer_tune.data.files import numbers, read_table
 from fer_tune.data.index import Problems
+from fer_tune.forked import Forked
 from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.randomness import numpy_stream
 
@@ -25,6 +26,7 @@ RAF_COUNTS = (2524, 4772, 1982, 1290, 281, 717, 705)
 LOWEST_INTENSITY = 0.5
 FACE_STREAMS = {"studio": ("face",), "street": ("face", "street")}
 COLUMNS = ["index", "emotion", "valence", "arousal"]  # of a file of labels for drawn faces
+FEW = 500  # faces that one process draws sooner than two
 
 
 class SyntheticSpec(BaseModel):
@@ -52,15 +54,18 @@ class SyntheticSpec(BaseModel):
         return FACE_LABELS
 
 
-def load_synthetic(spec: SyntheticSpec) -> Dataset:
-    """Draw the data set: equal specifications give equal pixels. About 1.2 ms a face at 32 px."""
+def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
+    """Draw the data set: equal specifications give equal pixels, however many processes draw (`workers`).
+
+    A face of 32 pixels takes one process about 1.2 ms.
+    """
     counts = dict(zip(SPLITS, (spec.train, spec.validation, spec.test), strict=True))
     classes = {s: _draw_classes(n, spec.class_prior, numpy_stream(spec.seed, "classes", s)) for s, n in counts.items()}
-    drawn = [_draw(spec, split, own) for split, own in classes.items()]
+    images, affects = _draw_all(
+        spec, [(s, i, int(k)) for s, own in classes.items() for i, k in enumerate(own)], workers
+    )
     ends = np.cumsum(list(counts.values()))
     splits = {s: np.arange(end - n, end) for (s, n), end in zip(counts.items(), ends, strict=True)}
-    images = np.concatenate([images for images, _ in drawn])
-    affects = np.concatenate([affects for _, affects in drawn])
     labels = {
         "emotion": np.concatenate(list(classes.values())),
         "affect": np.clip(affects, -1, 1).astype(np.float32),
@@ -70,14 +75,27 @@ def load_synthetic(spec: SyntheticSpec) -> Dataset:
     return Dataset(FACE_LABELS, images, labels, splits, digest_of(images, labels, splits))
 
 
-def _draw(spec: SyntheticSpec, split: str, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (n, 3, S, S) of the given classes (n,), and their valence and arousal (n, 2)."""
-    images = np.empty((len(classes), 3, spec.image_size, spec.image_size), dtype=np.uint8)
+Face = tuple[str, int, int]  # split, place in it, emotion
+
+
+def _draw_all(spec: SyntheticSpec, faces: list[Face], workers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Faces (n, 3, S, S), and their valence and arousal (n, 2), drawn by so many processes where that pays."""
+    if workers < 2 or len(faces) < FEW:
+        return _draw(spec, faces)
+    own, *others = [faces[part[0] : part[-1] + 1] for part in np.array_split(np.arange(len(faces)), workers)]
+    helpers = [Forked(_draw, spec, part) for part in others]
+    drawn = [_draw(spec, own), *(helper.result() for helper in helpers)]
+    images, affects = zip(*drawn, strict=True)
+    return np.concatenate(images), np.concatenate(affects)
+
+
+def _draw(spec: SyntheticSpec, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
+    images = np.empty((len(faces), 3, spec.image_size, spec.image_size), dtype=np.uint8)
     affects = []
-    for i, emotion in enumerate(classes):
-        rng = numpy_stream(spec.seed, *FACE_STREAMS[spec.domain], split, i)
+    for i, (split, place, emotion) in enumerate(faces):
+        rng = numpy_stream(spec.seed, *FACE_STREAMS[spec.domain], split, place)
         intensity = rng.uniform(LOWEST_INTENSITY, 1)
-        images[i] = draw_face(spec.image_size, int(emotion), intensity, rng, spec.domain)
+        images[i] = draw_face(spec.image_size, emotion, intensity, rng, spec.domain)
         affects.append(PROTOTYPES[emotion] * intensity + rng.normal(0, 0.05, 2))
     return images, np.array(affects)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_tune.data.synthetic import PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
+from fer_tune.data.synthetic import FEW, PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
 from fer_tune.labels import EMOTIONS
 
 FACES = Path(__file__).parents[2] / "docs" / "faces"
@@ -26,6 +26,11 @@ def test_equal_specifications_give_equal_pixels_and_more_faces_keep_the_first():
     one, two = (load_synthetic(SyntheticSpec(**spec)) for _ in range(2))
     assert one.digest == two.digest and np.array_equal(one.images, two.images)
     assert load_synthetic(SyntheticSpec(**spec, seed=1)).digest != one.digest
+
+
+def test_however_many_processes_draw_the_pixels_are_equal():
+    spec = SyntheticSpec(train=FEW, validation=14, test=15)
+    assert load_synthetic(spec, 3).digest == load_synthetic(spec).digest
 
 
 @pytest.mark.parametrize(("prior", "expected"), [("uniform", [1 / 7] * 7), ("raf", np.array(RAF_COUNTS) / 12271)])
