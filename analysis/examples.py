@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from analysis.curves import of_best
 from analysis.figures import confusion, face_grid, heading_grid, save
+from analysis.labels import annotator_matrix
 from analysis.tables import Results, script
 
 SHORT = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
+ANNOTATOR = "labels trained on"
 SHOWN = 12  # faces of each kind
 
 
@@ -65,14 +67,22 @@ def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray
 
 
 def confusion_figure(results: Results) -> Figure | None:
-    """A confusion matrix for each system that left predictions; None where none did."""
-    matrices = {name: confusion_matrix(results, rows) for name, rows in system_trials(results).items()}
-    present = {name: found for name, found in matrices.items() if found is not None}
-    if not present:
+    """A confusion matrix of the labels trained on, where better ones are known, and one for each system.
+
+    None where no system left predictions.
+    """
+    systems = system_trials(results)
+    matrices = {name: confusion_matrix(results, rows) for name, rows in systems.items()}
+    if not any(matrices.values()):
         return None
+    annotator = annotator_matrix(results, pd.concat(systems.values()))
+    present = {name: found for name, found in {ANNOTATOR: annotator, **matrices}.items() if found is not None}
 
     def draw(ax: Axes, name: str) -> Axes:
-        return confusion(ax, *present[name])
+        confusion(ax, *present[name])
+        if name == ANNOTATOR:
+            ax.set_xlabel("label given")
+        return ax
 
     return heading_grid(list(present), draw)
 

@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from scipy import stats
 
 from analysis.statistics import PAPER_TARGET, pooled_by_epoch, pooled_interval, rank_correlation
 from analysis.tables import Results
@@ -76,17 +75,18 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
 def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
     """Clean test accuracy against mean seconds spent by epoch, a line a system (column `system`).
 
-    The band is a 95 % t interval over seeds where there are any.
+    The band is a 95 % interval over seeds where there are any, its variance pooled over systems.
     """
     spent = epochs.sort_values("epoch").assign(spent=lambda t: t.groupby("key")["seconds"].cumsum())
     names = list(dict.fromkeys(spent["system"]))
+    pooled = pooled_by_epoch(epochs, "test_accuracy", "system")
     for i, (name, colour) in enumerate(zip(names, sns.color_palette("colorblind", len(names)), strict=True)):
         rows = spent[spent["system"] == name].groupby("epoch")
-        table = rows["test_accuracy"].agg(["mean", "count", "std"]).assign(spent=rows["spent"].mean())
+        table = rows["test_accuracy"].agg(["mean", "count"]).assign(spent=rows["spent"].mean())
         marker, every = MARKERS[i % len(MARKERS)], max(1, len(table) // 6)
         ax.plot(table["spent"], table["mean"], color=colour, marker=marker, markevery=every, label=str(name))
         if (table["count"] > 1).all():
-            half = stats.t.ppf(0.975, table["count"] - 1) * table["std"] / np.sqrt(table["count"])
+            half = pooled[table.index] / np.sqrt(table["count"])
             ax.fill_between(table["spent"], table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
     return ax
 

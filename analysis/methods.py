@@ -63,6 +63,18 @@ def with_warm_up(results: Results, epochs: pd.DataFrame) -> pd.DataFrame:
     return epochs.assign(seconds=epochs["seconds"].where(~shared, own))
 
 
+def timed(results: Results, found: pd.DataFrame) -> pd.DataFrame:
+    """The epochs of the trials found, each with its system, `elsewhere` and the seconds that such an epoch takes.
+
+    Those are the median over a system's epochs, with and without the joint game apart: a machine that does other
+    work too slows single epochs.
+    """
+    about = found.set_index("key")[["system", "elsewhere"]]
+    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])]).join(about, on="key")
+    kind = ["elsewhere", "system", epochs["generator_joint_loss"].notna()]
+    return epochs.assign(seconds=epochs.groupby(kind)["seconds"].transform("median"))
+
+
 def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
     """Clean test accuracy of each trial when it had trained for so long: the mean of the last five epochs until then.
 
@@ -77,7 +89,7 @@ def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
 def table(results: Results) -> list[dict[str, str]]:
     """One row a system within each other condition: accuracy with its interval, at equal epochs and seconds."""
     found = systems(results)
-    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])])
+    epochs = timed(results, found)
     found = found.assign(seconds=found["key"].map(epochs.groupby("key")["seconds"].sum()))
     rows = []
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
@@ -137,8 +149,7 @@ def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
 def figure(results: Results) -> Figure:
     """Clean test accuracy against seconds trained, a line a system, a plot for each other condition."""
     found = systems(results)
-    about = found.set_index("key")[["system", "elsewhere"]]
-    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])]).join(about, on="key")
+    epochs = timed(results, found)
     epochs = epochs.assign(panel=epochs["elsewhere"])
     return by_panel(
         Results(**{**results.__dict__, "trials": found.assign(panel=found["elsewhere"])}), epochs, _by_seconds

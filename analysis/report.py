@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
-from analysis import convergence, curves, examples, methods, recommendation
+from analysis import convergence, curves, examples, labels, methods, recommendation
 from analysis.figures import save
 from analysis.tables import NothingToReport, Results, load, script
 
@@ -93,6 +93,7 @@ def _content(results: Results, folder: Path) -> dict[str, Any]:
         "packages": results.environment["packages"],
         "machine": f"{results.environment['platform']}, {results.environment['cpus']} CPUs",
         "digests": results.environment["data_digests"],
+        "labels": labels.digests(results),
     }
 
 
@@ -129,7 +130,8 @@ def _plates(results: Results, folder: Path) -> list[Plate]:
         plates.append(
             _plate(confusions, folder, "confusion", "Which classes are taken for which",
                    "Shares of each true class on the clean test split, over all seeds. Compare the diagonals: what one "
-                   "system finds that the other does not.",
+                   "system finds that the other does not. Where better labels are known, the first matrix shows what "
+                   "the training labels confuse: a system that repeats its pattern has learnt the noise.",
                    "Confusion matrices, one for each system, rows are true classes")
         )  # fmt: skip
     if (faces := examples.faces_figure(results)) is not None:

@@ -53,12 +53,12 @@ def pooled_interval(values: pd.DataFrame, value: str, group: str) -> pd.DataFram
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 
 
-def pooled_by_epoch(epochs: pd.DataFrame, metric: str) -> pd.Series:
-    """For each epoch the half width of a 95 % t interval of one value, its variance pooled over lambdas.
+def pooled_by_epoch(epochs: pd.DataFrame, metric: str, group: str = "lambda") -> pd.Series:
+    """For each epoch the half width of a 95 % t interval of one value, its variance pooled over groups.
 
-    Divide by the root of the number of seeds for the half width of a mean. NaN where no lambda has two seeds.
+    Divide by the root of the number of seeds for the half width of a mean. NaN where no group has two seeds.
     """
-    groups = epochs.dropna(subset=[metric]).groupby(["epoch", "lambda"])[metric].agg(["var", "count"])
+    groups = epochs.dropna(subset=[metric]).groupby(["epoch", group])[metric].agg(["var", "count"])
     groups["freedom"] = groups["count"] - 1
     groups["squares"] = groups["var"].fillna(0) * groups["freedom"]
     by_epoch = groups.groupby("epoch")[["squares", "freedom"]].sum()

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from fer_tune.data import load_data, open_dataset
+from fer_tune.data.export import labels_digest
+from fer_tune.labels import first_categorical
 from fer_tune.methods import build_trainer
-from fer_tune.results import TrialFolder, write_atomically
+from fer_tune.results import TrialFolder, write_atomically, write_json
 from fer_tune.study import TrialConfig
 from fer_tune.trainer import Diverged
 
@@ -43,6 +45,7 @@ class TrialRun:
         try:
             config = TrialConfig.model_validate(settings["config"])
             noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
+            self.noisy = noisy
             self.trainer = build_trainer(noisy, config.model, config.resolved_training, config.seed)
             self._continue(warm_up)
         except BaseException:
@@ -86,6 +89,7 @@ class TrialRun:
         if self.trainer.done:
             self.flush()
             self._write_predictions()
+            self._write_labels()
             self.folder.end("finished", self.objective)
         return self.history[-1]
 
@@ -124,6 +128,17 @@ class TrialRun:
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
         write_atomically(self.folder.path / "predictions.csv", text.getvalue().encode())
+
+    def _write_labels(self) -> None:
+        """Which noisy labels were trained on: their digest, and how the first set's were given where that is known."""
+        first, counts = first_categorical(self.noisy.label_sets), self.noisy.given_counts
+        about = {
+            "digest": labels_digest(self.noisy.labels),
+            "set": first.name,
+            "classes": first.names,
+            "given_counts": None if counts is None else counts.tolist(),
+        }
+        write_json(self.folder.path / "labels.json", about)
 
 
 def _copied(value: Any) -> Any:

@@ -37,6 +37,7 @@ def test_a_shifted_domain_is_labelled_and_reads_back(annotator):
     assert (noisy.labels["emotion"] != own.labels["emotion"])[train].mean() > 0.2
     assert (noisy.labels["emotion"] == own.labels["emotion"])[test].all() and noisy.digest != own.digest
     assert np.abs(noisy.labels["affect"]).max() <= 1
+    assert np.array_equal(noisy.known["emotion"], own.labels["emotion"])
 
 
 def test_a_trained_annotator_is_used_again_as_a_checkpoint(annotator, tmp_path, capsys):

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fer_tune.data import save_dataset
-from fer_tune.results import TrialFolder
+from fer_tune.data.export import labels_digest
+from fer_tune.results import TrialFolder, read_json
 from fer_tune.search import CellSearch
 from fer_tune.study import load_study
 from fer_tune.trial import TrialRun
@@ -126,3 +128,13 @@ def test_a_trial_forked_from_a_shared_warm_up_equals_one_of_its_own(study_file, 
     own, other = (torch.load(tmp_path / name / "state.pt", weights_only=True)["trainer"] for name in ("own", "forked"))
     for name, network in own["networks"].items():
         assert all(torch.equal(value, other["networks"][name][key]) for key, value in network.items())
+
+
+def test_a_finished_trial_says_which_labels_it_was_trained_on(start, data, tmp_path):
+    run_to_end(start("one"))
+    about = read_json(tmp_path / "one" / "labels.json")
+    assert about["digest"] == labels_digest(data.labels) and about["set"] == "emotion"
+    train = data.dataset.splits["train"]
+    wrong = (data.labels["emotion"] != data.dataset.labels["emotion"])[train].sum()
+    counts = np.array(about["given_counts"])
+    assert counts.sum() == len(train) and counts.sum() - counts.trace() == wrong > 0

@@ -7,7 +7,7 @@ To add one: write `fer_tune/data/KIND.py` with a pydantic specification (`kind: 
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,6 +55,20 @@ class NoisyData:
     def targets(self) -> np.ndarray:
         """Noisy labels side by side: float32 (N, sum of sizes), classes one-hot, missing labels NaN."""
         return one_hot_or_values(self.dataset, self.labels, np.arange(len(self.dataset.images)))
+
+    @cached_property
+    def given_counts(self) -> np.ndarray | None:
+        """How the first categorical set's training labels were given: counts (K, K), the known classes as rows.
+
+        None where nobody knows better, or where no label differs from what is known.
+        """
+        first, train = first_categorical(self.label_sets), self.dataset.splits["train"]
+        known = self.dataset.known.get(first.name, self.dataset.labels[first.name])[train]
+        given = self.labels[first.name][train]
+        both = (known != MISSING_CLASS) & (given != MISSING_CLASS)
+        counts = np.zeros((first.size, first.size), dtype=np.int64)
+        np.add.at(counts, (known[both], given[both]), 1)
+        return counts if counts.sum() > np.trace(counts) else None
 
     @cached_property
     def complete(self) -> bool:
@@ -126,7 +140,7 @@ def _decode_into(target: Path, index: Index, size: int, workers: int) -> None:
 def _described(spec: Any, index: Index, images: np.ndarray) -> Dataset:
     digest = content_digest(index, str(spec.image_size))
     augmentation: Literal["faces", "crop"] = "crop" if spec.kind == "cifar10" else "faces"
-    return Dataset(index.label_sets, images, index.labels, index.splits, digest, augmentation)
+    return Dataset(index.label_sets, images, index.labels, index.splits, digest, augmentation, index.known)
 
 
 def read_dataset(spec: Any) -> Dataset:
@@ -194,7 +208,7 @@ def _by_majority(data: NoisyData, seed: int) -> NoisyData:
         voted[test] = labels[voters[0].name][test]
         return result | {voters[0].name: voted}
 
-    truths = Dataset(kept, dataset.images, merged(dataset.labels), dataset.splits, dataset.digest, dataset.augmentation)
+    truths = replace(dataset, label_sets=kept, labels=merged(dataset.labels))
     return NoisyData(truths, merged(data.labels))
 
 

@@ -59,6 +59,10 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
         kept[0], note = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
         notes.append(note)
     table = pd.concat(kept, ignore_index=True)
+    known = {}
+    if spec.machine_labels:
+        known["emotion"] = table["expression"].to_numpy(dtype=np.int64, copy=True)
+        known["emotion"][: len(original)] = original
     every, trains = np.arange(len(table)), len(kept[0])
     train, validation = cut_validation(every[:trains], original, spec.validation, spec.seed)
     return Index(
@@ -72,6 +76,7 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
         splits={"train": train, "validation": validation, "test": every[trains:]},
         origins=table["origin"].tolist(),
         notes=notes,
+        known=known,
     )
 
 

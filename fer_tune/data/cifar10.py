@@ -77,6 +77,7 @@ def index_cifar10(spec: Cifar10Spec) -> Index:
         origins=[f"{folder / name}:{i}" for name, (_, ys) in zip([*TRAIN, "test_batch"], batches, strict=True)
                  for i in range(len(ys))],
         notes=notes,
+        known={s.name: truth for s in spec.label_sets} if spec.human_labels else {},
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,8 @@ class Dataset:
         splits: by split name: int64 indices into the N samples.
         digest: identifies the content; equal digests mean equal images and labels.
         augmentation: how training images may be varied: as aligned faces, or by a random crop.
+        known: classes (N,) known to be right of sets whose labels somebody else gave (a machine, a crowd), -1 where
+            not known. For reporting alone: nothing is trained or chosen on them.
     """
 
     label_sets: tuple[LabelSet, ...]
@@ -41,6 +43,7 @@ class Dataset:
     splits: Mapping[str, np.ndarray]
     digest: str
     augmentation: Literal["faces", "crop"] = "faces"
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def image_size(self) -> int:
@@ -72,6 +75,7 @@ def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Non
         write_images(unfinished / "images.npy")
         arrays = {f"label.{name}": values for name, values in about.labels.items()}
         arrays |= {f"split.{name}": values for name, values in about.splits.items()}
+        arrays |= {f"known.{name}": values for name, values in about.known.items()}
         np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
         sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in about.label_sets]
         description = {"digest": about.digest, "label_sets": sets, "augmentation": about.augmentation}
@@ -95,8 +99,13 @@ def open_dataset(folder: Path) -> Dataset:
     return Dataset(
         label_sets=tuple(LabelSet(s["name"], s["kind"], tuple(s["names"])) for s in about["label_sets"]),
         images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
-        labels={k.removeprefix("label."): arrays[k] for k in arrays.files if k.startswith("label.")},
-        splits={k.removeprefix("split."): arrays[k] for k in arrays.files if k.startswith("split.")},
+        labels=_named("label.", arrays),
+        splits=_named("split.", arrays),
         digest=about["digest"],
         augmentation=about["augmentation"],
+        known=_named("known.", arrays),
     )
+
+
+def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

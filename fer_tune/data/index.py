@@ -65,6 +65,7 @@ class Index:
         labels: as `Dataset.labels`; a missing class is -1, missing values are NaN.
         splits: by split name: int64 indices into the N samples.
         origins: where each sample stands, as FILE:LINE.
+        known: as `Dataset.known`.
         notes: what the reader did to the data that a person should know.
     """
 
@@ -75,6 +76,7 @@ class Index:
     splits: Mapping[str, np.ndarray]
     origins: Sequence[str]
     notes: list[str] = field(default_factory=list)
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -139,7 +141,8 @@ def content_digest(index: Index, settings: str) -> str:
     Raises DataError for files that cannot be read.
     """
     digest = hashlib.blake2b(f"{settings} {index.label_sets}".encode(), digest_size=16)
-    for name, array in (*sorted(index.labels.items()), *sorted(index.splits.items())):
+    known = {f"known {name}": values for name, values in index.known.items()}
+    for name, array in (*sorted(index.labels.items()), *sorted(index.splits.items()), *sorted(known.items())):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(np.ascontiguousarray(array).data)
     if isinstance(index.sources, np.ndarray):

@@ -119,6 +119,7 @@ def index_manifest(spec: ManifestSpec) -> Index:
         splits=splits,
         origins=[f"{path}:{line}" for line in table.index],
         notes=notes,
+        known={name: truth for name, truth in clean.items() if truth.ndim == 1},
     )
 
 

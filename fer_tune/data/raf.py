@@ -46,8 +46,9 @@ def index_raf(spec: RafSpec) -> Index:
     problems.raise_any()
     classes = np.array([official[name][1] for name in names], dtype=np.int64)
     training = np.array([name.startswith("train_") for name in names])
-    labels, notes = {"emotion": classes.copy()}, []
+    labels, notes, known = {"emotion": classes.copy()}, [], {}
     if spec.machine_labels:
+        known["emotion"] = classes
         labels["emotion"], note = _machine_classes(Path(spec.machine_labels), names, training, classes)
         notes.append(note)
     if spec.machine_affect:
@@ -65,6 +66,7 @@ def index_raf(spec: RafSpec) -> Index:
         splits={"train": train, "validation": validation, "test": every[~training]},
         origins=[official[name][0] for name in names],
         notes=notes,
+        known=known,
     )
 
 

@@ -70,9 +70,12 @@ def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
         "emotion": np.concatenate(list(classes.values())),
         "affect": np.clip(affects, -1, 1).astype(np.float32),
     }
+    known = {}
     if spec.machine_labels:
+        known["emotion"] = labels["emotion"].copy()
         read_face_labels(Path(spec.machine_labels), labels, splits)
-    return Dataset(FACE_LABELS, images, labels, splits, digest_of(images, labels, splits))
+    digest = digest_of(images, labels, splits)
+    return Dataset(FACE_LABELS, images, labels, splits, digest, known=known)
 
 
 Face = tuple[str, int, int]  # split, place in it, emotion

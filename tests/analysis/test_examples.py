@@ -5,11 +5,16 @@ import pandas as pd
 import pytest
 
 from analysis.examples import confusion_figure, confusion_matrix, disagreements, faces_figure, system_trials
+from analysis.labels import annotator_matrix, digests
 from analysis.tables import load
+from fer_tune.results import write_json
 from tests.analysis.conftest import plateau
 
 TRUE = np.repeat([0, 1, 2], 20)
 NAMES = ("calm", "glad", "cross")
+
+
+GIVEN = [[15, 5, 0], [0, 20, 0], [0, 10, 10]]
 
 
 def write_predictions(results, key, predicted):
@@ -27,6 +32,8 @@ def results(results_folder):
     plain = np.where(np.arange(60) % 2 == 0, (TRUE + 1) % 3, TRUE)
     for key, lam in zip(results.trials["key"], results.trials["lambda"], strict=True):
         write_predictions(results, key, plain if lam == 0 else joint)
+        about = {"digest": "ab" * 8, "set": "mood", "classes": NAMES, "given_counts": GIVEN}
+        write_json(results.path / "trials" / key / "labels.json", about)
     images = results.path / "data" / ("0" * 32)
     images.mkdir(parents=True)
     np.save(images / "images.npy", np.random.default_rng(0).integers(0, 255, (60, 3, 32, 32), dtype=np.uint8))
@@ -54,9 +61,19 @@ def test_faces_are_those_that_systems_disagree_on(results):
     figure = faces_figure(results)
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert "L: cross\nV: cross\nP: calm" in texts and "L: calm\nV: glad\nP: calm" in texts
-    assert len(confusion_figure(results).axes) == 2
+    titles = [ax.get_title() for ax in confusion_figure(results).axes]
+    assert titles == ["labels trained on", "multitask", "joint"]
+
+
+def test_what_the_annotator_confuses_is_said_by_rows_of_the_known_class(results):
+    matrix, classes = annotator_matrix(results, results.trials)
+    assert classes == list(NAMES)
+    assert matrix == pytest.approx(np.array([[0.75, 0.25, 0], [0, 1, 0], [0, 0.5, 0.5]]))
+    assert digests(results) == [
+        {"condition": "all", "seed": str(seed), "digest of the noisy labels": "ab" * 8} for seed in (0, 1, 2)
+    ]
 
 
 def test_without_predictions_or_images_there_is_no_figure(results_folder):
     results = load(results_folder(plateau(lambda lam: 0.6)))
-    assert confusion_figure(results) is None and faces_figure(results) is None
+    assert confusion_figure(results) is None and faces_figure(results) is None and digests(results) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.methods import at_seconds, compared, figure, sentences, show, systems, table
+from analysis.methods import at_seconds, compared, figure, sentences, show, systems, table, timed
 from analysis.report import write_report
 from analysis.tables import load
 from tests.analysis.conftest import plateau
@@ -47,6 +47,13 @@ def test_at_equal_seconds_only_what_was_trained_by_then_counts():
     found = at_seconds(epochs, 35)
     assert found["slow"] == pytest.approx(0.01) and found["quick"] == pytest.approx(0.17)
     assert at_seconds(epochs, 0.5)["slow"] == 0
+
+
+def test_an_epoch_that_other_work_slowed_counts_as_long_as_its_likes(results):
+    found = systems(results)
+    results.epochs.loc[results.epochs.index[::9], "seconds"] = 100.0
+    epochs = timed(results, found)
+    assert set(epochs["seconds"]) == {1.0} and set(epochs["system"]) == set(found["system"])
 
 
 def test_another_condition_splits_the_table_and_the_figure(results_folder):

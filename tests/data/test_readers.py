@@ -46,6 +46,7 @@ def test_raf_machine_annotations_replace_training_labels_alone(tmp_path):
     train, test = index.splits["train"], index.splits["test"]
     assert 0.2 < (index.labels["emotion"] != own.labels["emotion"])[train].mean() < 0.5
     assert (index.labels["emotion"] == own.labels["emotion"])[test].all()
+    assert (index.known["emotion"] == own.labels["emotion"]).all() and not own.known
     assert np.isnan(index.labels["affect"][test]).all() and np.abs(index.labels["affect"][train]).max() == 1
     assert "33.3% of the training" in index.notes[0] and "of 17 training samples" in index.notes[1]
 
@@ -84,6 +85,7 @@ def test_affectnet_machine_annotations_join_by_path_and_the_original_expression_
             index.labels["emotion"][index.splits[split]] == (own.labels["emotion"][own.splits[split]] + 1) % 7
         ).all()
     assert (index.labels["emotion"][index.splits["test"]] == own.labels["emotion"][own.splits["test"]]).all()
+    assert (index.known["emotion"] == own.labels["emotion"]).all()
     assert "100.0%" in index.notes[1] and "of 42 lay outside" in index.notes[1]
 
 
@@ -127,6 +129,7 @@ def test_cifar10n_human_labels_replace_the_training_labels(tmp_path):
     index = index_of(settings, human_labels=str(tmp_path / "human.pt"))
     assert (index.labels["annotator_2"][:100] == human["random_label2"]).all()
     assert (index.labels["annotator_2"][100:] == np.arange(20) % 10).all()
+    assert (index.known["annotator_3"][:100] == clean).all()
     torch.save({"clean_label": (clean + 1) % 10, **human}, tmp_path / "human.pt")
     with pytest.raises(DataError, match="belong to other images"):
         index_of(settings, human_labels=str(tmp_path / "human.pt"))
@@ -159,6 +162,7 @@ def test_a_manifest_reads_names_and_codes_gaps_and_clean_columns(tmp_path, suffi
     assert (labels["emotion"][train] == (rows[train] + (rows[train] % 4 == 0)) % 3).all()
     assert (labels["second"] == np.where(rows % 5 == 0, -1, rows % 3)).all()
     assert (np.isnan(labels["affect"][:, 0]) == (rows % 7 == 0)).all()
+    assert (index.known["emotion"] == rows % 3).all() and set(index.known) == {"emotion"}
     assert "training labels differ from the clean column" in index.notes[0]
 
 
