@@ -62,7 +62,7 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     if options.what == "workers":
         return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
     if options.what == "reading":
-        return {"reading": list(reading.reading())}
+        return {part.__name__.replace("_", " "): list(part()) for part in (reading.reading, reading.label_rows)}
     if options.what == "projection":
         return {"projection": list(projection.project())}
     if options.what == "equivalence":

@@ -1,27 +1,37 @@
 """What reading a person's images costs: decoding them once, and the memory of trials that share them."""
 
 import csv
+import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 from PIL import Image
+from pydantic import TypeAdapter
 
 from fer_tune.bench.steps import DEFAULT_MODEL
 from fer_tune.config import TrainingSpec
-from fer_tune.data import NoiseSpec, index_dataset, load_data, open_dataset, write_dataset
+from fer_tune.data import DatasetSpec, NoiseSpec, index_dataset, load_data, open_dataset, write_dataset
 from fer_tune.data.faces import draw_face
 from fer_tune.data.manifest import ManifestSpec
 from fer_tune.labels import EMOTIONS
+from fer_tune.memory import own_peak_bytes
 from fer_tune.trainer import Trainer
 
 DISTINCT = 400  # faces that are drawn; the rest repeat them under other names
+LINKS = 50_000  # to one file: a file system allows some 65,000
+SETS: list[dict[str, Any]] = [
+    {"name": "emotion", "kind": "categorical", "columns": ["emotion"], "classes": list(EMOTIONS)},
+    {"name": "affect", "kind": "continuous", "columns": ["valence", "arousal"]},
+]
 SIDE = 100  # pixels of the files, as RAF-DB's aligned faces
 
 
@@ -47,6 +57,70 @@ def reading(images: int = 20_000, size: int = 64) -> Iterator[dict[str, Any]]:
             yield {"what": f"{trials} trials at once", **memory_of_trials(saved, trials)}
 
 
+def label_rows(affectnet: int = 290_000, manifest: int = 1_000_000) -> Iterator[dict[str, Any]]:
+    """Seconds and peak memory of reading and checking large label files: AffectNet's CSV, a Parquet manifest.
+
+    Each in a process of its own. Every image exists; the files are links to a few.
+    """
+    cases = (("AffectNet, CSV", _write_affectnet, affectnet), ("manifest, Parquet", _write_parquet, manifest))
+    code = "import json, sys; from fer_tune.bench.reading import index_alone; index_alone(json.load(sys.stdin))"
+    for name, write, rows in cases:
+        with tempfile.TemporaryDirectory() as folder:
+            spec = write(Path(folder), rows)
+            done = subprocess.run(
+                [sys.executable, "-c", code], input=json.dumps(spec), capture_output=True, text=True, check=True
+            )
+        yield {"what": name, "rows": rows, **json.loads(done.stdout)}
+
+
+def index_alone(spec: dict[str, Any]) -> None:
+    """Read and check a data set's label files; print what that took, and what the process held at the most."""
+    settings = TypeAdapter[Any](DatasetSpec).validate_python(spec)
+    before, start = own_peak_bytes(), time.perf_counter()
+    found = index_dataset(settings)
+    print(
+        json.dumps(
+            {"seconds": time.perf_counter() - start, "bytes_more": own_peak_bytes() - before, "kept": len(found)}
+        )
+    )
+
+
+def _link_faces(folder: Path, names: Iterable[str]) -> None:
+    """The same small face under many names."""
+    folder.mkdir(parents=True)
+    image = Image.fromarray(draw_face(SIDE, 1, 0.9, np.random.default_rng(0)).transpose(1, 2, 0))
+    for i, name in enumerate(names):
+        if i % LINKS == 0:
+            image.save(folder.parent / f"face{i}.jpg")
+        os.link(folder.parent / f"face{i - i % LINKS}.jpg", folder / name)
+
+
+def _write_affectnet(root: Path, rows: int) -> dict[str, Any]:
+    names = [f"{i}.jpg" for i in range(rows)]
+    _link_faces(root / "Manually_Annotated_Images" / "1", names)
+    half = f"{SIDE // 2}"
+    for file, members in (("training.csv", names[4000:]), ("validation.csv", names[:4000])):
+        table = pd.DataFrame({"subDirectory_filePath": [f"1/{name}" for name in members]})
+        for column in ("face_x", "face_y"):
+            table[column] = "0"
+        for column in ("face_width", "face_height"):
+            table[column] = half
+        table["facial_landmarks"] = ";".join(["12.34"] * 136)
+        table["expression"] = np.arange(len(table)) % 8
+        table["valence"] = table["arousal"] = np.linspace(-1, 1, len(table)).round(4)
+        table.to_csv(root / file, index=False)
+    return {"kind": "affectnet", "folder": str(root)}
+
+
+def _write_parquet(root: Path, rows: int) -> dict[str, Any]:
+    names = [f"{i}.jpg" for i in range(rows)]
+    _link_faces(root / "faces", names)
+    table = pd.DataFrame({"path": [f"faces/{name}" for name in names], "emotion": np.arange(rows) % 7})
+    table["valence"] = table["arousal"] = np.linspace(-1, 1, rows).round(4)
+    table.to_parquet(root / "labels.parquet")
+    return {"kind": "manifest", "file": str(root / "labels.parquet"), "sets": SETS}
+
+
 def write_faces(folder: Path, images: int, size: int) -> ManifestSpec:
     """A manifest of JPEG faces in a new folder."""
     (folder / "faces").mkdir(parents=True)
@@ -59,12 +133,8 @@ def write_faces(folder: Path, images: int, size: int) -> ManifestSpec:
         rows.append([f"faces/{i}.jpg", EMOTIONS[i % DISTINCT % 7], *affect])
     with open(folder / "labels.csv", "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    sets = [
-        {"name": "emotion", "kind": "categorical", "columns": ["emotion"], "classes": EMOTIONS},
-        {"name": "affect", "kind": "continuous", "columns": ["valence", "arousal"]},
-    ]
     return ManifestSpec.model_validate(
-        {"kind": "manifest", "file": str(folder / "labels.csv"), "sets": sets, "image_size": size}
+        {"kind": "manifest", "file": str(folder / "labels.csv"), "sets": SETS, "image_size": size}
     )
 
 
