@@ -1,7 +1,9 @@
 """The Ray adapter of one trial: set up, step, save, load, reset. How a step is computed is not known here."""
 
 import math
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -12,6 +14,20 @@ if TYPE_CHECKING:
     from fer_tune.trial import TrialRun
 
 REPORTED = ("epoch", "seconds", "generator_joint_loss", "discriminator_joint_loss", "val_accuracy", "val_ccc")
+
+
+@cache
+def _libraries() -> "tuple[ModuleType, type[TrialRun]]":
+    """Torch and the trial, imported once a process.
+
+    Later, quick_imports would keep what an earlier trial left to be collected.
+    """
+    keep_freed_memory()
+    with quick_imports():
+        import torch
+
+        from fer_tune.trial import TrialRun
+    return torch, TrialRun
 
 
 class TrialTrainable(tune.Trainable):
@@ -26,13 +42,8 @@ class TrialTrainable(tune.Trainable):
     run: "TrialRun"
 
     def setup(self, config: dict[str, Any]) -> None:
-        with quick_imports():
-            import torch
-
-            from fer_tune.trial import TrialRun
-
+        torch, TrialRun = _libraries()
         self.cleanup()
-        keep_freed_memory()
         torch.set_num_threads(config["cpus"])
         warm_up = Path(config["warm_up"]) if config["warm_up"] else None
         folder, data = Path(config["folder"]), Path(config["data"])
