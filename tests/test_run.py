@@ -193,8 +193,13 @@ def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how)
     while not (tmp_path / "results" / "lambda_sweep" / "study.json").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)  # into the drawing
-    drawing = [child for child in psutil.Process(process.pid).children(recursive=True) if "fer_tune" in _words(child)]
-    process.send_signal(how)
+    drawing = [
+        child for child in psutil.Process(process.pid).children(recursive=True) if "fer_tune.run" in _words(child)
+    ]
+    if how == signal.SIGINT:  # as a terminal sends it
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
     out, _ = process.communicate(timeout=60)
     assert drawing and not psutil.wait_procs(drawing, timeout=10)[1]
     if how == signal.SIGINT:
@@ -202,11 +207,11 @@ def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how)
         assert "Go on with:\n  python -m fer_tune.run " in out and out.rstrip().endswith("--resume")
 
 
-def _words(process: psutil.Process) -> str:
+def _words(process: psutil.Process) -> list[str]:
     try:
-        return " ".join(process.cmdline())
+        return process.cmdline()
     except psutil.NoSuchProcess:
-        return ""
+        return []
 
 
 @pytest.mark.slow
