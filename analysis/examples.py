@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis.curves import of_best
 from analysis.figures import confusion, face_grid, heading_grid, save
 from analysis.labels import annotator_matrix
+from analysis.statistics import row_shares
 from analysis.tables import Results, script
 
 SHORT = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
@@ -63,7 +64,7 @@ def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray
     for table in tables:
         known = table[table[f"{name}_true"] >= 0]
         np.add.at(counts, (known[f"{name}_true"].to_numpy(int), known[f"{name}_predicted"].to_numpy(int)), 1)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), classes
+    return row_shares(counts), classes
 
 
 def confusion_figure(results: Results) -> Figure | None:

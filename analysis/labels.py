@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.statistics import row_shares
 from analysis.tables import Results, script
 
 
@@ -33,14 +34,14 @@ def digests(results: Results) -> list[dict[str, str]]:
 def annotator_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:
     """Row-normalised confusion (K, K) of the labels that trials were trained on, known classes as rows; class names.
 
-    A mean over the trials' seeds; None where nothing better than the labels is known.
+    Over the trials' seeds together; None where nothing better than the labels is known.
     """
     by_seed = trials.drop_duplicates("seed")
     found = [about for about in (described(results, key) for key in by_seed["key"]) if about and about["given_counts"]]
     if not found:
         return None
     counts = np.sum([about["given_counts"] for about in found], axis=0)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), [str(name) for name in found[0]["classes"]]
+    return row_shares(counts), [str(name) for name in found[0]["classes"]]
 
 
 def show(results: Results) -> str:

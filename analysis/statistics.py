@@ -103,6 +103,11 @@ def distance_to_target(
     return pd.Series(np.hypot(relative_g, relative_d), index=generator_loss.index)
 
 
+def row_shares(counts: np.ndarray) -> np.ndarray:
+    """Counts (K, K) as shares of their row; an empty row stays 0."""
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
 def without_trend(values: np.ndarray, conditions: np.ndarray) -> np.ndarray:
     """Values (n,) less their linear trend over conditions (n, k), their mean kept.
 

@@ -120,7 +120,7 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
 def _preparing(study: Study, results: Path) -> Iterator[Callable[[], None]]:
     """Prepare the results folder while Ray starts; what is yielded waits for that.
 
-    Faces can be drawn without fail, so only they are drawn meanwhile; files may be wrong, so they come first.
+    Only drawn faces are prepared meanwhile. A data set on disk comes first: reading it may find mistakes.
     """
     if study.dataset.kind != "synthetic":
         _prepare(study, results)

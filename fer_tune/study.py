@@ -232,14 +232,14 @@ class Study(_Spec):
         for name, values in self.conditions.items():
             if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
                 raise _Misplaced(("conditions", name), f"list at least one value, and each once: {list(values)}")
-        lams, methods = self._lambda_grid(), self._methods()
         for name, d in self.search.items():
-            if d.per_lambda is not None and len(d.per_lambda) != len(lams):
-                text = f"per_lambda lists {len(d.per_lambda)} values for {len(lams)} values of lambda's grid"
-                raise _Misplaced(("search", name), text)
-            if d.per_method is not None and len(d.per_method) != len(methods):
-                text = f"per_method lists {len(d.per_method)} values for {len(methods)} values of the condition method"
-                raise _Misplaced(("search", name), text)
+            for key, own, others, of in (
+                ("per_lambda", d.per_lambda, self._lambda_grid(), "lambda's grid"),
+                ("per_method", d.per_method, self._methods(), "the condition method"),
+            ):
+                if own is not None and len(own) != len(others):
+                    text = f"{key} lists {len(own)} values for {len(others)} values of {of}"
+                    raise _Misplaced(("search", name), text)
         ranges = [(("conditions", n), n) for n, v in self.conditions.items() if isinstance(v, Sample)]
         ranges += [(("search", n), n) for n, d in self.search.items() if d.range is not None]
         for loc, name in ranges:

@@ -44,9 +44,8 @@ class TrialRun:
         self.writing: Future[None] | None = None
         try:
             config = TrialConfig.model_validate(settings["config"])
-            noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
-            self.noisy = noisy
-            self.trainer = build_trainer(noisy, config.model, config.resolved_training, config.seed)
+            self.noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
+            self.trainer = build_trainer(self.noisy, config.model, config.resolved_training, config.seed)
             self._continue(warm_up)
         except BaseException:
             self.close()
