@@ -40,7 +40,7 @@ def new_dataset(root):
 
 def methods(root):
     sizes = {"dataset.train": 64, "dataset.validation": 28, "dataset.test": 28}
-    return {**sizes, "search.lambda.grid": "[0.3]", "search.lr.grid": "[0.001]"}, 8
+    return {**sizes, "search.lambda.grid": "[0.3]"}, 8
 
 
 def annotators(root):
