@@ -31,6 +31,7 @@ from fer_tune.data import (
     write_dataset,
 )
 from fer_tune.forked import Forked
+from fer_tune.interrupts import interrupt_held
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
 from fer_tune.results import (
@@ -308,7 +309,7 @@ def _search(
     study: Study, results: Path, options: argparse.Namespace, console: Console, wait: Callable[[], None]
 ) -> tuple[bool, dict[str, float | int | None]]:
     """Run what is left of a study once it is prepared; return whether it is complete and what that took."""
-    with quick_imports():
+    with interrupt_held(), quick_imports():
         from fer_tune.live import Progress
         from fer_tune.search import NotRunnable, ray_session, run_search
 
