@@ -15,6 +15,7 @@
         state.pt            everything to continue it, its history included (weights-only loading)
         history.csv         one row an epoch, derived from state.pt
         predictions.csv     the test split when finished: true label and prediction of each set
+        predictions_validation.csv  when finished, the validation split: class predicted of the first categorical set
         labels.json         when finished: a digest of the noisy labels trained on; of the first categorical set the
                             classes, and counts of training labels given (columns) by known class (rows)
         result.json         only when it has ended: status, objective, epochs, seconds, reason

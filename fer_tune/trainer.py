@@ -1,5 +1,6 @@
 """The alternating game of encoder, decoder and discriminator: one epoch, its metrics, its whole state."""
 
+import copy
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -8,15 +9,13 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_recall
 
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import NoisyData
 from fer_tune.data.augmentation import AUGMENTATIONS
-from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.labels import MISSING_CLASS, first_categorical
 from fer_tune.losses import (
     ClassLoss,
-    concordance,
     cross_entropy,
     discriminator_joint_loss,
     generator_joint_loss,
@@ -24,12 +23,14 @@ from fer_tune.losses import (
 )
 from fer_tune.models import Decoder, Discriminator, Encoder, load_convolutions, normalised, sample_noise
 from fer_tune.randomness import stream_seed
+from fer_tune.scores import MISSING, label_readings, score_predictions
 
 STATE_VERSION = 1
 EVALUATION_BATCH = 500
+PROBED = 128  # validation images given random labels
+ADAM_BETA, ADAM_EPS = 0.999, 1e-8  # PyTorch's defaults, which every run has
 CHECK_EVERY = 32  # steps between looks at whether the losses are finite
 DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
-MISSING = float("nan")
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -332,8 +333,12 @@ class Trainer:
         for split, prefix in (("validation", "val"), ("test", "test")):
             indices = self.data.dataset.splits[split]
             truths = {name: values[torch.from_numpy(indices)] for name, values in self.truths.items()}
-            metrics |= score_predictions(self.label_sets, self.predict(indices), truths, prefix)
+            predictions = self.predict(indices)
+            metrics |= score_predictions(self.label_sets, predictions, truths, prefix)
+            if split == "validation":
+                metrics |= label_readings(self.label_sets, predictions, truths)
         metrics["prediction_changes"] = self._prediction_changes()
+        metrics["susceptibility"] = self._susceptibility()
         accuracies = self._discriminator_accuracy() if playing else [MISSING] * len(self.score_names)
         metrics |= {f"discriminator_accuracy_{n}": a for n, a in zip(self.score_names, accuracies, strict=True)}
         return metrics
@@ -343,6 +348,36 @@ class Trainer:
         classes = self.predict(self.data.dataset.splits["train"])[self.first.name].argmax(1)
         before, self.train_classes = self.train_classes, classes
         return MISSING if before is None else float((classes != before).float().mean())
+
+    def _susceptibility(self) -> float:
+        """Accuracy gained on random labels by one step on them (Forouzesh et al., ICLR 2023), of a copy of the encoder.
+
+        The same validation images and the same random classes in every epoch. The step is that of the run's
+        optimiser without its momentum: each weight as far as its own past gradients let it go. A network that
+        memorises easily gains much.
+        """
+        indices = self.data.dataset.splits["validation"][:PROBED]
+        draw = torch.Generator().manual_seed(stream_seed(self.seed, "susceptibility"))
+        classes = torch.randint(self.first.size, (len(indices),), generator=draw).to(self.device)
+        encoder, images = copy.deepcopy(self.encoder).eval(), self._images(indices)
+
+        def outputs() -> Tensor:
+            with self._autocast():
+                labels = encoder(images).labels
+            parts = labels.float().split([s.size for s in self.label_sets], dim=1)
+            return parts[self.label_sets.index(self.first)]
+
+        before = outputs()
+        cross_entropy(before, classes).backward()
+        with torch.no_grad():
+            for own, copied in zip(self.encoder.parameters(), encoder.parameters(), strict=True):
+                state = self.optimisers["generator"].state.get(own)
+                if state and copied.grad is not None:
+                    scale = (state["exp_avg_sq"] / (1 - ADAM_BETA ** state["step"])).sqrt() + ADAM_EPS
+                    copied.sub_(self.training.lr * copied.grad / scale)
+            after = outputs()
+        right = [(scores.argmax(1) == classes).float().mean() for scores in (before, after)]
+        return float(right[1] - right[0])
 
     @torch.no_grad()
     def predict(self, indices: np.ndarray) -> dict[str, Tensor]:
@@ -413,56 +448,3 @@ class Trainer:
         own["networks"]["encoder"] = state["networks"]["encoder"]
         own["optimisers"]["generator"] = adam  # the encoder's parameters come first in every generator optimiser
         self.load_state_dict({**state, "networks": own["networks"], "optimisers": own["optimisers"]})
-
-
-def score_predictions(
-    label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], truths: Mapping[str, Tensor], prefix: str
-) -> dict[str, float]:
-    """Accuracy, mean class accuracy, macro F1, each class's recall (sets beyond the first by name) and CCC.
-
-    CCC is given for each continuous value and as their mean; a constant prediction counts 0. Samples without a
-    label do not count; where none has one, the metric is NaN.
-    """
-    metrics: dict[str, float] = {}
-    categorical = [s for s in label_sets if s.kind == "categorical"]
-    for i, label_set in enumerate(categorical):
-        name = label_set.name
-        metrics |= _class_metrics(label_set, predictions[name], truths[name], prefix, f"_{name}" if i else "")
-    cccs: dict[str, float] = {}
-    for label_set in label_sets:
-        if label_set.kind == "continuous":
-            truth = truths[label_set.name]
-            present = ~torch.isnan(truth).any(1)
-            values = predictions[label_set.name][present].double(), truth[present].double()
-            known = concordance(*values).tolist() if len(truth[present]) else [MISSING] * label_set.size
-            cccs |= dict(zip(label_set.names, known, strict=True))
-    metrics |= {f"{prefix}_ccc_{name}": value for name, value in cccs.items()}
-    if cccs:
-        metrics[f"{prefix}_ccc"] = float(np.mean(list(cccs.values())))
-    return metrics
-
-
-def _class_metrics(
-    label_set: LabelSet, probabilities: Tensor, truth: Tensor, prefix: str, suffix: str
-) -> dict[str, float]:
-    """Metrics of one categorical set from probabilities (N, K) and classes (N,)."""
-    present, k = truth != MISSING_CLASS, label_set.size
-    classes, truth = probabilities.argmax(1)[present], truth[present]
-    averages = {"accuracy": "micro", "mean_class_accuracy": "macro"}
-    if not len(truth):
-        names = [*averages, "macro_f1", *(f"recall_{n}" for n in label_set.names)]
-        return {_metric_name(prefix, name, suffix): MISSING for name in names}
-    found: dict[str, float] = {
-        name: float(multiclass_accuracy(classes, truth, k, average=average)) for name, average in averages.items()
-    }
-    found["macro_f1"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
-    recalls = multiclass_recall(classes, truth, k, average="none").tolist()
-    found |= {f"recall_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
-    return {_metric_name(prefix, name, suffix): value for name, value in found.items()}
-
-
-def _metric_name(prefix: str, name: str, suffix: str) -> str:
-    """val_accuracy, val_accuracy_SET; of a class val_recall_CLASS, val_recall_SET_CLASS."""
-    if name.startswith("recall_"):
-        return f"{prefix}_recall{suffix}_{name.removeprefix('recall_')}"
-    return f"{prefix}_{name}{suffix}"

@@ -110,7 +110,10 @@ class TrialRun:
         self.folder.write_history(state["history"])
 
     def _write_predictions(self) -> None:
-        """Test split: index, and for each label set the true label, the prediction, the probabilities."""
+        """Test split: index, and for each label set the true label, the prediction, the probabilities.
+
+        Validation split: index and the class predicted, of the first categorical set.
+        """
         dataset = self.trainer.data.dataset  # its test labels are the true ones
         indices = dataset.splits["test"]
         columns: dict[str, np.ndarray] = {"index": indices}
@@ -122,11 +125,17 @@ class TrialRun:
             else:
                 for k, name in enumerate(label_set.names):
                     columns |= {f"{name}_true": truth[:, k], f"{name}_predicted": values[:, k].round(6)}
+        self._write_columns("predictions.csv", columns)
+        first, indices = self.trainer.first, dataset.splits["validation"]
+        classes = self.trainer.predict(indices)[first.name].argmax(1).numpy()
+        self._write_columns("predictions_validation.csv", {"index": indices, f"{first.name}_predicted": classes})
+
+    def _write_columns(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        write_atomically(self.folder.path / "predictions.csv", text.getvalue().encode())
+        write_atomically(self.folder.path / name, text.getvalue().encode())
 
     def _write_labels(self) -> None:
         """Which noisy labels were trained on: their digest, and how the first set's were given where that is known."""

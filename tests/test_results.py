@@ -116,7 +116,8 @@ def test_smoke_study_leaves_a_whole_folder(smoke):
     assert (roles.count("trial"), roles.count("warm_up")) == (16, 8)
     for folder in folders:
         assert {p.name for p in folder.path.iterdir()} == {
-            "trial.json", "state.pt", "history.csv", "predictions.csv", "labels.json", "result.json", ".lock",
+            "trial.json", "state.pt", "history.csv", "predictions.csv", "predictions_validation.csv",
+            "labels.json", "result.json", ".lock",
         }  # fmt: skip
         epochs = 1 if folder.settings()["role"] == "warm_up" else 3
         assert folder.result()["status"] == "finished" and len(folder.history()) == epochs

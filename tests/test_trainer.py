@@ -105,12 +105,25 @@ def test_an_epoch_reports_everything(data, training):
     scores = ("image", "noise", "emotion", "affect", "joint")
     expected = {"cross_entropy", "ccc_loss", "task_loss", "generator_joint_loss", "discriminator_joint_loss"}
     expected |= {f"{side}_{s}" for s in scores for side in ("score_real", "score_generated", "discriminator_accuracy")}
-    quality = ("accuracy", "mean_class_accuracy", "macro_f1", "ccc", "ccc_valence", "ccc_arousal")
+    quality = ("accuracy", "mean_class_accuracy", "macro_f1", "ccc")
     quality += tuple(f"recall_{emotion}" for emotion in EMOTIONS)
+    quality += tuple(f"{m}_{value}" for m in ("ccc", "rmse", "sign") for value in ("valence", "arousal"))
     expected |= {f"{split}_{m}" for split in ("val", "test") for m in quality}
-    expected |= {"prediction_changes", "seconds", "images_per_second"}
+    expected |= {"val_dmi", "val_peer_accuracy", "prediction_changes", "susceptibility"}
+    expected |= {"seconds", "images_per_second"}
     assert set(second) == expected
     assert all(0 <= second[f"discriminator_accuracy_{s}"] <= 1 for s in scores)
+
+
+def test_susceptibility_changes_no_state_and_grows_with_memorising(data, training):
+    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer.run_epoch()
+    before = {name: value.clone() for name, value in trainer.encoder.state_dict().items()}
+    gained = trainer._susceptibility()
+    assert gained == trainer._susceptibility() and 0.1 < gained <= 1
+    assert all(torch.equal(value, before[name]) for name, value in trainer.encoder.state_dict().items())
+    trainer.training = training.model_copy(update={"lr": 1e-9})
+    assert trainer._susceptibility() == 0 < gained
 
 
 def test_generator_update_moves_only_encoder_and_decoder_and_d_update_only_d(data, training):
