@@ -136,14 +136,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.source
         if folder.suffix in (".yaml", ".yml"):
             folder = train_annotator(folder, options.results, console)
-        print("\n".join(_annotate(load_checkpoint(folder), options.target, options.results, console)))
+            annotator = folder.name
+        else:  # results/NAME/trials/KEY
+            place = folder.resolve()
+            annotator = f"{place.parent.parent.name},{place.name}" if place.parent.name == "trials" else place.name
+        checkpoint = load_checkpoint(folder)
+        print("\n".join(_annotate(checkpoint, annotator, options.target, options.results, console)))
     except (PredictError, ValueError, OSError) as error:  # studies, data and weights that do not fit are ValueErrors
         print(error, file=sys.stderr)
         return USER_ERROR
     return 0
 
 
-def _annotate(checkpoint: Checkpoint, target: Path, results: Path, console: Console) -> list[str]:
+def _annotate(checkpoint: Checkpoint, annotator: str, target: Path, results: Path, console: Console) -> list[str]:
+    """Write a target's labels under its annotator's name; return what to say of them."""
     name, spec, _ = named_dataset(target)
     update = {"image_size": checkpoint.image_size} | {
         n: None for n in ("machine_labels", "machine_affect") if hasattr(spec, n)
@@ -156,7 +162,8 @@ def _annotate(checkpoint: Checkpoint, target: Path, results: Path, console: Cons
     labels = in_terms_of(checkpoint.label_sets, dataset.label_sets, found)
     missing = [s.name for s in dataset.label_sets if s.name not in labels]
     labels |= {name: dataset.labels[name] for name in missing}
-    files = {key: str(path) for key, path in export_labels(plain, labels, dataset.splits, folder / "machine").items()}
+    written = export_labels(plain, labels, dataset.splits, folder / f"by_{annotator}")
+    files = {key: str(path) for key, path in written.items()}
     kept = [f"{name}: not annotated, the target's own is kept" for name in missing]
     return [
         *disagreement(labels, dataset),

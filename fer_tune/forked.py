@@ -59,4 +59,8 @@ def _work(answer: Connection, task: Callable[..., Any], arguments: tuple[Any, ..
         value = (True, task(*arguments))
     except Exception as error:
         value = (False, error)
-    answer.send(value)
+    try:
+        answer.send(value)
+    except Exception as unsent:  # what cannot be pickled
+        what = "its answer" if value[0] else f"{type(value[1]).__name__}: {value[1]}"
+        answer.send((False, ChildProcessError(f"{what} could not be passed on: {unsent}")))

@@ -8,6 +8,7 @@
                             once, peak memory, outcome
       data/DIGEST/          images.npy (uint8, memory-mapped by trials), labels.npz, dataset.json
       data/digests.json     the digest of each data set specification of the study
+      weights.json          the digest of each weight file that encoders start from, where there are any
       .lock                 held by the run that works on the folder; says which
       warm_start.json       what an earlier study's configurations were worth, where this one starts from it
       trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED

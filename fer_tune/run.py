@@ -5,13 +5,14 @@ python -m fer_tune.run studies/lambda_sweep.yaml
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -111,7 +112,7 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     _describe(study, console)
     with _locked(results):
         start = time.monotonic()
-        with _preparing(study, results) as wait:
+        with _kept_only_if_begun(results), _preparing(study, results) as wait:
             complete, account = _search(study, results, options, console, wait)
         _finish(study, results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
     return _conclude(study, results, options, console, complete)
@@ -121,9 +122,9 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
 def _preparing(study: Study, results: Path) -> Iterator[Callable[[], None]]:
     """Prepare the results folder while Ray starts; what is yielded waits for that.
 
-    Only drawn faces are prepared meanwhile. A data set on disk comes first: reading it may find mistakes.
+    Only drawn faces are prepared meanwhile. Files come first: reading them may find mistakes.
     """
-    if study.dataset.kind != "synthetic":
+    if any(_reads_files(study.trial_config(cell, _ends(cell, min), 0)) for cell in study.cells()):
         _prepare(study, results)
         yield lambda: None
         return
@@ -132,6 +133,24 @@ def _preparing(study: Study, results: Path) -> Iterator[Callable[[], None]]:
         yield prepared.result
     finally:
         prepared.stop()
+
+
+def _reads_files(config: TrialConfig) -> bool:
+    """Whether a trial depends on files of the user's."""
+    drawn = config.dataset.kind == "synthetic" and not config.dataset.machine_labels
+    return not drawn or config.model.encoder_weights is not None
+
+
+@contextmanager
+def _kept_only_if_begun(results: Path) -> Iterator[None]:
+    """Remove a results folder that a mistake has ended before its first trial: it would only be in the way."""
+    begun = (results / "study.json").exists()
+    try:
+        yield
+    except (DataError, UsageError, ChildProcessError, OSError):
+        if not begun and not (results / "trials").exists():
+            shutil.rmtree(results, ignore_errors=True)
+        raise
 
 
 def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
@@ -220,14 +239,17 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
     if study.maximises_gain:
         _say(console, GAIN_NOTE)
     first, validation = first_categorical(study.dataset.label_sets), split_sizes(study.dataset)["validation"]
+    sampling = f"one standard error of an accuracy there is up to {0.5 / validation**0.5:.3f}"
     ends = [(cell, end) for cell in cells for end in (min, max)]
     noises = [study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends]
     for noise in {noise.model_dump_json(): noise for noise in noises}.values():
+        if study.dataset.kind != "synthetic" and not noise.ratio_of(first):
+            _say(console, f"labels as they come, how noisy is not known; {validation} validation samples: {sampling}")
+            continue
         _say(
             console,
             f"noise {noise.kind} {noise.ratio_of(first):g}: validation on {validation} noisy samples shrinks an "
-            f"accuracy difference to {accuracy_shrinkage(noise, first):.2f} of itself; one standard error of an "
-            f"accuracy there is up to {0.5 / validation**0.5:.3f}",
+            f"accuracy difference to {accuracy_shrinkage(noise, first):.2f} of itself; {sampling}",
         )
 
 
@@ -256,6 +278,7 @@ def _prepare(study: Study, results: Path) -> None:
     write_json(results / "study.json", _resolved(study))
     known = results / "data" / "digests.json"
     digests = read_json(known) if known.exists() else {}
+    weights = read_json(results / "weights.json") if (results / "weights.json").exists() else {}
     seen: set[str] = set()
     for cell in study.cells():
         config = study.trial_config(cell, _ends(cell, min), 0)
@@ -264,10 +287,13 @@ def _prepare(study: Study, results: Path) -> None:
             seen.add(key)
             before, digests[key] = digests.get(key), _stored(config.dataset, results / "data", digests.get(key))
             if before not in (None, digests[key]):
-                raise UsageError(f"dataset: {key} has changed since the study began: use --restart, or a new name")
-        _check_weights(config)
+                where = getattr(config.dataset, "file", None) or getattr(config.dataset, "folder", "its label file")
+                raise UsageError(f"dataset: {where} has changed since the study began: use --restart, or a new name")
+        weights |= _checked_weights(config, weights)
         if study.trial_config(cell, _ends(cell, max), 0).training.lam > 0:
             _check_game(results / "data" / digests[key], config)
+    if weights:
+        write_json(results / "weights.json", weights)
     write_json(known, digests)
     if not (results / "environment.json").exists():
         write_json(results / "environment.json", environment(digests.values()))
@@ -283,17 +309,24 @@ def _stored(spec: Any, folder: Path, known: str | None) -> str:
     return write_dataset(spec, folder, os.cpu_count() or 1).name
 
 
-def _check_weights(config: TrialConfig) -> None:
-    """Refuse a weight file that the encoder cannot start from."""
-    if config.model.encoder_weights:
-        from fer_tune.models import Encoder, WeightsError, load_convolutions
+def _checked_weights(config: TrialConfig, known: Mapping[str, str]) -> dict[str, str]:
+    """The weight file that the encoder starts from and its digest. Refuse one that does not fit or has changed."""
+    path = config.model.encoder_weights
+    if path is None:
+        return {}
+    from fer_tune.models import Encoder, WeightsError, load_convolutions
 
-        try:
-            load_convolutions(
-                Encoder(config.dataset.image_size, 1, config.model.features), Path(config.model.encoder_weights)
-            )
-        except WeightsError as error:
-            raise UsageError(str(error)) from None
+    try:
+        load_convolutions(Encoder(config.dataset.image_size, 1, config.model.features), Path(path))
+    except WeightsError as error:
+        raise UsageError(str(error)) from None
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if known.get(path, digest) != digest:
+        raise UsageError(
+            f"model.encoder_weights: {path} has changed since the study began: use --restart, or a new name"
+        )
+    return {path: digest}
 
 
 def _check_game(saved: Path, config: TrialConfig) -> None:

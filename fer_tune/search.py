@@ -491,6 +491,7 @@ def export_optuna(study: Study, results: Path) -> Path:
 
     A configuration's value is its mean over seeds; grid values stand among the parameters.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = results / "optuna.sqlite3"
     unfinished = results / ".optuna.sqlite3"
     unfinished.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -440,6 +440,7 @@ class _Problem:
     loc: tuple[str | int, ...]
     kind: str
     text: str
+    dataset: str = ""  # the kind of data set, where it stands in that section
 
     @property
     def is_mismatch(self) -> bool:
@@ -456,7 +457,8 @@ def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     for error in errors:
         placed = getattr(error.get("ctx", {}).get("error"), "loc", None) or error["loc"]
         loc = _without_tags(placed)
-        problems.append(_Problem(loc, error["type"], _plain_message(error)))
+        dataset = str(placed[1]) if loc[:1] == ("dataset",) and loc != tuple(placed) else ""
+        problems.append(_Problem(loc, error["type"], _plain_message(error), dataset))
     unknown = {p.loc[:-1] for p in problems if p.kind == "extra_forbidden"}
     problems = [p for p in problems if not (p.kind == "missing" and p.loc[:-1] in unknown)]
     meant = [p for p in problems if not (p.is_mismatch and any(_says_more(q, p) for q in problems))]
@@ -466,7 +468,7 @@ def _clearest(errors: Sequence[Any]) -> list[_Problem]:
         text = problem.text
         if before and before.text != text:
             text = f"{before.text.rsplit(': it is', 1)[0]} or {text}"
-        merged[problem.loc] = _Problem(problem.loc, problem.kind, text)
+        merged[problem.loc] = replace(problem, text=text)
     return list(merged.values())
 
 
@@ -482,7 +484,7 @@ def _describe(problem: _Problem, path: Path, root: yaml.Node | None, replaced: M
     option = next((text for k, text in replaced.items() if key == k or key.startswith(k + ".")), None)
     where = option or f"{path}:{_line(root, loc)}"
     if problem.kind == "extra_forbidden":
-        return f"{where}: unknown key {key!r}{_nearest(str(loc[-1]), _valid_keys(loc[:-1]))}"
+        return f"{where}: unknown key {key!r}{_nearest(str(loc[-1]), _valid_keys(loc[:-1], problem.dataset))}"
     return f"{where}: {key + ': ' if key else ''}{problem.text}"
 
 
@@ -537,13 +539,14 @@ def _line(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
     return line
 
 
-def _valid_keys(loc: Sequence[str | int]) -> list[str]:
+def _valid_keys(loc: Sequence[str | int], dataset: str = "") -> list[str]:
+    """The keys that may stand at a place; in a data set's section those of its kind."""
     model: Any = Study
     for part in loc:
         if model is Study and part in ("conditions", "search"):
             return ["sample"] if part == "conditions" else list(Dimension.model_fields)
         if model is Study and part in SECTIONS:
-            return list(_section_fields(str(part)))
+            return list(_section_fields(str(part), dataset))
         model = next((f.annotation for n, f in model.model_fields.items() if (f.alias or n) == part), None)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             return []
@@ -557,10 +560,11 @@ def _nearest(key: str, valid: Sequence[str]) -> str:
     return f": valid keys are {', '.join(valid)}" if valid else ""
 
 
-def _section_fields(section: str) -> dict[str, FieldInfo]:
-    """The settings of a section, as a study file names them; of all kinds where there are several."""
+def _section_fields(section: str, kind: str = "") -> dict[str, FieldInfo]:
+    """The settings of a section, as a study file names them; of all kinds where there are several and none is named."""
     annotation = Study.model_fields[section].annotation
-    models = [annotation] if isinstance(annotation, type) else get_args(annotation)
+    models = [annotation] if isinstance(annotation, type) else list(get_args(annotation))
+    models = [m for m in models if kind in get_args(m.model_fields["kind"].annotation)] if kind else models
     return {f.alias or n: f for model in models for n, f in model.model_fields.items()}
 
 

@@ -30,7 +30,7 @@ def annotator(tmp_path_factory):
 
 
 def test_a_shifted_domain_is_labelled_and_reads_back(annotator):
-    files = {"machine_labels": str(annotator / "annotations" / "street" / "machine.csv")}
+    files = {"machine_labels": str(annotator / "annotations" / "street" / "by_studio.csv")}
     own = read_dataset(TypeAdapter(DatasetSpec).validate_python(STREET))
     noisy = read_dataset(TypeAdapter(DatasetSpec).validate_python({**STREET, **files}))
     train, test = own.splits["train"], own.splits["test"]

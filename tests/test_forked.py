@@ -24,8 +24,19 @@ def test_what_the_task_returns_comes_from_another_process():
     task.stop()
 
 
+def fail_unpicklably():
+    error = ValueError("no such class")
+    error.where = lambda: 3
+    raise error
+
+
 @pytest.mark.parametrize(
-    ("task", "error", "message"), [(fail, DataError, "labels.csv:3"), (die, ChildProcessError, "is memory short")]
+    ("task", "error", "message"),
+    [
+        (fail, DataError, "labels.csv:3"),
+        (die, ChildProcessError, "is memory short"),
+        (fail_unpicklably, ChildProcessError, "ValueError: no such class could not be passed on"),
+    ],
 )
 def test_what_the_task_raises_is_raised_and_a_killed_one_is_said(task, error, message):
     with pytest.raises(error, match=message):

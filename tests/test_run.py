@@ -15,12 +15,16 @@ import pandas as pd
 import psutil
 import pytest
 import ray
+import torch
 import yaml
 from ray.cluster_utils import Cluster
 
-from fer_tune.results import trial_folders
+from fer_tune.results import trial_folders, write_json
 from fer_tune.run import main
+from fer_tune.study import load_study
 from tests.conftest import ROOT, run_command
+from tests.data import folders
+from tests.models.test_weights import vgg_face_weights
 
 SMOKE = ROOT / "studies" / "smoke.yaml"
 CLOCK = ["seconds", "images_per_second"]
@@ -100,6 +104,31 @@ def test_data_that_cannot_be_used_end_before_anything_is_written(tmp_path, capsy
     error = capsys.readouterr().err
     assert "list_patition_label.txt: cannot be read: No such file" in error and len(error.splitlines()) == 1
     assert not (tmp_path / "results").exists()
+
+
+def test_an_image_that_cannot_be_read_leaves_no_folder_in_the_way(tmp_path, capsys):
+    settings = folders.write_manifest(tmp_path / "mine")
+    study = tmp_path / "mine.yaml"
+    study.write_text(yaml.safe_dump({"name": "mine", "dataset": settings, "training": {"epochs": 1, "batch_size": 8}}))
+    broken = tmp_path / "mine" / "people" / "face 7.png"
+    broken.write_bytes(b"no image")
+    assert main([str(study), "--results", str(tmp_path / "results")]) == 2
+    assert "'people/face 7.png' is no image that can be read" in capsys.readouterr().err
+    assert not (tmp_path / "results" / "mine").exists()
+
+
+def test_a_weight_file_that_has_changed_is_not_resumed_with(tmp_path, capsys):
+    model = {"encoder_weights": str(tmp_path / "face.pt"), "encoder_input": "vgg_face"}
+    raw = {"name": "mine", "dataset": {"kind": "synthetic", "train": 14, "validation": 14, "test": 14}, "model": model}
+    study = tmp_path / "mine.yaml"
+    study.write_text(yaml.safe_dump({**raw, "training": {"epochs": 1, "batch_size": 8}}))
+    torch.save(vgg_face_weights(), tmp_path / "face.pt")
+    folder = tmp_path / "results" / "mine"
+    folder.mkdir(parents=True)
+    write_json(folder / "study.json", load_study(study).model_dump(mode="json", by_alias=True))
+    write_json(folder / "weights.json", {str(tmp_path / "face.pt"): "0" * 64})
+    assert main([str(study), "--results", str(tmp_path / "results"), "--resume"]) == 2
+    assert f"encoder_weights: {tmp_path / 'face.pt'} has changed since the study began" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_ours_is_never_deleted(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Which data set lies in a folder, and the `dataset` section that a study would need for it."""
 
+import difflib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from fer_tune.data.index import DataError
 from fer_tune.data.raf import LABEL_FILE
 
 MOST_CLASSES = 30
+MOST_MISTAKES = 0.05  # share of a column's cells that may be mistakes before its kind is in doubt
 RESERVED = ("path", "split")
 
 
@@ -45,7 +48,10 @@ def _has_column(file: Path, column: str) -> bool:
 
 
 def _manifest(file: Path) -> dict[str, Any]:
-    """Guess label sets: words or codes are classes, numbers in [-1, 1] with fractions one continuous set."""
+    """Guess label sets: words or codes are classes, numbers in [-1, 1] with fractions one continuous set.
+
+    A few cells that do not fit the rest of their column do not change the guess: the check then names them.
+    """
     table = read_table(file)
     if "path" not in table:
         raise DataError(f"{file}: has no column 'path'; it has {', '.join(table.columns)}")
@@ -53,11 +59,12 @@ def _manifest(file: Path) -> dict[str, Any]:
     continuous = []
     for name in (c for c in table.columns if c not in RESERVED):
         cells = table[name].str.strip()
-        values, present = pd.to_numeric(cells, errors="coerce"), sorted(set(cells) - {""})
-        if present and values[cells != ""].between(-1, 1).all() and any("." in cell for cell in present):
+        cells = cells[cells != ""]
+        values, present = pd.to_numeric(cells, errors="coerce"), _classes(cells)
+        if len(cells) and values.between(-1, 1).mean() >= 1 - MOST_MISTAKES and any("." in cell for cell in cells):
             continuous.append(name)
         elif 2 <= len(present) <= MOST_CLASSES:
-            codes = values[cells != ""]
+            codes = values[cells.isin(present)]
             whole = codes.notna().all() and (codes == codes.round()).all()
             if whole and codes.min() >= 0 and codes.max() < MOST_CLASSES:
                 present = [str(code) for code in range(int(codes.max()) + 1)]
@@ -65,6 +72,16 @@ def _manifest(file: Path) -> dict[str, Any]:
     if continuous:
         sets.append({"name": "affect", "kind": "continuous", "columns": continuous})
     return {"kind": "manifest", "file": str(file), "sets": sets}
+
+
+def _classes(cells: pd.Series) -> list[str]:
+    """The different words or codes of a column, without rare words that look like misspelt frequent ones."""
+    counts = Counter(cells)
+    usual = len(cells) / len(counts)
+    rare = [word for word, count in counts.items() if count <= max(MOST_MISTAKES * usual, 1) < usual / 2]
+    frequent = {word.lower(): word for word in counts if word not in rare and word.isascii()}
+    misspelt = {w for w in rare if w.lower() in frequent or difflib.get_close_matches(w.lower(), frequent, 1, 0.8)}
+    return sorted(set(counts) - {word for word in misspelt if not word.strip("-").isdigit()})
 
 
 def _safe(name: str) -> str:

@@ -1,5 +1,6 @@
 """A person's own data: an image folder and a table of labels."""
 
+import difflib
 from pathlib import Path
 from typing import Literal, Self
 
@@ -147,7 +148,9 @@ def _labels(
     cells = table[columns[0]].str.strip()
     classes = cells.map(codes).fillna(MISSING_CLASS).to_numpy(dtype=np.int64).copy()
     for i in np.flatnonzero((classes == MISSING_CLASS) & (cells != ANONYMOUS).to_numpy()).tolist():
-        text = f"{columns[0]} must be one of {', '.join(spec.classes)}: it is {cells.iloc[i]!r}"
+        close = difflib.get_close_matches(cells.iloc[i].lower(), [name.lower() for name in spec.classes], 1)
+        meant = next((f", did you mean {name!r}?" for name in spec.classes if [name.lower()] == close), "")
+        text = f"{columns[0]} must be one of {', '.join(spec.classes)}: it is {cells.iloc[i]!r}{meant}"
         problems.add(f"{path}:{table.index[i]}", text)
     return classes
 

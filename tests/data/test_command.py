@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -43,6 +44,26 @@ def test_a_manifest_gets_a_draft_of_its_section_that_a_study_can_use(tmp_path, c
     sets = {s.name: s.names for s in spec.label_sets}
     assert sets["label"] == ("calm", "cross", "glad") and sets["label_b"] == ("0", "1", "2")
     assert sets["affect"] == ("valence", "arousal") and len(index_dataset(spec)) == 60
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("valence", "1.7", "affect must lie in [-1, 1]: it is [1.7"),
+        ("valence", "n/a", "valence must be a number: it is 'n/a'"),
+        ("label", "glaad", "label must be one of calm, cross, glad: it is 'glaad', did you mean 'glad'?"),
+        ("label", "Calm", "label must be one of calm, cross, glad: it is 'Calm', did you mean 'calm'?"),
+    ],
+)
+def test_a_bad_cell_is_named_and_neither_adopted_nor_a_reason_to_drop_its_column(
+    tmp_path, capsys, column, cell, message
+):
+    folders.write_manifest(tmp_path)
+    table = pd.read_csv(tmp_path / "faces.csv", dtype=str, keep_default_na=False)
+    table.loc[4, column] = cell
+    table.to_csv(tmp_path / "faces.csv", index=False)
+    assert main([str(tmp_path / "faces.csv"), "--results", str(tmp_path / "out")]) == 2
+    assert f"faces.csv:6: {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,7 @@ for _name, _out in zip(NAMES, [c for c, n in BLOCKS for _ in range(n)], strict=T
     _channels = _out
 
 
-@pytest.fixture(scope="module")
-def tensors():
+def vgg_face_weights():
     """Thirteen convolutions under VGG-Face's names."""
     generator = torch.Generator().manual_seed(0)
     found = {}
@@ -27,6 +26,11 @@ def tensors():
         found[f"{name}.weight"] = torch.randn(shape, generator=generator)
         found[f"{name}.bias"] = torch.randn(shape[0], generator=generator)
     return found
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    return vgg_face_weights()
 
 
 def torchvision_names(tensors):
