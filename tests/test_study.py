@@ -36,7 +36,7 @@ MISTAKES = {
     "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset: kind must be one of synthetic, raf, affectnet, cifar10, ferplus, manifest: it is 'imagenet'"),
     "data set without kind": ({"dataset": {"image_size": 32}}, "dataset: kind must be one of synthetic"),
     "data set's misspelt key": ({"dataset": {"kind": "raf", "foldr": "x"}}, "unknown key 'dataset.foldr': did you mean 'folder'?"),
-    "misspelt key of a manifest": ({"dataset": {"kind": "manifest", "labelsets": []}}, "unknown key 'dataset.labelsets': valid keys are kind, "),
+    "misspelt key of a manifest": ({"dataset": {"kind": "manifest", "labelsets": []}}, "unknown key 'dataset.labelsets': did you mean 'sets'?"),
     "data set without folder": ({"dataset": {"kind": "raf"}}, "dataset.folder: is missing: add it"),
     "set without classes": ({"dataset": {"kind": "manifest", "file": "x.csv", "sets": [{"name": "a", "kind": "categorical", "columns": ["a"]}]}}, "dataset.sets.0: a categorical set needs `classes`"),
     "no class at all": ({"dataset": {"kind": "manifest", "file": "x.csv", "sets": [{"name": "a", "kind": "continuous", "columns": ["a"]}]}}, "name at least one categorical label set"),
