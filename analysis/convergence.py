@@ -3,43 +3,127 @@
 python -m analysis.convergence results/NAME
 """
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import convergence_scatter, grid, save
-from analysis.statistics import Correlation, distance_to_target, rank_correlation
+from analysis.figures import by_panel, convergence_scatter, grid, label, save
+from analysis.stationarity import SHORTEST, converged_value, settled
+from analysis.statistics import LAST_EPOCHS, PAPER_TARGET, Correlation, distance_to_target, rank_correlation
 from analysis.tables import Results, script
 
 LOSSES = {"L_G": "generator_joint_loss", "L_D": "discriminator_joint_loss"}
+DISTANCE = f"distance to {PAPER_TARGET}"
+EARLY_STEPS = 40  # epochs at which the correlation is computed, at most
+
+
+def converged(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Converged L_G and L_D by trial key, NaN where the loss still drifts, was never played or is too short to tell."""
+    ordered = epochs.sort_values("epoch").groupby("key")
+    found = {
+        str(key): [converged_value(rows[column].to_numpy()) for column in LOSSES.values()] for key, rows in ordered
+    }
+    names = ["converged_generator", "converged_discriminator"]
+    return pd.DataFrame.from_dict(found, orient="index", columns=names)
+
+
+def settled_sentence(results: Results) -> str:
+    """How many trials have converged, in words."""
+    played = results.epochs.dropna(subset=list(LOSSES.values())).sort_values("epoch").groupby("key")
+    verdicts = [[settled(rows[column].to_numpy()) for column in LOSSES.values()] for _, rows in played]
+    if not verdicts:
+        return "No trial plays the joint game."
+    if all(None in pair for pair in verdicts):
+        return (
+            f"No run has {SHORTEST} epochs of the joint game: too short to tell whether the losses have converged. The "
+            "convergence rules are switched off; the figures show means of the last five epochs."
+        )
+    share = np.mean([all(pair) for pair in verdicts])
+    off = "" if share >= 0.5 else " Most have not, so the convergence rules are switched off."
+    return (
+        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (no drift in the second half, by "
+        f"a test that calls 5 % of settled losses drifting).{off}"
+    )
 
 
 def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
-    """Rank correlation of clean test accuracy with L_G, with L_D and with the distance to the paper's target."""
+    """Rank correlation of clean test accuracy with L_G, with L_D and with the distance to the paper's target.
+
+    Ranks are taken within each panel, so that no condition's level counts. Losses are means of the last five epochs.
+    """
     played = trials.dropna(subset=list(LOSSES.values()))
     quantities = {name: played[column] for name, column in LOSSES.items()}
-    quantities["distance to (2.6, 0.45)"] = distance_to_target(quantities["L_G"], quantities["L_D"])
-    accuracy = played["test_accuracy"].to_numpy()
-    return {name: rank_correlation(values.to_numpy(), accuracy) for name, values in quantities.items()}
+    quantities[DISTANCE] = distance_to_target(quantities["L_G"], quantities["L_D"])
+    accuracy, panels = played["test_accuracy"].to_numpy(), played["panel"].to_numpy()
+    return {name: rank_correlation(values.to_numpy(), accuracy, panels) for name, values in quantities.items()}
 
 
 def sentences(results: Results) -> list[str]:
-    """The correlations in words, one sentence each, within each condition and, of several, across all."""
+    """The correlations in words, one sentence each: within each condition and, of several, within all of them."""
     groups = [(str(panel), rows) for panel, rows in results.trials.groupby("panel", sort=False)]
     if len(groups) > 1:
-        groups.append(("across all conditions, which differ in accuracy for other reasons too", results.trials))
-    return [
-        f"{name}{'' if where == 'all' else f' ({where})'}: {_in_words(found)}"
+        groups.append(("over all conditions, ranks within each", results.trials))
+        across = results.trials.assign(panel="all")
+        groups.append(("across conditions, which differ in accuracy for other reasons too", across))
+    found = [
+        f"{name}{'' if where == 'all' else f' ({where})'}: {_in_words(value)}"
         for where, rows in groups
-        for name, found in correlations(rows).items()
+        for name, value in correlations(rows).items()
     ]
+    return [settled_sentence(results), *found]
 
 
 def _in_words(found: Correlation | None) -> str:
     if found is None:
         return "too few trials with a joint game for a correlation with test accuracy."
     return (
-        f"rank correlation with test accuracy {found.rho:+.2f} (n = {found.n} trials, permutation p = {found.p:.2g})."
+        f"rank correlation with test accuracy {found.rho:+.2f} ({found.low:+.2f} to {found.high:+.2f}; n = {found.n} "
+        f"trials, permutation p = {found.p:.2g})."
     )
+
+
+def by_epoch(results: Results) -> pd.DataFrame:
+    """How early the distance to the paper's target tells the final accuracy: columns epoch, rho, low, high.
+
+    At each epoch the losses are means of the five epochs until then; ranks are taken within each panel.
+    """
+    final = results.trials.set_index("key")["test_accuracy"]
+    epochs = results.epochs.sort_values("epoch")
+    losses = [_rolling(epochs, column) for column in LOSSES.values()]
+    if losses[0].empty:
+        return pd.DataFrame(columns=["epoch", "rho", "low", "high"])
+    rows, panels = [], results.trials.set_index("key")["panel"]
+    columns = losses[0].columns
+    for epoch in columns[np.unique(np.linspace(0, len(columns) - 1, min(EARLY_STEPS, len(columns))).astype(int))]:
+        distance = distance_to_target(losses[0][epoch], losses[1][epoch])
+        keys = distance.index
+        found = rank_correlation(distance.to_numpy(), final[keys].to_numpy(), panels[keys].to_numpy(), permute=False)
+        if found is not None:
+            rows.append((float(epoch), found.rho, found.low, found.high))
+    return pd.DataFrame(rows, columns=["epoch", "rho", "low", "high"])
+
+
+def _rolling(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean over five epochs until each one, trials (rows) by epoch; missing before the joint game has run five."""
+    return epochs.pivot_table(index="key", columns="epoch", values=column).T.rolling(LAST_EPOCHS).mean().T
+
+
+def early_figure(results: Results) -> Figure | None:
+    """The correlation by epoch with its band; None where no epoch has enough trials."""
+    table = by_epoch(results)
+    if table.empty:
+        return None
+    whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
+    return by_panel(whole, table.assign(panel="all"), _draw_early)
+
+
+def _draw_early(ax: Axes, table: pd.DataFrame) -> Axes:
+    ax.fill_between(table["epoch"], table["low"], table["high"], color="#0b6e99", alpha=0.2, lw=0)
+    ax.plot(table["epoch"], table["rho"], color="#0b6e99", marker="o", markevery=max(1, len(table) // 8))
+    ax.axhline(0, color="black", linewidth=1)
+    ax.set_ylim(-1.05, 1.05)
+    return label(ax, "epoch at which the losses are read", "rank correlation with final test accuracy")
 
 
 def figure(results: Results) -> Figure:
@@ -53,9 +137,10 @@ def figure(results: Results) -> Figure:
 
 def show(results: Results) -> str:
     """Write the scatter into the results folder's report; return the correlations."""
-    folder = results.path / "report" / "figures"
-    save(figure(results), folder, "convergence")
-    return "\n".join([*sentences(results), f"convergence (PNG, SVG) is in {folder}"])
+    save(figure(results), results, "convergence")
+    if (early := early_figure(results)) is not None:
+        save(early, results, "convergence_by_epoch")
+    return "\n".join([*sentences(results), f"convergence and convergence_by_epoch are in {results.figures}"])
 
 
 if __name__ == "__main__":

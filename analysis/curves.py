@@ -3,10 +3,24 @@
 python -m analysis.curves results/NAME
 """
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures import accuracy_curves, by_panel, grid, loss_curves, response, save, surface
-from analysis.statistics import best_configurations
+from analysis.figures import (
+    accuracy_curves,
+    by_panel,
+    grid,
+    label,
+    loss_curves,
+    response,
+    response_curve,
+    save,
+    surface,
+)
+from analysis.recommendation import Findings
+from analysis.response import Response
+from analysis.statistics import best_configurations, pooled_interval
 from analysis.tables import Results, script
 
 
@@ -40,6 +54,21 @@ def response_figure(results: Results) -> Figure:
     return by_panel(best, best.trials, response)
 
 
+def smooth_figure(results: Results, found: Findings) -> Figure | None:
+    """The deciding score over lambda as a smooth curve with its band, where some condition has four lambdas or more."""
+    smooth = {r.panel: r.response for r in found.recommendations if len(r.response.grid)}
+    if not smooth:
+        return None
+    shown = results.trials[results.trials["panel"].isin(smooth)]
+    best = of_best(Results(**{**results.__dict__, "trials": shown}))
+    return by_panel(best, best.trials, lambda ax, rows: _draw_smooth(ax, rows, smooth[str(rows["panel"].iloc[0])]))
+
+
+def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
+    response_curve(ax, found.band(), pooled_interval(trials, "score", "lambda"))
+    return label(ax, "joint-distribution weight λ", "validation score", None)
+
+
 def surface_figure(results: Results, condition: str) -> Figure:
     """All trials over a sampled condition and lambda."""
     whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
@@ -48,11 +77,10 @@ def surface_figure(results: Results, condition: str) -> Figure:
 
 def show(results: Results) -> str:
     """Write the curves into the results folder's report; return where."""
-    folder = results.path / "report" / "figures"
-    save(accuracy_figure(results), folder, "accuracy_by_epoch")
-    save(loss_figure(results), folder, "losses_by_epoch")
-    save(response_figure(results), folder, "accuracy_by_lambda")
-    return f"accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda (PNG, SVG) are in {folder}"
+    save(accuracy_figure(results), results, "accuracy_by_epoch")
+    save(loss_figure(results), results, "losses_by_epoch")
+    save(response_figure(results), results, "accuracy_by_lambda")
+    return f"accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda are in {results.figures}"
 
 
 if __name__ == "__main__":

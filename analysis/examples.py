@@ -88,6 +88,16 @@ def confusion_figure(results: Results) -> Figure | None:
     return heading_grid(list(present), draw)
 
 
+def support(results: Results) -> dict[str, int]:
+    """How many test samples each class of the first set has; empty where no trial left predictions."""
+    for key in results.trials["key"]:
+        if (table := predictions(results, str(key))) is not None:
+            name, classes = first_set(table)
+            counts = np.bincount(table[f"{name}_true"][table[f"{name}_true"] >= 0], minlength=len(classes))
+            return dict(zip(classes, counts.tolist(), strict=True))
+    return {}
+
+
 def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
     """Test samples with every system's class, of the first seed that all systems share; and class names.
 
@@ -152,12 +162,11 @@ def _images(results: Results) -> np.ndarray | None:
 
 def show(results: Results) -> str:
     """Write both figures into the results folder's report; return where."""
-    folder = results.path / "report" / "figures"
     drawn = {"confusion": confusion_figure(results), "faces": faces_figure(results)}
     for name, figure in drawn.items():
         if figure is not None:
-            save(figure, folder, name)
-    return f"{', '.join(n for n, f in drawn.items() if f is not None) or 'no figure'} (PNG, SVG) in {folder}"
+            save(figure, results, name)
+    return f"{', '.join(n for n, f in drawn.items() if f is not None) or 'no figure'} in {results.figures}"
 
 
 if __name__ == "__main__":

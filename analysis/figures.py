@@ -1,8 +1,8 @@
 """Plot functions that take axes and return them, and the one place where the figures' style stands."""
 
 import io
+import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import matplotlib
 
@@ -25,6 +25,7 @@ PANEL_INCHES = (6.0, 4.2)
 TARGET_COLOUR = "#c23b22"
 PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
+MOST_LINES, RANGES = 8, 5  # more lambdas than lines that can be told apart are shown in ranges
 
 
 def set_style() -> None:
@@ -37,16 +38,26 @@ def set_style() -> None:
     )
 
 
-def lambda_colours(lams: pd.Series) -> dict[float, tuple[float, float, float]]:
-    """A colour for each lambda, along a map that stays ordered for colour-blind readers and in grey."""
-    values = sorted(lams.unique())
-    return dict(zip(values, sns.color_palette("viridis", max(2, len(values))), strict=False))
+def by_lambda(lams: pd.Series) -> pd.Series:
+    """The name of each row's lambda, rising; ranges of lambda where there are more than eight."""
+    if lams.nunique() <= MOST_LINES:
+        named = {lam: f"{lam:.3g}" for lam in sorted(lams.unique())}
+        return pd.Series(pd.Categorical(lams.map(named), list(named.values()), ordered=True), index=lams.index)
+    edges = np.unique(np.quantile(lams, np.linspace(0, 1, RANGES + 1))).tolist()
+    labels = [f"{low:.2g} to {high:.2g}" for low, high in itertools.pairwise(edges)]
+    return pd.cut(lams, edges, labels=labels, include_lowest=True)
+
+
+def lambda_colours(lams: pd.Series) -> dict[str, tuple[float, float, float]]:
+    """A colour for each lambda or range, along a map that stays ordered for colour-blind readers and in grey."""
+    names = [str(name) for name in by_lambda(lams).cat.categories]
+    return dict(zip(names, sns.color_palette("viridis", max(2, len(names))), strict=False))
 
 
 def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
     """Clean test accuracy by epoch, a line a lambda (as Fig. 5 of the paper)."""
     curves(ax, epochs, "test_accuracy")
-    return label(ax, "epoch", "test accuracy (share, clean labels)")
+    return label(ax, "epoch", "test accuracy (share)")
 
 
 def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
@@ -54,17 +65,17 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
 
     Its variance is pooled over the lambdas of an epoch, so that it holds with two or three seeds.
     """
-    colours = lambda_colours(epochs["lambda"])
-    pooled = pooled_by_epoch(epochs, metric)
-    for i, lam in enumerate(colours):
-        rows = epochs[epochs["lambda"] == lam]
+    names, colours = by_lambda(epochs["lambda"]), lambda_colours(epochs["lambda"])
+    pooled = pooled_by_epoch(epochs.assign(group=names), metric, "group")
+    for i, name in enumerate(colours):
+        rows = epochs[names == name]
         table = rows.groupby("epoch")[metric].agg(["mean", "count"]).dropna(subset="mean")
         if table.empty:
             continue
-        colour = colours[lam]
+        colour = colours[name]
         every = max(1, len(table) // 6)
         marker = MARKERS[i % len(MARKERS)]
-        ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=f"{lam:.3g}")
+        ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=name)
         if (table["count"] > 1).all():
             half = pooled[table.index] / np.sqrt(table["count"])
             ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
@@ -108,12 +119,12 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
     """Clean test accuracy of each trial against its converged joint loss, the paper's value dashed."""
     played = trials.dropna(subset=[loss])
     generator = loss == "generator_joint_loss"
-    colours = lambda_colours(trials["lambda"])
-    for i, lam in enumerate(colours):
-        rows = played[played["lambda"] == lam]
+    names, colours = by_lambda(trials["lambda"])[played.index], lambda_colours(trials["lambda"])
+    for i, name in enumerate(colours):
+        rows = played[names == name]
         if len(rows):
             x, y, marker = rows[loss], rows["test_accuracy"], MARKERS[i % len(MARKERS)]
-            ax.scatter(x, y, 80, [colours[lam]], marker=marker, edgecolor="black", linewidth=0.6, label=f"{lam:.3g}")
+            ax.scatter(x, y, 80, [colours[name]], marker=marker, edgecolor="black", linewidth=0.6, label=name)
     target = PAPER_TARGET[0 if generator else 1]
     ax.axvline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
     ax.annotate(
@@ -173,6 +184,31 @@ def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
     for ax, name in zip(axes[0], names, strict=True):
         draw(ax, name).set_title(name)
     return figure
+
+
+def response_curve(ax: Axes, band: pd.DataFrame, points: pd.DataFrame) -> Axes:
+    """The smooth score over lambda with its 95 % band, and each lambda's mean with its own interval.
+
+    `band` and `points` have columns mean, low, high and lambda as index.
+    """
+    ax.fill_between(band.index, band["low"], band["high"], color="#0b6e99", alpha=0.18, lw=0)
+    ax.plot(band.index, band["mean"], color="#0b6e99", label="smooth curve")
+    bars = np.stack([points["mean"] - points["low"], points["high"] - points["mean"]])
+    ax.errorbar(
+        points.index, points["mean"], bars, color="black", marker="o", capsize=4, linestyle="none", label="λ run"
+    )
+    return ax
+
+
+def score_surface(ax: Axes, trials: pd.DataFrame) -> Axes:
+    """Mean score over lambda and learning rate: filled contours between configurations, each configuration marked."""
+    table = trials.groupby("configuration")[["lambda", "lr", "score"]].mean()
+    rate = np.log10(table["lr"])
+    filled = ax.tricontourf(table["lambda"], rate, table["score"], levels=8, cmap="viridis")
+    ax.scatter(table["lambda"], rate, 40, "white", edgecolor="black")
+    ax.figure.colorbar(filled, ax=ax, label="validation score")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{10**value:.1e}")
+    return label(ax, "joint-distribution weight λ", "learning rate", None)
 
 
 def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 6) -> Figure:
@@ -236,13 +272,16 @@ def _share_legend(row: np.ndarray) -> None:
             legend.remove()
 
 
-def save(figure: Figure, folder: Path, name: str) -> bytes:
-    """Write NAME.png and NAME.svg; return the SVG."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / f"{name}.png", dpi=130)
-    figure.set_layout_engine("none")  # found once, kept for the second file
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    (folder / f"{name}.svg").write_bytes(buffer.getvalue())
+def save(figure: Figure, results: Results, name: str) -> bytes:
+    """Write a figure into the results folder's report in the formats wanted; return it as SVG, or empty bytes."""
+    results.figures.mkdir(parents=True, exist_ok=True)
+    svg = b""
+    for wanted in results.formats:
+        buffer = io.BytesIO()
+        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(wanted)
+        figure.savefig(buffer, format=wanted, metadata=metadata, dpi=130)
+        figure.set_layout_engine("none")  # found once, kept for the next file
+        (results.figures / f"{name}.{wanted}").write_bytes(buffer.getvalue())
+        svg = buffer.getvalue() if wanted == "svg" else svg
     plt.close(figure)
-    return buffer.getvalue()
+    return svg

@@ -165,7 +165,7 @@ def show(results: Results) -> str:
     """Write the figure; return the table as text."""
     if not compared(results):
         return f"{results.path}: compares no systems: its conditions name none of {', '.join(NAMES)}"
-    save(figure(results), results.path / "report" / "figures", "methods")
+    save(figure(results), results, "methods")
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in table(results))
 
 

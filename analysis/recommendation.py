@@ -1,44 +1,146 @@
-"""Which lambda, by which rule, at what price, and for which budget.
+"""Which lambda, by which rule, how surely, at what price, and for which budget.
 
 python -m analysis.recommendation results/NAME
 """
 
-from analysis import methods
-from analysis.statistics import Recommendation, paired_difference, pooled_interval, recommend
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis import methods, rules
+from analysis.response import Response, respond, rises_then_falls
+from analysis.rules import NOISY, ORACLE, Pick
+from analysis.statistics import RISE_ALPHA, RISE_POINTS, best_configurations, paired_difference, pooled_interval, trend
 from analysis.tables import Results, maximises_gain, script
 
+FORMAT_VERSION = 1
+FINGERPRINT = {
+    "dataset": ("image_size",),
+    "noise": ("kind",),
+    "model": ("width", "features", "encoder_norm", "encoder_input"),
+    "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
+}  # what a lambda was found for and does not carry over without evidence
+TOO_SHORT = 6  # epochs below which nothing is known of a curve's end
 
-def recommendations(results: Results) -> list[Recommendation]:
-    """One recommendation for each panel (condition), in the study's order."""
-    return [
-        recommend(
-            results.trials,
-            results.epochs,
-            str(panel),
-            results.objective,
-            max(0.05, float(rows["accuracy_shrinkage"].mean())),
-            int(rows["validation_samples"].iloc[0]),
-        )
-        for panel, rows in results.trials.groupby("panel", sort=False)
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What the study says of one panel.
+
+    Attributes:
+        lam: what `rule` chooses; of noisy validation the lambda of least expected regret.
+        rising: lambdas that rise at the end of training and could still overtake the best; then no winner
+            is known. Each is given as many more epochs as it has had, at the slope that it ends with, and
+            so is the best.
+        best_rises: whether the best one rises too.
+        more_epochs: how many more epochs those that rise need.
+        too_short: the runs have fewer than six epochs, and nothing is known of how they would end.
+        edge: the lambda is the smallest or largest one tried (of at least three).
+        peak: the best inner lambda on clean test labels and the p-value of its beating both ends, or None.
+    """
+
+    panel: str
+    lam: float
+    rule: str
+    why: str
+    response: Response
+    picks: list[Pick]
+    rising: list[float]
+    best_rises: bool
+    more_epochs: int
+    too_short: bool
+    edge: bool
+    peak: tuple[float, float] | None
+    shrinkage: float
+
+    @property
+    def close(self) -> list[float]:
+        """Lambdas that the data do not tell from the recommended one."""
+        return [x for x in map(float, self.response.lams) if x != self.lam and self._untold(x)]
+
+    def _untold(self, other: float) -> bool:
+        _, low, high = self.response.difference(self.lam, other)
+        return low <= 0 <= high
+
+    def more_seeds(self, other: float) -> int:
+        """How many more seeds would tell the recommended lambda from another one."""
+        return self.response.seeds_to_tell(self.lam, other, RISE_POINTS * self.shrinkage)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that the report says of lambda, computed once."""
+
+    best: pd.DataFrame
+    picks: list[Pick]
+    recommendations: list[Recommendation] = field(default_factory=list)
+
+
+def findings(results: Results) -> Findings:
+    """The recommendation of every panel (condition), in the study's order, and what it rests on."""
+    best = rules.readings(results)
+    found = rules.picks(best)
+    rule, why = rules.trusted_rule(found)
+    answers = [
+        _recommend(results, str(panel), rows, [p for p in found if p.panel == panel], rule, why)
+        for panel, rows in best.groupby("panel", sort=False)
     ]
+    return Findings(best, found, answers)
+
+
+def _recommend(
+    results: Results, panel: str, best: pd.DataFrame, found: list[Pick], rule: str, why: str
+) -> Recommendation:
+    response = respond(best, "score", int(best["validation_samples"].iloc[0]))
+    chosen = next((pick.lam for pick in found if pick.rule == rule and rule != NOISY), response.lam)
+    shrinkage = max(0.05, float(best["accuracy_shrinkage"].mean()))
+    lams = [float(lam) for lam in response.lams]
+    alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
+    epochs = results.epochs[results.epochs["key"].isin(best["key"])]
+    curves = {lam: rows.groupby("epoch")[results.objective].mean().to_numpy() for lam, rows in epochs.groupby("lambda")}
+    too_short = min(len(curve) for curve in curves.values()) < TOO_SHORT
+    ends = {} if too_short else {lam: trend(curves[lam], shrinkage, alpha) for lam in lams}
+    means = dict(zip(lams, response.means.tolist(), strict=True))
+    later = {lam: means[lam] + (end.slope * len(curves[lam]) if end.rising else 0.0) for lam, end in ends.items()}
+    rising = [lam for lam, end in ends.items() if lam != chosen and end.rising and later[lam] >= later[chosen]]
+    more = max((ends[lam].more_epochs for lam in (*rising, chosen) if ends), default=0)
+    return Recommendation(
+        panel=panel,
+        lam=chosen,
+        rule=rule,
+        why=why,
+        response=response,
+        picks=found,
+        rising=rising,
+        best_rises=bool(ends) and ends[chosen].rising,
+        more_epochs=more,
+        too_short=too_short,
+        edge=len(lams) > 2 and chosen in (lams[0], lams[-1]),
+        peak=rises_then_falls(best, "test_accuracy"),
+        shrinkage=shrinkage,
+    )
 
 
 def cost(results: Results) -> str:
     """What the study cost, in words."""
     compute = results.trials["seconds"].sum() + results.broken["seconds"].sum() + results.aside["seconds"].sum()
     wall = sum(run["wall_seconds"] for run in results.runs)
-    count = len(results.trials) + len(results.broken) + len(results.aside)
+    warm = int((results.aside["role"] == "warm_up").sum())
+    count = len(results.trials) + len(results.broken) + len(results.aside) - warm
+    shared = f" and {warm} shared warm-ups" if warm else ""
     peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0
     memory = f", {peak:.1f} GiB of memory at the most" if peak else ""
-    return f"{count} trials, {compute / 60:.1f} minutes of training, {wall / 60:.1f} minutes by the clock{memory}"
+    clock = f", {wall / 60:.1f} minutes by the clock" if wall else ""
+    return f"{count} trials{shared}, {compute / 60:.1f} minutes of training{clock}{memory}"
 
 
-def headline(results: Results) -> list[str]:
+def headline(results: Results, found: Findings) -> list[str]:
     """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing."""
-    lams = results.trials.groupby("panel")["lambda"].nunique()
     systems = methods.compared(results)
     answers = methods.sentences(results) if systems else []
-    answers += [_sentence(results, r) for r in recommendations(results) if lams[r.panel] > 1 or not systems]
+    answers += [_sentence(results, r) for r in found.recommendations if len(r.response.lams) > 1 or not systems]
     budgets = results.trials["epochs"]
     epochs = f"{budgets.min()} to {budgets.max()}" if budgets.nunique() > 1 else str(budgets.max())
     seeds = results.trials["seed"].nunique()
@@ -55,37 +157,87 @@ def headline(results: Results) -> list[str]:
 
 def _sentence(results: Results, found: Recommendation) -> str:
     where = "" if found.panel == "all" else f"At {found.panel}: "
-    own, *others = found.picks
-    by_others = ", ".join(f"{p.lam:.3g} by {p.rule}" for p in others if p.rule != "oracle")
-    oracle = next(p for p in found.picks if p.rule == "oracle")
     gain = ", gain over λ = 0" if maximises_gain(results.study) else ""
-    rule = f"{own.rule} ({results.objective}{gain})"
-    if found.rising:
-        rising = ", ".join(f"{lam:.3g}" for lam in found.rising)
+    rule = f"{found.rule} ({results.objective}{gain})" if found.rule == NOISY else found.rule
+    sure = f"{found.lam:.3g}{_sureness(found)}"
+    if len(found.response.lams) == 1:
+        return f"{where}Only λ = {found.lam:.3g} was run: there is nothing to choose."
+    if found.too_short:
         text = (
-            f"{where}Budget-limited: no winner can be named, because λ = {rising} still "
-            f"{'rises' if len(found.rising) == 1 else 'rise'} at the end and could win; train about "
-            f"{found.more_epochs} more epochs. So far {rule} would take λ = {own.lam:.3g}"
+            f"{where}Too short to tell: runs of fewer than {TOO_SHORT} epochs say nothing of how they would end. "
+            f"So far {rule} would take λ = {sure}."
+        )
+    elif found.rising:
+        one = len(found.rising) == 1
+        text = (
+            f"{where}Budget-limited: no winner can be named, because λ = {_listed(found.rising)} still "
+            f"{'rises' if one else 'rise'} at the end and could win; train about "
+            f"{found.more_epochs} more epochs. So far {rule} would take λ = {sure}."
         )
     else:
-        text = f"{where}Recommended λ = {own.lam:.3g}, by {rule}"
-    text += f"; it would be {by_others}, and {oracle.lam:.3g} by the oracle on clean test labels." if by_others else "."
-    rivals = [lam for lam in found.close if lam != own.lam]
-    if rivals:
-        text += f" The data do not tell it from λ = {', '.join(f'{lam:.3g}' for lam in rivals)}."
+        text = f"{where}Recommended λ = {sure}, by {rule}."
+    return " ".join([text, _worth(results, found), *caveats(results, found)])
+
+
+def _listed(lams: list[float]) -> str:
+    return ", ".join(f"{lam:.3g}" for lam in lams)
+
+
+def _sureness(found: Recommendation) -> str:
+    if not found.response.freedom:
+        return " (one seed: no interval)"
+    low, high = found.response.interval()
+    return f" (the best lies in {low:.2g} to {high:.2g} with 95 %)"
+
+
+def _worth(results: Results, found: Recommendation) -> str:
+    """Test accuracy at the lambda, against lambda 0."""
+    own = next(r for r in against_baseline(results, found.panel) if r["λ"] == f"{found.lam:.3g}")
+    text = f"Its accuracy on {results.test_labels} is {own['test accuracy']}"
+    if own["difference from λ = 0"]:
+        text += f", {own['difference from λ = 0']} against λ = 0"
+    oracle = next((pick for pick in found.picks if pick.rule == ORACLE), None)
+    if oracle is not None and oracle.lam != found.lam:
+        text += f"; the best there is λ = {oracle.lam:.3g} with {oracle.accuracy:.3f}"
+    return text + "."
+
+
+def caveats(results: Results, found: Recommendation) -> list[str]:
+    """What weakens a recommendation, a sentence each."""
+    said = []
+    close = found.close
+    if close:
+        seeds = found.response.seeds
+        told = f"with {seeds} seed{'s' if seeds > 1 else ''}" if found.response.freedom else "on this validation set"
+        text = f"The data do not tell it from λ = {_listed(close)} {told}"
+        if found.response.freedom:
+            more = {lam: found.more_seeds(lam) for lam in close}
+            hardest = max(more.values())
+            text += f"; about {hardest} more seeds would tell differences of a point of accuracy or as measured"
+        said.append(text + ".")
     if found.best_rises and not found.rising:
-        text += f" It still rises, out of the others' reach: about {found.more_epochs} more epochs would pay."
-    if found.edge:
-        text += " It lies at the edge of the λs tried: try beyond it." if own.lam > 0 else " No joint game did better."
-    return text
+        said.append(f"It still rises, out of the others' reach: about {found.more_epochs} more epochs would pay.")
+    if found.edge and found.lam > 0:
+        said.append("It lies at the edge of the λs tried: try beyond it.")
+    elif found.edge:
+        said.append("No joint game did better.")
+    if found.peak is not None and found.lam > 0:
+        lam, p = found.peak
+        holds = p < 0.05
+        said.append(
+            f"Accuracy {'rises, then falls' if holds else 'is not shown to rise, then fall'} over λ, as in the paper "
+            f"(λ = {lam:.3g} against both ends: p = {p:.2g})."
+        )
+    return said
 
 
-def against_baseline(results: Results) -> list[dict[str, str]]:
+def against_baseline(results: Results, only: str | None = None) -> list[dict[str, str]]:
     """Paired difference of each lambda's test accuracy from lambda = 0, over the same seeds, as table rows."""
-    from analysis.curves import of_best
-
     rows = []
-    for panel, trials in of_best(results).trials.groupby("panel", sort=False):
+    for panel, every in results.trials.groupby("panel", sort=False):
+        if only is not None and panel != only:
+            continue
+        trials = best_configurations(every)
         table = pooled_interval(trials, "test_accuracy", "lambda")
         base = trials[trials["lambda"] == 0].set_index("seed")["test_accuracy"]
         for lam, line in table.iterrows():
@@ -106,21 +258,99 @@ def against_baseline(results: Results) -> list[dict[str, str]]:
     return rows
 
 
+def chances(found: Findings) -> list[dict[str, str]]:
+    """How sure the choice among the lambdas is, as table rows: expected regret is in points of the deciding score."""
+    rows = []
+    for r in found.recommendations:
+        close = r.close
+        for i, lam in enumerate(map(float, r.response.lams)):
+            untold = f"{r.more_seeds(lam)} more seeds" if lam in close and r.response.freedom else ""
+            rows.append(
+                {
+                    "condition": r.panel,
+                    "λ": f"{lam:.3g}" + (" (recommended)" if lam == r.lam else ""),
+                    "score": f"{r.response.means[i]:.3f}",
+                    "P(best)": f"{r.response.p_best[i]:.2f}",
+                    "expected regret": f"{r.response.regret[i]:.3f}",
+                    "within a point": "yes" if lam in r.response.within(RISE_POINTS * r.shrinkage) else "",
+                    "to tell from the recommended": "not told apart" if lam in close and not untold else untold,
+                }
+            )
+    return rows
+
+
+def fingerprint(study: dict[str, Any]) -> dict[str, Any]:
+    """What a study's lambdas were found for: settings that they may depend on, conditions left out."""
+    conditions = {_full(name) for name in study["conditions"]}
+    found: dict[str, Any] = {"dataset.kind": study["dataset"]["kind"]}
+    for section, names in FINGERPRINT.items():
+        for name in names:
+            if f"{section}.{name}" not in conditions and name in study[section]:
+                found[f"{section}.{name}"] = study[section][name]
+    return found
+
+
+def _full(name: str) -> str:
+    short = {"noise_ratio": "noise.ratio", "noise_kind": "noise.kind", "method": "training.method"}
+    return short.get(name, name)
+
+
+def as_json(results: Results, found: Findings) -> str:
+    """The recommendation as `recommendation.json`: format version 1, one entry a condition."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "study": results.study["name"],
+        "objective": results.objective,
+        "complete": results.complete,
+        "fingerprint": fingerprint(results.study),
+        "conditions": [_entry(results, r) for r in found.recommendations],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _entry(results: Results, r: Recommendation) -> dict[str, Any]:
+    lams = [float(lam) for lam in r.response.lams]
+    rows = results.trials[results.trials["panel"] == r.panel]
+    names = [name for name, values in results.study["conditions"].items() if not isinstance(values, dict)]
+    own = lams.index(r.lam)
+    neighbours = [lams[i] for i in (own - 1, own + 1) if 0 <= i < len(lams)]
+    sure = bool(r.response.freedom)
+    return {
+        "condition": json.loads(rows[names].iloc[:1].to_json(orient="records"))[0] if names else {},
+        "panel": r.panel,
+        "lambda": r.lam,
+        "interval_95": list(r.response.interval()) if sure else None,
+        "rule": r.rule,
+        "why": r.why,
+        "decided": not (r.too_short or r.rising),
+        "rising": r.rising,
+        "more_epochs": r.more_epochs,
+        "edge": r.edge,
+        "p_best": {f"{lam:g}": float(p) for lam, p in zip(lams, r.response.p_best, strict=True)},
+        "expected_regret": {f"{lam:g}": float(x) for lam, x in zip(lams, r.response.regret, strict=True)},
+        "within_a_point": r.response.within(RISE_POINTS * r.shrinkage),
+        "not_told_apart": {f"{lam:g}": r.more_seeds(lam) if sure else None for lam in r.close},
+        "against": {
+            f"{lam:g}": [float(x) for x in r.response.difference(r.lam, lam)]
+            for lam in dict.fromkeys([lams[0], *neighbours])
+            if lam != r.lam
+        },
+        "test_accuracy": {row["λ"]: row["test accuracy"] for row in against_baseline(results, r.panel)},
+        "caveats": caveats(results, r),
+    }  # fmt: skip
+
+
 def _with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
 def show(results: Results) -> str:
-    """The headline, every rule's pick and the differences from the baseline, as text."""
-    lines = [*headline(results), ""]
-    for found in recommendations(results):
-        for pick in found.picks:
-            lines.append(
-                f"{found.panel}: {pick.rule:28} λ = {pick.lam:<6.3g} test accuracy {pick.test_accuracy:.3f} "
-                f"regret {pick.regret:.3f}"
-            )
-    lines += ["", *("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in against_baseline(results))]
-    return "\n".join(lines)
+    """The headline, how sure the choice is, and the differences from the baseline, as text."""
+    found = findings(results)
+    rows = [*chances(found), *against_baseline(results)]
+    return "\n".join(
+        [*headline(results, found), "", *("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)]
+    )
 
 
 if __name__ == "__main__":

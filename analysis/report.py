@@ -1,21 +1,27 @@
-"""The report: report/index.html (self-contained) and report/report.md with its figures beside it.
+"""The report: report/index.html (self-contained), report/report.md with its figures, and recommendation.json.
 
-python -m analysis.report results/NAME
+python -m analysis.report results/NAME [--watch]
 """
 
 import base64
+import math
 import shutil
-from dataclasses import dataclass
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from matplotlib.figure import Figure
 
-from analysis import convergence, curves, examples, labels, methods, recommendation
+from analysis import budget, conditions, convergence, curves, examples, labels, methods, recommendation, rules
 from analysis.figures import save
-from analysis.tables import NothingToReport, Results, load, script
+from analysis.recommendation import Findings
+from analysis.tables import NothingToReport, Results, argument_parser, load
 
 COLUMNS = {
     "key": "trial",
@@ -29,32 +35,58 @@ COLUMNS = {
     "test_mean_class_accuracy": "test mean class accuracy",
     "test_macro_f1": "test macro F1",
     "test_ccc": "test CCC",
+    "test_rmse_valence": "test RMSE valence",
+    "test_rmse_arousal": "test RMSE arousal",
+    "test_sign_valence": "test sign agreement valence",
+    "test_sign_arousal": "test sign agreement arousal",
     "generator_joint_loss": "L_G",
     "discriminator_joint_loss": "L_D",
     "seconds": "seconds",
 }
+CURVES = ("test_accuracy", "generator_joint_loss", "discriminator_joint_loss")  # beside the objective, on demand
+WATCH_SECONDS = 5.0  # between looks at whether a running study has new results
 
 
-@dataclass(frozen=True)
-class Plate:
-    """One figure of the report."""
+class Plate(NamedTuple):
+    """One figure of the report: where it goes, how it reads, and itself as an SVG data URI."""
 
     name: str
     title: str
     reading: str
     alt: str
-    svg: str  # as a data URI
+    svg: str
 
 
-def write_report(path: Path) -> str:
-    """Write the report of a results folder; return its headline.
+@dataclass(frozen=True)
+class Sketch:
+    """A figure to be, or None where a study has nothing to show there."""
+
+    figure: Figure | None
+    name: str
+    title: str
+    reading: str
+    alt: str
+
+    def plate(self, results: Results) -> list[Plate]:
+        """Write the figure; return it for the page."""
+        if self.figure is None:
+            return []
+        svg = base64.b64encode(save(self.figure, results, self.name)).decode()
+        return [Plate(self.name, self.title, self.reading, self.alt, f"data:image/svg+xml;base64,{svg}")]
+
+
+def write_report(path: Path, formats: Sequence[str] = ()) -> str:
+    """Write the report of a results folder, figures in further formats too; return its headline.
 
     Raises NothingToReport where no trial has ended.
     """
     results = load(path)
+    results = replace(results, formats=tuple(dict.fromkeys((*results.formats, *formats))))
     target = path / "report"
     shutil.rmtree(target / "figures", ignore_errors=True)
-    page = _content(results, target / "figures")
+    target.mkdir(exist_ok=True)
+    found = recommendation.findings(results)
+    page = _content(results, found)
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=select_autoescape(["html"]),
@@ -64,96 +96,150 @@ def write_report(path: Path) -> str:
     )
     environment.filters["markdown"] = _escape_markdown
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
-        text = environment.get_template(template).render(page)
-        (target / name).write_text(text, encoding="utf-8")
+        _replace(target / name, environment.get_template(template).render(page))
+    _replace(path / "recommendation.json", recommendation.as_json(results, found))
     return "\n".join(page["headline"])
 
 
-def _content(results: Results, folder: Path) -> dict[str, Any]:
-    found = recommendation.recommendations(results)
+def _replace(path: Path, text: str) -> None:
+    """Write a file that somebody may be looking at: whole or not at all."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _content(results: Results, found: Findings) -> dict[str, Any]:
     runs = results.trials[[c for c in COLUMNS if c in results.trials]].sort_values(["lambda", "lr", "seed"])
-    rules = [
-        {"condition": r.panel, "rule": p.rule, "needs": p.needs, "λ": f"{p.lam:.3g}",
-         "test accuracy": f"{p.test_accuracy:.3f}", "regret": f"{p.regret:.3f}"}
-        for r in found for p in r.picks
-    ]  # fmt: skip
     return {
         "name": results.study["name"],
-        "headline": recommendation.headline(results),
-        "limited": any(r.rising for r in found),
-        "rules": rules,
+        "headline": recommendation.headline(results, found),
+        "partial": not results.complete,
+        "test_labels": results.test_labels,
+        "chances": recommendation.chances(found),
+        "trust": found.recommendations[0].why,
+        "trust_rule": found.recommendations[0].rule,
+        "rules": rules.table(found.picks),
+        "epoch_rules": rules.epoch_regrets(results),
         "systems": methods.table(results) if methods.compared(results) else [],
         "baseline": recommendation.against_baseline(results),
-        "correlations": convergence.sentences(results),
-        "plates": _plates(results, folder),
+        "recalls": recalls(results),
+        "notes": defaultdict(list, _notes(results, found)),
+        "plates": _plates(results, found),
+        "importance": conditions.importance_sentence(results),
         "columns": [COLUMNS[c] for c in runs.columns],
         "trials": [[_cell(v) for v in row] for row in runs.itertuples(index=False)],
+        "curves": _curves(results),
+        "objective": results.objective,
         "broken": results.broken[["key", "status", "epochs", "reason"]].fillna("").astype(str).values.tolist(),
         "study": yaml.safe_dump(results.study, sort_keys=False, allow_unicode=True),
         "packages": results.environment["packages"],
         "machine": f"{results.environment['platform']}, {results.environment['cpus']} CPUs",
+        "commit": results.environment.get("git_commit") or "",
+        "command": " ".join(results.environment.get("command", [])),
         "digests": results.environment["data_digests"],
         "labels": labels.digests(results),
     }
 
 
-def _plates(results: Results, folder: Path) -> list[Plate]:
+def _notes(results: Results, found: Findings) -> dict[str, list[str]]:
+    """Sentences under a figure, by its name."""
+    notes = {"convergence": convergence.sentences(results), "budget": budget.sentences(results)}
+    if conditions.noise_condition(results):
+        notes["lambda_by_noise"] = conditions.noise_sentences(results, found)
+    return notes
+
+
+def recalls(results: Results) -> list[dict[str, str]]:
+    """Recall of each class on the test split by lambda, and how many samples each class has, as table rows."""
+    first = examples.support(results)
+    names = [name for name in first if f"test_recall_{name}" in results.trials]
+    if not names:
+        return []
+    best = curves.of_best(results).trials
+    rows = [{"condition": "", "λ": "samples", **{name: str(first[name]) for name in names}}]
+    for (panel, lam), trials in best.groupby(["panel", "lambda"], sort=False):
+        means = trials[[f"test_recall_{name}" for name in names]].mean()
+        rows.append(
+            {"condition": str(panel), "λ": f"{lam:.3g}"} | {n: f"{means[f'test_recall_{n}']:.2f}" for n in names}
+        )
+    return rows
+
+
+def _curves(results: Results) -> dict[str, list[list[float | None]]]:
+    """Each trial's objective, test accuracy, L_G and L_D by epoch, in few digits."""
+    names = [results.objective, *CURVES]
+    found = {}
+    for key, rows in results.epochs.sort_values("epoch").groupby("key"):
+        found[str(key)] = [[_short(value) for value in rows[name].tolist()] for name in names]
+    return found
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.3g}") if math.isfinite(value) else None
+
+
+def _plates(results: Results, found: Findings) -> list[Plate]:
+    """Every figure that the study has something to show in."""
+    return [plate for sketch in _sketches(results, found) for plate in sketch.plate(results)]
+
+
+def _sketches(results: Results, found: Findings) -> list[Sketch]:
+    plays = results.trials["generator_joint_loss"].notna().any()
     sampled = [name for name, values in results.study["conditions"].items() if isinstance(values, dict)]
-    plates = [
-        _plate(curves.response_figure(results), folder, "accuracy_by_lambda", "Accuracy by λ",
-               "Each point is a trial's last five epochs; lines join means, bars are 95 % intervals over seeds where "
-               "there are several. Choose by the noisy validation line; the clean test line shows what that was worth.",
-               "Line plot of clean test and noisy validation accuracy against lambda"),
-        _plate(curves.accuracy_figure(results), folder, "accuracy_by_epoch", "Test accuracy while training",
+    return [
+        Sketch(methods.figure(results) if methods.compared(results) else None, "methods",
+               "Systems by seconds of training",
+               "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
+               "intervals over seeds. Read upwards at one time: what each is worth at equal seconds.",
+               "Line plot of test accuracy against seconds of training, a line for each system"),
+        Sketch(curves.response_figure(results), "accuracy_by_lambda", "Accuracy by λ",
+               "Each point is a λ's mean over the last five epochs (all of them in a shorter run); bars are 95 % "
+               "intervals over seeds where there are several. Choose by the noisy validation line; the test "
+               "line shows what that was worth.",
+               "Line plot of test and noisy validation accuracy against lambda"),
+        Sketch(curves.smooth_figure(results, found), "smooth_response", "The deciding score over λ, as a smooth curve",
+               "The curve is a Gaussian process through the means, its band holds 95 %. Where the band is wide between "
+               "two λs that were run, a λ there is a guess.",
+               "Smooth curve with a band of the validation score against lambda"),
+        Sketch(conditions.noise_figure(results, found), "lambda_by_noise", "The best λ against the noise",
+               "Bars hold the best λ with 95 %. Only where bars do not overlap is a move of the best λ shown.",
+               "Best lambda with intervals against the share of wrong labels"),
+        Sketch(conditions.interaction_figure(results), "lambda_and_learning_rate", "λ and learning rate together",
+               "Brighter scores higher; white dots are what was run. Ridges that slant say that λ and learning "
+               "rate must be chosen together.",
+               "Contours of the validation score over lambda and learning rate"),
+        Sketch(curves.accuracy_figure(results), "accuracy_by_epoch", "Test accuracy while training",
                "A line that still climbs at the right edge has not been given enough epochs; one that falls has "
                "begun to learn the wrong labels.",
-               "Line plot of clean test accuracy by epoch, a line for each lambda"),
+               "Line plot of test accuracy by epoch, a line for each lambda"),
+        Sketch(budget.figure(results), "budget", "Which λ leads after how many epochs",
+               "Larger dots are surer. A λ that leads only at the end starts slowly: short runs would call it bad.",
+               "Leading lambda against the number of epochs trained"),
+        Sketch(curves.loss_figure(results) if plays else None, "losses_by_epoch", "Joint losses while training",
+               "The paper's good runs settle at the dashed values. λ = 0 plays no joint game and has no line.",
+               "Two line plots, generator and discriminator joint loss by epoch, a line for each lambda"),
+        Sketch(convergence.figure(results) if plays else None, "convergence", "Does convergence tell accuracy?",
+               "Each mark is a trial. If the paper's remark held here, accuracy would peak at the dashed values.",
+               "Two scatter plots of test accuracy against converged generator and discriminator joint loss"),
+        Sketch(convergence.early_figure(results) if plays else None, "convergence_by_epoch",
+               "How early convergence tells",
+               "Rank correlation of the final test accuracy with the distance of both losses to (2.6, 0.45) at each "
+               "epoch, ranks within each condition. Below 0: nearer is better. The band holds 95 %.",
+               "Rank correlation with a band against the epoch"),
+        Sketch(examples.confusion_figure(results), "confusion", "Which classes are taken for which",
+               "Shares of each true class on the test split, over all seeds. Compare the diagonals: what one "
+               "system finds that the other does not. Where better labels are known, the first matrix shows what "
+               "the training labels confuse: a system that repeats its pattern has learnt the noise.",
+               "Confusion matrices, one for each system, rows are true classes"),
+        Sketch(examples.faces_figure(results), "faces", "Test faces that systems disagree on",
+               "First faces where the joint method is right and the others wrong, then those where it is wrong and "
+               "another right; one seed, evenly spread over the classes. L: label; V: multi-task VGGNet; C: "
+               "Co-teaching; G: generalised cross-entropy; P: joint.",
+               "Rows of test faces with the label and what each system says"),
+        *(Sketch(curves.surface_figure(results, name), f"surface_{name}", f"λ against {name}",
+                 "Each mark is a trial at its drawn condition; brighter is more accurate.",
+                 f"Scatter plot of lambda against {name}, coloured by test accuracy") for name in sampled),
     ]  # fmt: skip
-    if results.trials["generator_joint_loss"].notna().any():
-        plates += [
-            _plate(curves.loss_figure(results), folder, "losses_by_epoch", "Joint losses while training",
-                   "The paper's good runs settle at the dashed values. λ = 0 plays no joint game and has no line.",
-                   "Two line plots, generator and discriminator joint loss by epoch, a line for each lambda"),
-            _plate(convergence.figure(results), folder, "convergence", "Does convergence tell accuracy?",
-                   "Each mark is a trial. If the paper's remark held here, accuracy would peak at the dashed values.",
-                   "Two scatter plots of test accuracy against converged generator and discriminator joint loss"),
-        ]  # fmt: skip
-    if methods.compared(results):
-        plates.insert(
-            0,
-            _plate(methods.figure(results), folder, "methods", "Systems by seconds of training",
-                   "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
-                   "intervals over seeds. Read upwards at one time: what each is worth at equal seconds.",
-                   "Line plot of clean test accuracy against seconds of training, a line for each system"),
-        )  # fmt: skip
-    if (confusions := examples.confusion_figure(results)) is not None:
-        plates.append(
-            _plate(confusions, folder, "confusion", "Which classes are taken for which",
-                   "Shares of each true class on the clean test split, over all seeds. Compare the diagonals: what one "
-                   "system finds that the other does not. Where better labels are known, the first matrix shows what "
-                   "the training labels confuse: a system that repeats its pattern has learnt the noise.",
-                   "Confusion matrices, one for each system, rows are true classes")
-        )  # fmt: skip
-    if (faces := examples.faces_figure(results)) is not None:
-        plates.append(
-            _plate(faces, folder, "faces", "Test faces that systems disagree on",
-                   "First faces where the joint method is right and the others wrong, then those where it is wrong and "
-                   "another right; one seed, evenly spread over the classes. L: label; V: multi-task VGGNet; C: "
-                   "Co-teaching; G: generalised cross-entropy; P: joint.",
-                   "Rows of test faces with the label and what each system says")
-        )  # fmt: skip
-    for name in sampled:
-        plates.append(
-            _plate(curves.surface_figure(results, name), folder, f"surface_{name}", f"λ against {name}",
-                   "Each mark is a trial at its drawn condition; brighter is more accurate.",
-                   f"Scatter plot of lambda against {name}, coloured by test accuracy")
-        )  # fmt: skip
-    return plates
-
-
-def _plate(figure: Figure, folder: Path, name: str, title: str, reading: str, alt: str) -> Plate:
-    svg = base64.b64encode(save(figure, folder, name)).decode()
-    return Plate(name, title, reading, alt, f"data:image/svg+xml;base64,{svg}")
 
 
 def _cell(value: Any) -> str:
@@ -169,12 +255,45 @@ def _escape_markdown(text: object) -> str:
     return " ".join(escaped.split())
 
 
-def show(results: Results) -> str:
-    """Write the report; return its headline and where it is."""
-    return f"{write_report(results.path)}\n{results.path / 'report' / 'index.html'}"
+def watch(path: Path, formats: Sequence[str]) -> None:
+    """Write the report anew whenever a running study has new results, until it is complete or Ctrl-C."""
+    seen = None
+    while True:
+        stamp = [file.stat().st_mtime_ns for file in (path / "trials.csv", path / "run.json") if file.exists()]
+        if stamp != seen:
+            seen = stamp
+            try:
+                headline = write_report(path, formats)
+                print(f"{time.strftime('%H:%M:%S')} {path / 'report' / 'index.html'}\n{headline}", flush=True)
+                if load(path).complete:
+                    return
+            except NothingToReport as nothing:
+                print(f"{time.strftime('%H:%M:%S')} {nothing}", flush=True)
+        time.sleep(WATCH_SECONDS)
 
 
-__all__ = ["NothingToReport", "write_report"]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, or 2 where there is nothing to report."""
+    parser = argument_parser("Write the report of a results folder, of a study that still runs too.")
+    parser.add_argument("--watch", action="store_true", help="write it anew while the study runs")
+    options = parser.parse_args(arguments)
+    formats = options.format or ()
+    try:
+        if options.watch:
+            if not (options.results / "study.json").exists():
+                raise NothingToReport(f"{options.results} is no results folder: study.json is missing")
+            watch(options.results, formats)
+        else:
+            print(f"{write_report(options.results, formats)}\n{options.results / 'report' / 'index.html'}")
+    except NothingToReport as nothing:
+        print(nothing, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+__all__ = ["NothingToReport", "main", "write_report"]
 
 if __name__ == "__main__":
-    script(__doc__, show)
+    sys.exit(main())

@@ -10,14 +10,17 @@ PAPER_TARGET = (2.6, 0.45)  # converged L_G and L_D of the paper's best runs (su
 LAST_EPOCHS = 5
 CONFIDENCE = 0.95
 RISE_ALPHA = 0.05
+PERMUTATIONS = 4999
 RISE_POINTS = 0.01  # of accuracy on clean labels: a smaller rise decides nothing
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation over n trials with its two-sided permutation p-value."""
+    """Spearman's rank correlation over n trials, its 95 % interval and two-sided permutation p-value."""
 
     rho: float
+    low: float
+    high: float
     p: float
     n: int
 
@@ -58,7 +61,7 @@ def pooled_by_epoch(epochs: pd.DataFrame, metric: str, group: str = "lambda") ->
 
     Divide by the root of the number of seeds for the half width of a mean. NaN where no group has two seeds.
     """
-    groups = epochs.dropna(subset=[metric]).groupby(["epoch", group])[metric].agg(["var", "count"])
+    groups = epochs.dropna(subset=[metric]).groupby(["epoch", group], observed=True)[metric].agg(["var", "count"])
     groups["freedom"] = groups["count"] - 1
     groups["squares"] = groups["var"].fillna(0) * groups["freedom"]
     by_epoch = groups.groupby("epoch")[["squares", "freedom"]].sum()
@@ -76,22 +79,52 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     return mean, mean - float(half), mean + float(half)
 
 
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> Correlation | None:
-    """Spearman correlation of two arrays (n,), pairs with a missing value left out; None below 4 pairs."""
+def rank_correlation(
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None, permute: bool = True
+) -> Correlation | None:
+    """Spearman correlation of two arrays (n,), pairs with a missing value left out; None below 4 pairs.
+
+    With groups (n,) ranks and permutations stay within each group, so that levels of groups do not count. The interval
+    is Bonett and Wright's (2000), less a degree of freedom for each further group. Without permutations p is NaN.
+    """
     present = np.isfinite(x) & np.isfinite(y)
     x, y = np.asarray(x)[present], np.asarray(y)[present]
-    if len(x) < 4 or len(set(x)) < 2 or len(set(y)) < 2:
-        return None
-    ranks, others = (stats.zscore(stats.rankdata(values)) for values in (x, y))
-    exchange = stats.permutation_test(
-        (ranks,),
-        lambda a, axis: (a * others).mean(axis=axis),
-        permutation_type="pairings",
-        vectorized=True,
-        n_resamples=4999,
-        rng=np.random.default_rng(0),
+    groups = (
+        np.zeros(len(x), dtype=int)
+        if groups is None
+        else np.unique(np.asarray(groups)[present], return_inverse=True)[1]
     )
-    return Correlation(float(exchange.statistic), float(exchange.pvalue), len(x))
+    ranks, others = _ranks_within(x, groups), _ranks_within(y, groups)
+    scale = np.sqrt((ranks**2).sum() * (others**2).sum())
+    freedom = len(x) - int(groups.max(initial=0))
+    if freedom < 4 or scale == 0:
+        return None
+    rho = float(ranks @ others / scale)
+    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rho**2 / 2) / (freedom - 3))
+    middle = np.arctanh(np.clip(rho, -0.999999, 0.999999))
+    p = _permutation_p(ranks, others, groups, rho * scale) if permute else float("nan")
+    low, high = min(rho, float(np.tanh(middle - half))), max(rho, float(np.tanh(middle + half)))
+    return Correlation(rho, low, high, p, len(x))
+
+
+def _ranks_within(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Ranks within each group, each group's mean 0."""
+    ranks = np.zeros(len(values))
+    for group in np.unique(groups):
+        own = groups == group
+        ranks[own] = stats.rankdata(values[own]) - (own.sum() + 1) / 2
+    return ranks
+
+
+def _permutation_p(ranks: np.ndarray, others: np.ndarray, groups: np.ndarray, observed: float) -> float:
+    """Two-sided p-value of sum(ranks * others) under permutations within groups."""
+    rng = np.random.default_rng(0)
+    found = np.zeros(PERMUTATIONS)
+    for group in np.unique(groups):
+        own = np.flatnonzero(groups == group)
+        orders = rng.permuted(np.broadcast_to(ranks[own], (PERMUTATIONS, len(own))), axis=1)
+        found += orders @ others[own]
+    return float((np.sum(np.abs(found) >= abs(observed) - 1e-9) + 1) / (PERMUTATIONS + 1))
 
 
 def distance_to_target(
@@ -124,12 +157,10 @@ def trend(curve: np.ndarray, shrinkage: float = 1.0, alpha: float = RISE_ALPHA) 
     """Whether a curve (epochs,) of validation accuracy still rises at its end, and for how long.
 
     The window is the last third, at least ten epochs. `shrinkage` is what label noise makes of a
-    difference in clean accuracy. Shorter curves than six epochs count as rising: nothing is known of them.
+    difference in clean accuracy.
     """
     curve = np.asarray(curve, dtype=float)
     epochs = len(curve)
-    if epochs < 6:
-        return Trend(True, float(curve[-1] - curve[0]) / max(1, epochs - 1), 2 * epochs)
     window = min(epochs, max(10, epochs // 3))
     fit = stats.linregress(np.arange(window), curve[-window:], alternative="greater")
     slope = float(fit.slope)
@@ -171,105 +202,3 @@ def best_configurations(trials: pd.DataFrame) -> pd.DataFrame:
     means = trials.groupby(["lambda", "configuration"], as_index=False)["score"].mean()
     chosen = means.loc[means.groupby("lambda")["score"].idxmax(), "configuration"]
     return trials[trials["configuration"].isin(chosen)]
-
-
-@dataclass(frozen=True)
-class Pick:
-    """What one rule would choose within a panel, and what that costs against the oracle."""
-
-    rule: str
-    needs: str
-    lam: float
-    test_accuracy: float
-    regret: float
-
-
-def picks(trials: pd.DataFrame) -> list[Pick]:
-    """Every rule's lambda over the best configurations (trials of one panel), the study's own rule first.
-
-    Test accuracy only scores the picks; the oracle alone chooses by it.
-    """
-    names = {"score": "mean", "ccc_score": "mean", "test_accuracy": "mean", "test_score": "mean"}
-    losses = {"generator_joint_loss": "mean", "discriminator_joint_loss": "mean"}
-    names = {name: how for name, how in {**names, **losses}.items() if name in trials}
-    table = trials.groupby("lambda").agg(names)
-    rules: list[tuple[str, str, pd.Series]] = [("noisy validation", "held-out noisy labels", table["score"])]
-    if "ccc_score" in table:
-        rules.append(("noisy validation CCC", "held-out noisy values", table["ccc_score"]))
-    distance = distance_to_target(table["generator_joint_loss"], table["discriminator_joint_loss"])
-    rules.append(("paper's convergence target", "training labels alone", -distance))
-    rules.append(("oracle", "clean test labels", table["test_score"]))
-    best = table["test_score"].max()
-    result = []
-    for rule, needs, value in rules:
-        if value.notna().any():
-            lam = table.index.to_numpy(dtype=float)[int(np.nanargmax(value))].item()
-            accuracy, value_then = table.loc[lam, ["test_accuracy", "test_score"]].astype(float)
-            result.append(Pick(rule, needs, lam, float(accuracy), float(best - value_then)))
-    return result
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What the study says of one panel.
-
-    Attributes:
-        picks: every rule's choice; the first is the recommendation.
-        close: lambdas whose score the data do not tell from the best one's.
-        rising: lambdas that rise at the end of training and could still overtake the best; then no winner
-            is known. Each is given as many more epochs as it has had, at the slope that it ends with, and
-            so is the best.
-        best_rises: whether the best one rises too.
-        more_epochs: how many more epochs those that rise need.
-        edge: the best lambda is the smallest or largest one tried (of at least three).
-    """
-
-    panel: str
-    picks: list[Pick]
-    close: list[float]
-    rising: list[float]
-    best_rises: bool
-    more_epochs: int
-    edge: bool
-
-    @property
-    def lam(self) -> float:
-        return self.picks[0].lam
-
-
-def recommend(
-    trials: pd.DataFrame, epochs: pd.DataFrame, panel: str, objective: str, shrinkage: float, validation: int
-) -> Recommendation:
-    """Recommend lambda for one panel from its trials and epochs (see `Recommendation`)."""
-    best = best_configurations(trials[trials["panel"] == panel])
-    chosen = picks(best)
-    means = best.groupby("lambda")["score"].mean()
-    lams: list[float] = sorted(means.index.to_numpy(dtype=float).tolist())
-    top = chosen[0].lam
-    error = _difference_error(best, validation)
-    close = [lam for lam in lams if means[lam] >= means[top] - 1.96 * error]
-    curves = epochs[epochs["key"].isin(best["key"])]
-    alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
-    ends, later = {}, {}
-    for lam in lams:
-        curve = curves[curves["lambda"] == lam].groupby("epoch")[objective].mean().to_numpy()
-        ends[lam] = trend(curve, shrinkage, alpha)
-        later[lam] = means[lam] + (ends[lam].slope * len(curve) if ends[lam].rising else 0.0)
-    rising = [lam for lam in lams if lam != top and ends[lam].rising and later[lam] >= later[top]]
-    more = [ends[lam].more_epochs for lam in (*rising, top)]
-    edge = len(lams) > 2 and top in (lams[0], lams[-1])
-    return Recommendation(panel, chosen, close, rising, ends[top].rising, max(more), edge)
-
-
-def _difference_error(trials: pd.DataFrame, validation: int) -> float:
-    """Standard error of the difference of two lambdas' mean scores.
-
-    From the spread of seeds where there are any, and never below what the finite validation set leaves
-    (two accuracies on the same samples, taken as independent: an upper bound).
-    """
-    seeds = float(trials.groupby("lambda")["seed"].nunique().median())
-    accuracy = trials["score"].abs().clip(0, 1).mean()
-    sampling = np.sqrt(2 * accuracy * (1 - accuracy) / validation / seeds)
-    spread = trials.groupby("lambda")["score"].var(ddof=1).mean()
-    between = np.sqrt(2 * spread / seeds) if np.isfinite(spread) else 0.0
-    return float(max(sampling, between))

@@ -30,6 +30,7 @@ class Results:
             `score` is what the study maximises: the objective, or its gain over the baseline; `ccc_score`
             and `test_score` are validation CCC and clean test accuracy seen the same way.
             `panel` is the condition that a trial is compared within.
+        formats: of the figures that scripts write.
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
         aside: one row a trial that only served others: baselines of a gain, shared warm-ups.
@@ -43,18 +44,33 @@ class Results:
     aside: pd.DataFrame
     runs: list[dict[str, Any]]
     environment: dict[str, Any]
+    formats: tuple[str, ...] = ("png", "svg")
 
     @property
     def complete(self) -> bool:
         return bool(self.runs) and bool(self.runs[-1]["complete"])
 
     @property
+    def figures(self) -> Path:
+        """Where figures go."""
+        return self.path / "report" / "figures"
+
+    @property
     def objective(self) -> str:
         return str(self.study["objective"])
 
+    @property
+    def test_labels(self) -> str:
+        """What the test split is scored against, in words: a table of one's own need not say which labels are right."""
+        dataset = self.study["dataset"]
+        if dataset["kind"] != "manifest":
+            return "clean test labels"
+        first = next(s for s in dataset["sets"] if s["kind"] == "categorical")
+        return "clean test labels" if first.get("clean") else "test labels as given, noisy perhaps"
 
-def load(path: Path) -> Results:
-    """Read a results folder.
+
+def load(path: Path, formats: tuple[str, ...] = ("png", "svg")) -> Results:
+    """Read a results folder, of a study that still runs too: what has ended so far.
 
     Raises NothingToReport where it is none, is of another format version, or holds no ended trial.
     """
@@ -65,6 +81,8 @@ def load(path: Path) -> Results:
         trials = pd.read_csv(path / "trials.csv")
         epochs = pd.read_csv(path / "epochs.csv")
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (path / "study.json").exists():
+            raise NothingToReport(f"no trial in {path} has ended yet") from None
         raise NothingToReport(f"{path} is no results folder: {Path(error.filename).name} is missing") from None
     except pd.errors.EmptyDataError:
         raise NothingToReport(f"no trial in {path} has run an epoch yet") from None
@@ -88,7 +106,7 @@ def load(path: Path) -> Results:
         ended = _across_draws(ended, sampled, study)
     epochs = epochs.merge(ended[["key", "panel", "configuration"]], on="key")
     broken = trials[trials["status"].isin(("diverged", "failed"))]
-    return Results(path, study, ended, epochs, broken, aside, runs, environment)
+    return Results(path, study, ended, epochs, broken, aside, runs, environment, formats)
 
 
 def maximises_gain(study: dict[str, Any]) -> bool:
@@ -134,12 +152,20 @@ def _panels(trials: pd.DataFrame, study: dict[str, Any]) -> pd.Series:
     return panels
 
 
-def script(description: str, show: Callable[[Results], str]) -> None:
-    """Run one analysis alone: `python -m analysis.NAME results/NAME` prints what `show` returns."""
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """What every script takes: a results folder, and in which formats it writes figures."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("results", type=Path, help="a results folder, such as results/lambda_sweep")
+    parser.add_argument("--format", action="append", choices=("png", "svg", "pdf"), help="of figures; may be repeated")
+    return parser
+
+
+def script(description: str, show: Callable[[Results], str]) -> None:
+    """Run one analysis alone: `python -m analysis.NAME results/NAME` prints what `show` returns."""
+    parser = argument_parser(description)
+    options = parser.parse_args()
     try:
-        print(show(load(parser.parse_args().results)))
+        print(show(load(options.results, tuple(options.format or ("png", "svg")))))
     except NothingToReport as nothing:
         print(nothing, file=sys.stderr)
         sys.exit(2)

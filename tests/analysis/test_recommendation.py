@@ -1,15 +1,22 @@
 """The recommendation on studies whose right answer is known."""
 
+import json
+
+import numpy as np
 import pytest
 
 from analysis import recommendation
-from analysis.recommendation import against_baseline, recommendations
+from analysis.recommendation import against_baseline, as_json, chances, findings
 from analysis.tables import load
 from tests.analysis.conftest import plateau
 
 
 def headline(results):
-    return "\n".join(recommendation.headline(results))
+    return "\n".join(recommendation.headline(results, findings(results)))
+
+
+def recommendations(results):
+    return findings(results).recommendations
 
 
 PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)
@@ -20,8 +27,9 @@ def test_the_best_lambda_by_noisy_validation_is_recommended(results_folder):
     (found,) = recommendations(results)
     assert found.lam == 0.2 and found.rising == [] and not found.edge
     text = headline(results)
-    assert text.startswith("Recommended λ = 0.2, by noisy validation (val_accuracy)")
-    assert "by paper's convergence target" in text and "by the oracle on clean test labels" in text
+    assert text.startswith("Recommended λ = 0.2 (the best lies in ")
+    assert "by noisy validation (val_accuracy). Its accuracy on clean test labels is 0.852" in text
+    assert "+0.250 (+0.250 to +0.250) against λ = 0" in text and "rises, then falls over λ" in text
     assert (
         "12 trials" in text and "1.0 GiB of memory" in text and "It holds for a budget of 30 epochs (3 seeds)" in text
     )
@@ -46,7 +54,7 @@ def test_a_best_lambda_that_still_rises_out_of_reach_is_named_and_its_rise_said(
     results = load(results_folder(curve))
     (found,) = recommendations(results)
     assert found.lam == 0.2 and found.rising == [] and found.best_rises
-    assert "Recommended λ = 0.2" in headline(results) and "It still rises, out of" in headline(results)
+    assert "Recommended λ = 0.2 (" in headline(results) and "It still rises, out of" in headline(results)
 
 
 def test_a_riser_that_cannot_win_does_not_hold_up_the_answer(results_folder):
@@ -68,9 +76,50 @@ def test_an_optimum_at_the_edge_is_flagged(results_folder, level, text):
     assert text in headline(load(results_folder(plateau(level))))
 
 
-def test_lambdas_that_the_data_do_not_tell_apart_are_named(results_folder):
-    text = headline(load(results_folder(plateau(lambda lam: 0.8 - 0.002 * lam if lam else 0.6))))
-    assert "The data do not tell it from λ = 0.6, 1." in text
+def noisy_seeds(lam, seed, epoch):
+    """Two lambdas that differ by less than their seeds do, and two far behind."""
+    level = {0.0: 0.5, 0.2: 0.80, 0.6: 0.79, 1.0: 0.55}[lam] + (0.06 * (seed - 1) if lam == 0.6 else 0.0)
+    return level * (1 - np.exp(-epoch / 2))
+
+
+def test_lambdas_that_the_data_do_not_tell_apart_are_named_with_the_seeds_that_would(results_folder):
+    results = load(results_folder(noisy_seeds))
+    (found,) = recommendations(results)
+    assert found.lam == 0.2 and found.close == [0.6]
+    more = found.more_seeds(0.6)
+    assert more > 10
+    assert f"do not tell it from λ = 0.6 with 3 seeds; about {more} more seeds would tell" in headline(results)
+    rows = {row["λ"]: row for row in chances(findings(results))}
+    assert rows["0.6"]["to tell from the recommended"] == f"{more} more seeds"
+    assert float(rows["0.2 (recommended)"]["P(best)"]) > 0.5 and float(rows["0"]["P(best)"]) == 0
+
+
+def test_one_seed_has_no_interval_and_its_doubt_is_that_of_the_validation_set(results_folder):
+    text = headline(load(results_folder(plateau(lambda lam: 0.8 - 0.002 * lam if lam else 0.6), seeds=[0])))
+    assert "λ = 0.2 (one seed: no interval)" in text
+    assert "The data do not tell it from λ = 0.6, 1 on this validation set." in text
+
+
+def test_short_runs_tell_nothing(results_folder):
+    text = headline(load(results_folder(PEAK, epochs=4)))
+    assert text.startswith("Too short to tell: runs of fewer than 6 epochs") and "Recommended" not in text
+
+
+def test_labels_nobody_has_checked_are_not_called_clean(results_folder):
+    sets = [{"name": "mood", "kind": "categorical", "columns": ["mood"], "classes": ["calm", "glad"]}]
+    dataset = {"kind": "manifest", "file": "faces.csv", "sets": sets}
+    results = load(results_folder(PEAK, dataset=dataset))
+    assert "accuracy on test labels as given, noisy perhaps" in headline(results)
+
+
+def test_the_recommendation_is_written_for_programs_too(results_folder):
+    results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}))
+    content = json.loads(as_json(results, findings(results)))
+    first = content["conditions"][0]
+    assert first["condition"] == {"noise_ratio": 0.2} and first["lambda"] == 0.2 and first["decided"]
+    assert first["interval_95"][0] <= 0.2 <= first["interval_95"][1] and sum(first["p_best"].values()) == 1
+    assert set(first["against"]) == {"0", "0.6"} and first["against"]["0"][0] > 0.1
+    assert content["fingerprint"]["model.width"] == 1.0 and "noise.ratio" not in content["fingerprint"]
 
 
 def test_each_condition_gets_its_own_answer(results_folder):

@@ -1,0 +1,323 @@
+"""Rules that choose lambda, or the epoch within a run, and what each choice costs: its regret.
+
+python -m analysis.rules results/NAME
+
+A rule sees what it may: training losses, noisy labels, predictions. Clean test labels score it. What is fitted with
+clean labels (a target for the losses, the trust in a rule) is fitted on all other conditions than the one it is
+scored on; with one condition it has no score.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis import convergence
+from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target
+from analysis.tables import Results, script
+
+FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
+CONSTANT = 0.8  # share of one predicted class from which a predictor is near-constant
+SETTLED_SHARE = 0.5  # of trials: with fewer, convergence says nothing and its rules are switched off
+WAVE = 3  # epochs that Label Wave averages prediction changes over
+ORACLE, RANDOM, NOISY = "oracle", "random choice", "noisy validation"
+PAPER, FITTED, TRUSTED = "paper's convergence target", "fitted convergence target", "most trusted rule elsewhere"
+
+
+class Rule(NamedTuple):
+    """A rule: its name, what it must know, and what it maximises, by lambda (missing: not to be chosen)."""
+
+    name: str
+    needs: str
+    value: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What one rule chooses in one panel, and what it costs there.
+
+    Attributes:
+        lam: the lambda; NaN for a random choice.
+        accuracy: its mean clean test accuracy.
+        regret: test score lost against the oracle.
+        epochs, seconds: training that the rule had to spend, all trials that it compares.
+    """
+
+    rule: str
+    needs: str
+    panel: str
+    lam: float
+    accuracy: float
+    regret: float
+    epochs: int
+    seconds: float
+
+
+def _mean(column: str, sign: int = 1, varied: bool = False) -> Callable[[pd.DataFrame], pd.Series]:
+    """Mean of a column by lambda. `varied`: near-constant predictors, always stable and in agreement, are left out."""
+
+    def value(trials: pd.DataFrame) -> pd.Series:
+        if column not in trials:
+            return pd.Series(np.nan, index=sorted(trials["lambda"].unique()))
+        kept = trials[column].where(~trials["near_constant"]) if varied else trials[column]
+        return sign * kept.groupby(trials["lambda"]).mean()
+
+    return value
+
+
+def _target(place: tuple[float, float]) -> Callable[[pd.DataFrame], pd.Series]:
+    """Nearness of the converged losses to a target; missing everywhere where most trials have not converged."""
+
+    def value(trials: pd.DataFrame) -> pd.Series:
+        played = trials["generator_joint_loss"].notna()
+        settled = trials[["converged_generator", "converged_discriminator"]].notna().all(axis=1)
+        on = played.any() and settled[played].mean() >= SETTLED_SHARE
+        distance = distance_to_target(trials["converged_generator"], trials["converged_discriminator"], place)
+        return (-distance if on else distance * np.nan).groupby(trials["lambda"]).mean()
+
+    return value
+
+
+def _nearest(lam: float) -> Callable[[pd.DataFrame], pd.Series]:
+    def value(trials: pd.DataFrame) -> pd.Series:
+        lams = pd.Series(sorted(trials["lambda"].unique()))
+        return pd.Series(-(lams - lam).abs().round(9).to_numpy(), index=lams)  # the smaller of two as near
+
+    return value
+
+
+RULES = (
+    Rule(NOISY, "held-out noisy labels", _mean("score")),
+    Rule("noisy validation CCC", "held-out noisy values", _mean("ccc_score")),
+    Rule("determinant information", "held-out noisy labels", _mean("val_dmi")),
+    Rule("peer score", "held-out noisy labels", _mean("val_peer_accuracy")),
+    Rule("fewest prediction changes", "training images", _mean("prediction_changes", -1, varied=True)),
+    Rule("least disagreement between seeds", "held-out images", _mean("disagreement", -1, varied=True)),
+    Rule("least susceptibility", "held-out images", _mean("susceptibility_overall", -1, varied=True)),
+    Rule("smallest task loss", "training labels", _mean("task_loss", -1)),
+    Rule(PAPER, "training labels", _target(PAPER_TARGET)),
+    *(Rule(f"fixed λ = {lam:g}", "nothing", _nearest(lam)) for lam in FIXED),
+)
+
+
+def readings(results: Results) -> pd.DataFrame:
+    """The trials of each lambda's best configuration with what rules read of them.
+
+    Adds converged_generator and converged_discriminator (missing where not settled), near_constant, disagreement
+    (mean share of validation samples on which another seed differs) and susceptibility_overall (mean over epochs).
+    """
+    best = pd.concat([best_configurations(rows) for _, rows in results.trials.groupby("panel", sort=False)])
+    best = best.join(convergence.converged(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
+    if "susceptibility" in results.epochs:
+        best["susceptibility_overall"] = best["key"].map(results.epochs.groupby("key")["susceptibility"].mean())
+    predicted = {key: _predicted(results.path, key) for key in best["key"]}
+    best["near_constant"] = [_top_share(predicted[key]) > CONSTANT for key in best["key"]]
+    best["disagreement"] = np.nan
+    for _, rows in best.groupby(["panel", "lambda", "configuration"]):
+        found = [p for p in (predicted[key] for key in rows["key"]) if p is not None]
+        if len(found) > 1 and len({len(p) for p in found}) == 1:
+            stacked = np.stack(found)
+            pairs = [np.mean(a != b) for i, a in enumerate(stacked) for b in stacked[i + 1 :]]
+            best.loc[rows.index, "disagreement"] = float(np.mean(pairs))
+    return best
+
+
+def _predicted(path: Path, key: str) -> np.ndarray | None:
+    """Classes predicted on the validation split, in order of the samples; None where a trial wrote none."""
+    file = path / "trials" / key / "predictions_validation.csv"
+    return np.loadtxt(file, delimiter=",", skiprows=1, usecols=1, dtype=np.int64, ndmin=1) if file.exists() else None
+
+
+def _top_share(classes: np.ndarray | None) -> float:
+    return 0.0 if classes is None or not len(classes) else float(np.bincount(classes).max() / len(classes))
+
+
+def picks(best: pd.DataFrame) -> list[Pick]:
+    """Every rule's choice in every panel that has at least two lambdas, the study's own rule first, the oracle last.
+
+    `best` is what `readings` returns. The fitted target and the most trusted rule need two panels or more.
+    """
+    panels = {str(panel): rows for panel, rows in best.groupby("panel", sort=False) if rows["lambda"].nunique() > 1}
+    found = [pick for panel, rows in panels.items() for rule in RULES for pick in _pick(rule, panel, rows)]
+    for panel, rows in panels.items():
+        others = {name: table for name, table in panels.items() if name != panel}
+        if others:
+            if (target := fitted_target(list(others.values()))) is not None:
+                needs = "clean labels of other conditions"
+                found += _pick(Rule(FITTED, needs, _target(target)), panel, rows)
+            trusted = _most_trusted([pick for pick in found if pick.panel in others])
+            found += [
+                Pick(
+                    TRUSTED, "clean labels of other conditions", panel, p.lam, p.accuracy, p.regret, p.epochs, p.seconds
+                )
+                for p in found
+                if p.panel == panel and p.rule == trusted
+            ]
+        found += [_random(panel, rows), *_pick(Rule(ORACLE, "clean test labels", _mean("test_score")), panel, rows)]
+    return found
+
+
+def _pick(rule: Rule, panel: str, trials: pd.DataFrame) -> list[Pick]:
+    """One pick, or none where the rule has nothing to go by."""
+    value = rule.value(trials).dropna()
+    if value.empty:
+        return []
+    lam = float(value.index.to_numpy(dtype=float)[value.to_numpy().argmax()])
+    scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
+    spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
+    accuracy, score = float(scores["test_accuracy"][lam]), float(scores["test_score"][lam])
+    regret = float(scores["test_score"].max()) - score
+    return [
+        Pick(rule.name, rule.needs, panel, lam, accuracy, regret, int(spent["epochs"].sum()), spent["seconds"].sum())
+    ]
+
+
+def _random(panel: str, trials: pd.DataFrame) -> Pick:
+    """The mean over all lambdas, at the price of one of them."""
+    scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
+    lams, mean = len(scores), scores.mean()
+    regret = float(scores["test_score"].max() - mean["test_score"])
+    epochs, seconds = int(trials["epochs"].sum() / lams), trials["seconds"].sum() / lams
+    return Pick(RANDOM, "nothing", panel, float("nan"), float(mean["test_accuracy"]), regret, epochs, seconds)
+
+
+def fitted_target(panels: list[pd.DataFrame]) -> tuple[float, float] | None:
+    """Mean converged (L_G, L_D) at each panel's best lambda above 0 by clean labels; None where no loss has settled."""
+    places = []
+    for rows in panels:
+        played = rows.dropna(subset=["converged_generator", "converged_discriminator"])
+        if len(played):
+            top = played.groupby("lambda")["test_score"].mean().idxmax()
+            places.append(played[played["lambda"] == top][["converged_generator", "converged_discriminator"]].mean())
+    if not places:
+        return None
+    mean = pd.concat(places, axis=1).mean(axis=1)
+    return float(mean.iloc[0]), float(mean.iloc[1])
+
+
+def _most_trusted(found: list[Pick]) -> str:
+    """The rule without clean labels whose mean regret is least."""
+    table = pd.DataFrame([pick.__dict__ for pick in found])
+    plain = table[table["rule"].isin([rule.name for rule in RULES])]
+    return str(plain.groupby("rule", sort=False)["regret"].mean().idxmin())
+
+
+def regrets(found: list[Pick]) -> pd.DataFrame:
+    """One row a rule, from least to most mean regret: its interval over panels (t, 95 %), what it needs and spends.
+
+    Columns needs, regret, low, high, panels, epochs, seconds (means a panel); low and high are NaN with one panel.
+    """
+    table = pd.DataFrame([pick.__dict__ for pick in found])
+    rows = {}
+    for name, group in table.groupby("rule", sort=False):
+        n, mean = len(group), float(group["regret"].mean())
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
+        rows[str(name)] = {
+            "needs": group["needs"].iloc[0], "regret": mean, "low": mean - half, "high": mean + half, "panels": n,
+            "epochs": group["epochs"].mean(), "seconds": group["seconds"].mean(),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values("regret", kind="stable")
+
+
+def trusted_rule(found: list[Pick]) -> tuple[str, str]:
+    """The rule that the recommendation goes by, and why.
+
+    Noisy validation, which needs nothing that a person lacks, unless another rule without clean labels was better over
+    at least three panels by more than chance (paired t, 5 %, corrected for the number of rules).
+    """
+    table = pd.DataFrame([pick.__dict__ for pick in found])
+    if table.empty or table["panel"].nunique() < 3:
+        return NOISY, "with fewer than three conditions no rule can be shown to be better than noisy validation"
+    by_panel = table.pivot(index="panel", columns="rule", values="regret")
+    own = float(by_panel[NOISY].mean())
+    best, lead = NOISY, f"its mean regret over {len(by_panel)} conditions is {own:.3f}"
+    rivals = [rule.name for rule in RULES if rule.name != NOISY and rule.name in by_panel]
+    rivals = [name for name in rivals if by_panel[name].notna().all()]
+    for name in sorted(rivals, key=lambda rule: by_panel[rule].mean()):
+        gain = by_panel[NOISY] - by_panel[name]
+        if gain.std() > 0 and stats.ttest_1samp(gain, 0, alternative="greater").pvalue < 0.05 / len(rivals):
+            return (
+                name,
+                f"its mean regret over {len(by_panel)} conditions is {by_panel[name].mean():.3f}, {own:.3f} by {NOISY}",
+            )
+    return best, f"{lead}, and no other rule without clean labels does better by more than chance"
+
+
+def table(found: list[Pick]) -> list[dict[str, str]]:
+    """The regret of every rule, as table rows."""
+    if not found:
+        return []
+    shown = []
+    for name, line in regrets(found).iterrows():
+        lams = [pick.lam for pick in found if pick.rule == name]
+        shown.append(
+            {
+                "rule": str(name),
+                "needs": str(line["needs"]),
+                "λ chosen": ", ".join("any" if lam != lam else f"{lam:.3g}" for lam in lams),
+                "mean regret": f"{line['regret']:.3f}"
+                + ("" if np.isnan(line["low"]) else f" ({line['low']:.3f} to {line['high']:.3f})"),
+                "conditions": str(int(line["panels"])),
+                "epochs": f"{line['epochs']:.0f}",
+                "seconds": f"{line['seconds']:.0f}",
+            }
+        )
+    return shown
+
+
+EPOCH_RULES = ("last epoch", "best noisy validation", "Label Wave", ORACLE)
+
+
+def epoch_chosen(epochs: pd.DataFrame, objective: str) -> dict[str, int]:
+    """Which row (counted from 0) of one run's epochs each rule would stop at.
+
+    Label Wave: the first local minimum of prediction changes averaged over three epochs; the last epoch where the
+    changes have none.
+    """
+    changes = epochs["prediction_changes"].rolling(WAVE).mean().to_numpy()
+    inner = np.flatnonzero((changes[1:-1] < changes[:-2]) & (changes[1:-1] <= changes[2:])) + 1
+    last = len(epochs) - 1
+    return {
+        "last epoch": last,
+        "best noisy validation": int(epochs[objective].to_numpy().argmax()),
+        "Label Wave": int(inner[0]) if len(inner) else last,
+        ORACLE: int(epochs["test_accuracy"].to_numpy().argmax()),
+    }
+
+
+def epoch_regrets(results: Results) -> list[dict[str, str]]:
+    """What stopping within a run by each rule costs against its best epoch, as table rows: lambda 0, and the others."""
+    if "prediction_changes" not in results.epochs:
+        return []
+    rows = []
+    for key, epochs in results.epochs.sort_values("epoch").groupby("key"):
+        accuracy = epochs["test_accuracy"].to_numpy()
+        joint = "λ > 0" if float(epochs["lambda"].iloc[0]) > 0 else "λ = 0"
+        for rule, place in epoch_chosen(epochs, results.objective).items():
+            rows.append((key, joint, rule, accuracy.max() - accuracy[place], place + 1))
+    found = pd.DataFrame(rows, columns=["key", "trials", "rule", "regret", "epoch"])
+    shown = []
+    for (which, stop), group in found.groupby(["trials", "rule"], sort=False):
+        n, mean = len(group), group["regret"].mean()
+        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
+        interval = "" if np.isnan(half) else f" ({max(0.0, mean - half):.3f} to {mean + half:.3f})"
+        shown.append(
+            {"trials": f"{which} (n = {n})", "stop at": str(stop), "mean regret": f"{mean:.3f}{interval}",
+             "mean epoch": f"{group['epoch'].mean():.0f}"}
+        )  # fmt: skip
+    return sorted(shown, key=lambda row: row["trials"])
+
+
+def show(results: Results) -> str:
+    """Both tables as text."""
+    found = picks(readings(results))
+    lines = ["  ".join(f"{k} {v}" for k, v in row.items()) for row in [*table(found), *epoch_regrets(results)]]
+    return "\n".join(lines) or f"{results.path}: its conditions have one λ each, so there is nothing to choose"
+
+
+if __name__ == "__main__":
+    script(__doc__, show)

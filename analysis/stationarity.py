@@ -1,0 +1,72 @@
+"""Whether a loss has settled: a test for drift that values which depend on the ones before do not mislead.
+
+A loss wanders: what it is in one epoch it nearly is in the next. An ordinary trend test takes such wandering for
+drift, so the critical value is simulated for values with an autocorrelation of 0.7 from epoch to epoch. Then at most
+5 % of settled runs are called drifting, and a drift of one standard deviation in every five epochs, over which a
+converged value is averaged, is found in at least 80 %: `errors` simulates both.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from analysis.statistics import LAST_EPOCHS
+
+AUTOCORRELATION = 0.7
+FALSE_ALARMS = 0.05
+SHORTEST = 24  # epochs: with fewer the drift that matters is found too rarely
+SIMULATIONS = 20_000
+
+
+def late_part(curve: np.ndarray) -> np.ndarray:
+    """The last half of a curve (epochs,), at least 24 epochs of it; missing values before it starts left out."""
+    values = np.asarray(curve, dtype=float)
+    values = values[np.isfinite(values)]
+    return values[-max(SHORTEST, len(values) // 2) :]
+
+
+def settled(curve: np.ndarray) -> bool | None:
+    """Whether the tested part of a loss (epochs,) shows no drift; None where it is shorter than 24 epochs."""
+    part = late_part(curve)
+    if len(part) < SHORTEST:
+        return None
+    return bool(drift(part) <= critical_value(len(part)))
+
+
+def converged_value(curve: np.ndarray) -> float:
+    """Mean of the last five epochs of a loss that has settled; NaN for one that has not, or is too short to tell."""
+    return float(late_part(curve)[-LAST_EPOCHS:].mean()) if settled(curve) else float("nan")
+
+
+def drift(values: np.ndarray) -> np.ndarray:
+    """Slope of each series (..., n) in units of its ordinary standard error, without sign; 0 for constant ones."""
+    values = np.asarray(values, dtype=float)
+    n = values.shape[-1]
+    time = np.arange(n) - (n - 1) / 2
+    slope = (values * time).sum(-1) / (time**2).sum()
+    rest = values - values.mean(-1, keepdims=True) - slope[..., None] * time
+    error = np.sqrt((rest**2).sum(-1) / (n - 2) / (time**2).sum())
+    return np.abs(slope) / np.maximum(error, 1e-12)
+
+
+@lru_cache(maxsize=256)
+def critical_value(epochs: int) -> float:
+    """What `drift` exceeds in 5 % of settled series of that length."""
+    return float(np.quantile(drift(wandering(SIMULATIONS, epochs, seed=0)), 1 - FALSE_ALARMS))
+
+
+def wandering(series: int, epochs: int, seed: int) -> np.ndarray:
+    """Series (series, epochs) of standard deviation 1 without drift, autocorrelation 0.7 from one to the next."""
+    steps = np.random.default_rng(seed).standard_normal((epochs, series))
+    values = np.empty_like(steps)
+    values[0] = steps[0]
+    for t in range(1, epochs):
+        values[t] = AUTOCORRELATION * values[t - 1] + np.sqrt(1 - AUTOCORRELATION**2) * steps[t]
+    return values.T
+
+
+def errors(epochs: int, series: int = SIMULATIONS) -> tuple[float, float]:
+    """Share of settled series called drifting, and of series that drift one SD in five epochs that are found."""
+    values, level = wandering(series, epochs, seed=1), critical_value(epochs)
+    drifting = values + np.arange(epochs) / LAST_EPOCHS
+    return float((drift(values) > level).mean()), float((drift(drifting) > level).mean())

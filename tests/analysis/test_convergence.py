@@ -1,0 +1,50 @@
+"""How convergence tracks accuracy, on studies where it does and does not."""
+
+import numpy as np
+import pytest
+
+from analysis.convergence import by_epoch, correlations, sentences, settled_sentence
+from analysis.tables import load
+from tests.analysis.conftest import plateau
+
+NEARER_IS_BETTER = plateau(lambda lam: 0.5 + 0.3 * min(lam, 0.6))
+
+
+def test_the_correlation_is_with_the_distance_to_the_papers_target(results_folder):
+    found = correlations(load(results_folder(NEARER_IS_BETTER)).trials)
+    assert found["distance to (2.6, 0.45)"].n == 9 and found["distance to (2.6, 0.45)"].rho < -0.3
+    assert found["L_G"].low < found["L_G"].rho < found["L_G"].high
+
+
+def test_settled_short_and_drifting_losses_are_said(results_folder):
+    results = load(results_folder(NEARER_IS_BETTER))
+    assert "have converged in 100% of 9 trials" in settled_sentence(results)
+    drifting = results.epochs.assign(
+        generator_joint_loss=results.epochs["generator_joint_loss"] + results.epochs["epoch"]
+    )
+    assert "in 0% of 9 trials" in settled_sentence(type(results)(**{**results.__dict__, "epochs": drifting}))
+    assert "switched off" in settled_sentence(type(results)(**{**results.__dict__, "epochs": drifting}))
+    short = results.epochs[results.epochs["epoch"] < 20]
+    assert "too short to tell" in settled_sentence(type(results)(**{**results.__dict__, "epochs": short}))
+
+
+def test_within_and_across_conditions_are_told_apart(results_folder):
+    results = load(results_folder(NEARER_IS_BETTER, conditions={"noise_ratio": [0.2, 0.4]}))
+    text = " ".join(sentences(results))
+    assert "(noise_ratio=0.2)" in text and "(over all conditions, ranks within each)" in text and "(across" in text
+
+
+def test_how_early_the_correlation_holds(results_folder):
+    """Losses that carry no news before epoch 15, and all of it from there on."""
+    results = load(results_folder(NEARER_IS_BETTER))
+    epochs = results.epochs.copy()
+    early = (epochs["epoch"] < 15) & epochs["generator_joint_loss"].notna()
+    noise = np.random.default_rng(0).normal(2, 0.5, int(early.sum()))
+    epochs.loc[early, "generator_joint_loss"] = noise
+    final = results.trials.set_index("key")["test_accuracy"]
+    late = ~early & epochs["generator_joint_loss"].notna()
+    epochs.loc[late, "generator_joint_loss"] = 2.6 - (0.9 - epochs.loc[late, "key"].map(final))
+    epochs.loc[epochs["generator_joint_loss"].notna(), "discriminator_joint_loss"] = 0.45
+    table = by_epoch(type(results)(**{**results.__dict__, "epochs": epochs})).set_index("epoch")
+    assert table.loc[30, "rho"] == pytest.approx(-1) and abs(table.loc[8, "rho"]) < 0.9
+    assert (table["low"] <= table["rho"]).all()

@@ -1,0 +1,100 @@
+"""The response to lambda on simulated studies whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from analysis.response import respond, rises_then_falls, seeds_needed, spread_of
+
+LAMS = np.array([0.0, 0.2, 0.4, 0.7, 1.0])
+SPREAD = 0.02
+
+
+def truth(lam, peak):
+    return 0.8 - 0.3 * (lam - peak) ** 2
+
+
+def study(rng, peak, seeds=3, lams=LAMS, spread=SPREAD):
+    """Trials whose seeds have a level of their own, shared by all lambdas."""
+    levels = rng.normal(0, 0.03, seeds)
+    rows = [
+        {"lambda": lam, "configuration": f"{lam:g}", "seed": seed, "score": truth(lam, peak) + levels[seed] + noise}
+        for lam in lams
+        for seed, noise in enumerate(rng.normal(0, spread, seeds))
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """100 studies of three seeds: the peak and what was found of it."""
+    rng = np.random.default_rng(0)
+    peaks = rng.uniform(0.1, 0.9, 100)
+    return [(peak, respond(study(rng, peak), "score", 1500)) for peak in peaks]
+
+
+def test_the_best_lambda_lies_in_its_interval_with_95_percent_at_least(simulated):
+    covered = [low <= peak <= high for peak, found in simulated for low, high in [found.interval()]]
+    assert np.mean(covered) >= 0.92
+    assert np.mean([found.interval()[1] - found.interval()[0] for _, found in simulated]) < 0.5
+
+
+def test_intervals_of_differences_cover_95_percent(simulated):
+    covered = []
+    for peak, found in simulated:
+        for lam, other in ((0.2, 1.0), (0.4, 0.7), (0.0, 0.2)):
+            _, low, high = found.difference(lam, other)
+            covered.append(low <= truth(lam, peak) - truth(other, peak) <= high)
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_the_probability_of_being_best_is_as_often_right_as_it_says(simulated):
+    said = [found.p_best.max() for _, found in simulated]
+    right = [LAMS[truth(LAMS, peak).argmax()] == LAMS[found.p_best.argmax()] for peak, found in simulated]
+    assert np.mean(said) == pytest.approx(np.mean(right), abs=0.08)
+
+
+def test_the_stated_seeds_give_80_percent_power():
+    rng, found = np.random.default_rng(1), []
+    for _ in range(300):
+        seeds = seeds_needed(0.02, *spread_of(study(rng, 0.4), "score"))
+        differences = rng.normal(0.02, SPREAD * np.sqrt(2), seeds)
+        found.append(stats.ttest_1samp(differences, 0).pvalue < 0.05)
+    assert 0.7 <= np.mean(found) <= 0.9
+
+
+def test_seeds_that_tell_two_lambdas_apart_need_no_more(simulated):
+    rng = np.random.default_rng(2)
+    found = respond(study(rng, 0.4, spread=0.001), "score", 1500)
+    assert found.lam == 0.4 and found.seeds_to_tell(0.4, 1.0, 0.01) == 0 and found.close() == []
+    assert found.within(0.02) == [0.2, 0.4] and found.regret[2] == 0
+
+
+def test_the_seeds_own_levels_are_taken_out_where_all_lambdas_share_them():
+    rng = np.random.default_rng(3)
+    table = study(rng, 0.4, seeds=40)
+    spread, freedom = spread_of(table, "score")
+    assert spread == pytest.approx(SPREAD, rel=0.15) and freedom == 39 * 4
+    unpaired, freedom = spread_of(table.drop(index=0), "score")
+    assert unpaired > 0.03 and freedom == 39 * 5 - 1
+
+
+def test_one_seed_leaves_the_sampling_error_of_the_validation_set():
+    found = respond(study(np.random.default_rng(4), 0.4, seeds=1), "score", 1500)
+    assert found.freedom == 0 and found.spread == pytest.approx(np.sqrt(0.8 * 0.2 / 1500), rel=0.2)
+
+
+def test_a_searched_lambda_is_smoothed_over_its_learning_rates():
+    table = study(np.random.default_rng(5), 0.5, seeds=1, lams=np.linspace(0, 1, 30), spread=0.03)
+    found = respond(table, "score", 1500)
+    low, high = found.interval()
+    assert low <= 0.5 <= high and abs(found.lam - 0.5) < 0.25
+
+
+@pytest.mark.parametrize(("peak", "holds"), [(0.45, True), (1.3, False), (-0.3, False)])
+def test_rising_then_falling_is_tested(peak, holds):
+    rng = np.random.default_rng(6)
+    found = [rises_then_falls(study(rng, peak), "score")[1] < 0.05 for _ in range(60)]
+    assert np.mean(found) > 0.8 if holds else np.mean(found) < 0.05
+    assert rises_then_falls(study(rng, peak, seeds=1), "score") is None

@@ -1,0 +1,34 @@
+"""Whether a loss has settled: errors of the test, verdicts on plain curves."""
+
+import numpy as np
+import pytest
+
+from analysis.stationarity import AUTOCORRELATION, converged_value, errors, late_part, settled, wandering
+
+
+@pytest.mark.parametrize("epochs", [24, 38, 60])
+def test_false_alarms_and_detection_are_as_stated(epochs):
+    false_alarms, detected = errors(epochs)
+    assert 0.04 <= false_alarms <= 0.06 and detected >= 0.8
+
+
+def test_the_simulated_series_depend_on_the_one_before_as_stated():
+    series = wandering(2000, 50, seed=3)
+    assert series.std() == pytest.approx(1, abs=0.03)
+    pairs = np.corrcoef(series[:, :-1].ravel(), series[:, 1:].ravel())[0, 1]
+    assert pairs == pytest.approx(AUTOCORRELATION, abs=0.02)
+
+
+def test_a_settled_loss_has_a_converged_value_and_a_drifting_one_has_none():
+    level = 2.6 + 0.05 * wandering(1, 60, seed=1)[0]
+    start = np.full(6, np.nan)
+    assert settled(level) and converged_value(np.append(start, level)) == pytest.approx(level[-5:].mean())
+    falling = level - 0.05 * np.arange(60)
+    assert settled(falling) is False and np.isnan(converged_value(falling))
+    constant = np.full(30, 0.45)
+    assert settled(constant) and converged_value(constant) == 0.45
+
+
+def test_a_short_run_has_no_verdict():
+    assert settled(np.full(23, 0.4)) is None and np.isnan(converged_value(np.full(23, 0.4)))
+    assert len(late_part(np.arange(30))) == 24 and len(late_part(np.arange(80))) == 40
