@@ -59,7 +59,13 @@ def noise_figure(results: Results, found: Findings) -> Figure | None:
     if noise_condition(results) is None:
         return None
     whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
-    return by_panel(whole, by_noise(results, found).assign(panel="all"), _draw_noise)
+    table, top = by_noise(results, found).assign(panel="all"), float(results.trials["lambda"].max())
+
+    def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
+        ax.set_ylim(-0.05 * top, 1.05 * top)  # all lambdas tried
+        return _draw_noise(ax, rows)
+
+    return by_panel(whole, table, draw)
 
 
 def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -72,7 +78,7 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
         bars = np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0)
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9}
         ax.errorbar(place, rows["lambda"], bars, capsize=5, label=str(name), **style)  # type: ignore[arg-type]
-    return label(ax, "share of wrong labels", "best weight λ (95 % interval)", "noise" if len(groups) > 1 else None)
+    return label(ax, "share of wrong labels", "best weight λ (95 % interval)", "noise")
 
 
 def varied(results: Results) -> dict[str, BaseDistribution]:

@@ -110,6 +110,9 @@ def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
     ax.axhline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
     ax.annotate(f"paper: {target}", (0.99, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
                 color=TARGET_COLOUR, fontsize=12, bbox=PLAIN_BOX)  # fmt: skip
+    if (present := epochs[loss].dropna().to_numpy()).size:  # single spikes would flatten everything else
+        low, high = min(np.quantile(present, 0.02), target), max(np.quantile(present, 0.98), target)
+        ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
     return label(
         ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}"
     )

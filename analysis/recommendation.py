@@ -264,7 +264,7 @@ def chances(found: Findings) -> list[dict[str, str]]:
     for r in found.recommendations:
         close = r.close
         for i, lam in enumerate(map(float, r.response.lams)):
-            untold = f"{r.more_seeds(lam)} more seeds" if lam in close and r.response.freedom else ""
+            untold = f"{r.more_seeds(lam)} more" if lam in close and r.response.freedom else ""
             rows.append(
                 {
                     "condition": r.panel,
@@ -273,16 +273,27 @@ def chances(found: Findings) -> list[dict[str, str]]:
                     "P(best)": f"{r.response.p_best[i]:.2f}",
                     "expected regret": f"{r.response.regret[i]:.3f}",
                     "within a point": "yes" if lam in r.response.within(RISE_POINTS * r.shrinkage) else "",
-                    "to tell from the recommended": "not told apart" if lam in close and not untold else untold,
+                    "seeds to tell it from the recommended": "not told apart"
+                    if lam in close and not untold
+                    else untold,
                 }
             )
     return rows
 
 
-def fingerprint(study: dict[str, Any]) -> dict[str, Any]:
-    """What a study's lambdas were found for: settings that they may depend on, conditions left out."""
+def fingerprint(study: dict[str, Any], label_sets: list[list[Any]]) -> dict[str, Any]:
+    """What a study's lambdas were found for: settings that they may depend on, conditions left out.
+
+    Args:
+        study: a resolved study.
+        label_sets: the kind and size of each label set.
+    """
     conditions = {_full(name) for name in study["conditions"]}
-    found: dict[str, Any] = {"dataset.kind": study["dataset"]["kind"]}
+    rates = {name: d for name, d in study["search"].items() if _full(name) == "training.lr"}
+    found: dict[str, Any] = {
+        "label_sets": label_sets,
+        "training.lr": {k: v for d in rates.values() for k, v in d.items() if v} or study["training"]["lr"],
+    }
     for section, names in FINGERPRINT.items():
         for name in names:
             if f"{section}.{name}" not in conditions and name in study[section]:
@@ -291,7 +302,7 @@ def fingerprint(study: dict[str, Any]) -> dict[str, Any]:
 
 
 def _full(name: str) -> str:
-    short = {"noise_ratio": "noise.ratio", "noise_kind": "noise.kind", "method": "training.method"}
+    short = {"noise_ratio": "noise.ratio", "noise_kind": "noise.kind", "method": "training.method", "lr": "training.lr"}
     return short.get(name, name)
 
 
@@ -302,7 +313,7 @@ def as_json(results: Results, found: Findings) -> str:
         "study": results.study["name"],
         "objective": results.objective,
         "complete": results.complete,
-        "fingerprint": fingerprint(results.study),
+        "fingerprint": fingerprint(results.study, results.label_sets),
         "conditions": [_entry(results, r) for r in found.recommendations],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

@@ -217,7 +217,8 @@ def regrets(found: list[Pick]) -> pd.DataFrame:
         n, mean = len(group), float(group["regret"].mean())
         half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
         rows[str(name)] = {
-            "needs": group["needs"].iloc[0], "regret": mean, "low": mean - half, "high": mean + half, "panels": n,
+            "needs": group["needs"].iloc[0], "panels": n,
+            "regret": mean, "low": max(mean - half, 0), "high": mean + half,
             "epochs": group["epochs"].mean(), "seconds": group["seconds"].mean(),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("regret", kind="stable")

@@ -60,6 +60,15 @@ class Results:
         return str(self.study["objective"])
 
     @property
+    def label_sets(self) -> list[list[Any]]:
+        """Kind and size of each label set, as its data were stored; empty where they are gone."""
+        for digest in self.environment["data_digests"]:
+            about = self.path / "data" / digest / "dataset.json"
+            if about.exists():
+                return [[s["kind"], len(s["names"])] for s in json.loads(about.read_text())["label_sets"]]
+        return []
+
+    @property
     def test_labels(self) -> str:
         """What the test split is scored against, in words: a table of one's own need not say which labels are right."""
         dataset = self.study["dataset"]
@@ -141,7 +150,7 @@ def _across_draws(trials: pd.DataFrame, sampled: list[str], study: dict[str, Any
 
 def _panels(trials: pd.DataFrame, study: dict[str, Any]) -> pd.Series:
     """Within which trials compare: the condition, and a third of the range of a sampled one."""
-    panels = trials["condition"].astype(str)
+    panels = trials["condition"].astype(str).str.replace(",", ", ")
     for name, values in study["conditions"].items():
         if isinstance(values, dict):
             low, high = values["sample"]

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from fer_tune.cost import duration, epoch_core_seconds, study_core_seconds
 from fer_tune.memory import tree_bytes
-from fer_tune.results import TrialFolder
+from fer_tune.results import TrialFolder, write_tables
 from fer_tune.study import Study, TrialConfig
 
 COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
 PLAIN_EVERY = 10.0  # seconds between plain lines, at least
+TABULATE_EVERY = 10.0  # seconds between tables of a running study, at least
 WEIGH_EVERY = 5.0  # seconds between looks at the memory, at least
 
 
@@ -25,10 +26,12 @@ class Progress(tune.Callback):
     """Follows the trials of a run, and writes into a trial's folder why Ray gave it up.
 
     Args:
+        results: the study's results folder.
         finished: trials that had ended before this run.
     """
 
-    def __init__(self, study: Study, finished: int, console: Console) -> None:
+    def __init__(self, study: Study, results: Path, finished: int, console: Console) -> None:
+        self.results, self.tabulate_from = results, -math.inf
         self.objective, self.total, self.before = study.objective, study.total_trials(), finished
         self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.worked = 0.0
@@ -85,6 +88,7 @@ class Progress(tune.Callback):
             return
         self.ended += trial.config["settings"]["role"] != "warm_up"
         self._close(trial, result["status"], result["reason"])
+        self._tabulate()
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.failed += 1
@@ -111,6 +115,13 @@ class Progress(tune.Callback):
             )
         self.last_line = -math.inf
         self._show()
+
+    def _tabulate(self) -> None:
+        """Write the tables of what has ended, for a report while the study runs; at most 2 % of the time goes there."""
+        started = time.monotonic()
+        if started >= self.tabulate_from:
+            write_tables(self.results)
+            self.tabulate_from = time.monotonic() + max(TABULATE_EVERY, 50 * (time.monotonic() - started))
 
     def _weigh(self) -> None:
         if time.monotonic() - self.last_weighed > WEIGH_EVERY:

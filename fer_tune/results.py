@@ -20,11 +20,12 @@
         labels.json         when finished: a digest of the noisy labels trained on; of the first categorical set the
                             classes, and counts of training labels given (columns) by known class (rows)
         result.json         only when it has ended: status, objective, epochs, seconds, reason
-      trials.csv            one row a trial, from the folders above
+      trials.csv            one row a trial, from the folders above; while a study runs, of a moment ago
       epochs.csv            one row an epoch of a trial, from the folders above
       tensorboard/          event files, one folder a trial
       optuna.sqlite3        every search as an Optuna study (optuna-dashboard opens it)
       report/               index.html, report.md, figures
+      recommendation.json   what the report recommends, for programs
       ray/                  Ray's own files, disposable
 
 Every file is written to a temporary name, synced and renamed, so it is whole or not there. A trial's

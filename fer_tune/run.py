@@ -347,7 +347,7 @@ def _search(
         from fer_tune.search import NotRunnable, ray_session, run_search
 
     ended = ended_trials(results)
-    progress = Progress(study, ended, console)
+    progress = Progress(study, results, ended, console)
     try:
         if ended == study.total_trials():
             wait()

@@ -109,7 +109,7 @@ def test_smoke_study_leaves_a_whole_folder(smoke):
     names = {p.name for p in results.iterdir()} - {".lock"}
     assert names == {
         "study.json", "environment.json", "run.json", "data", "trials", "trials.csv", "epochs.csv",
-        "tensorboard", "optuna.sqlite3", "report",
+        "tensorboard", "optuna.sqlite3", "report", "recommendation.json",
     }  # fmt: skip
     folders = trial_folders(results)
     roles = [folder.settings()["role"] for folder in folders]

@@ -272,7 +272,7 @@ class TestWithRay:
     def run(self, study, results):
         results.mkdir(parents=True)
         _prepare(study, results)
-        progress = Progress(study, 0, Console(quiet=True))
+        progress = Progress(study, results, 0, Console(quiet=True))
         complete = run_search(study, results, [progress])
         assert complete and is_complete(study, results)
         write_tables(results)
@@ -345,7 +345,7 @@ class TestWithRay:
         (broken / "state.pt").write_bytes(b"not a state")
         results = tmp_path / "r"
         _prepare(study, results)
-        progress = Progress(study, 0, Console(quiet=True))
+        progress = Progress(study, results, 0, Console(quiet=True))
         assert run_search(study, results, [progress])
         status = {f.key: f.result()["status"] for f in trial_folders(results)}
         assert status.pop("lambda=0.5,n000,s0") == "failed" and set(status.values()) == {"finished"}

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fer_tune.bench import equivalence, growth, projection, reading, workers
+from fer_tune.bench import equivalence, growth, projection, reading, report, workers
 from fer_tune.bench.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "workers": "trials at once against one, the start of a trial",
     "growth": "time and memory against everything that grows",
     "reading": "decoding images once, memory of trials that share them",
+    "report": "time and memory of a report against the number of trials",
     "projection": "sweeps over RAF-DB and AffectNet on GPUs, by arithmetic",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
 }
@@ -63,6 +64,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
     if options.what == "reading":
         return {part.__name__.replace("_", " "): list(part()) for part in (reading.reading, reading.label_rows)}
+    if options.what == "report":
+        return {"report, made-up results": list(report.by_trials())}
     if options.what == "projection":
         return {"projection": list(projection.project())}
     if options.what == "equivalence":

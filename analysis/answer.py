@@ -1,0 +1,144 @@
+"""Which lambda at another noise ratio, from a study that has run: an answer within what was studied, or none.
+
+`python -m fer_tune.recommend results/NAME --noise-ratio 0.3` prints it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analysis.conditions import RATIOS
+from analysis.recommendation import Findings, Recommendation, fingerprint
+from analysis.statistics import CONFIDENCE
+from analysis.tables import Results
+
+SAME = 0.005  # noise ratios nearer than this are one
+KINDS = ("noise_kind", "noise.kind")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A lambda for a noise ratio, or why there is none.
+
+    Attributes:
+        lam: the lambda of least expected regret, None where the study is no evidence.
+        interval: within which the best lambda lies with 95 %, None where seeds allow none.
+        why: what it rests on, or what is missing, a sentence each.
+    """
+
+    lam: float | None
+    interval: tuple[float, float] | None = None
+    why: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """The answer in words."""
+        if self.lam is None:
+            return "\n".join(["No evidence.", *self.why])
+        sure = (
+            f" (the best lies in {self.interval[0]:.2g} to {self.interval[1]:.2g} with 95 %)" if self.interval else ""
+        )
+        return "\n".join([f"λ = {self.lam:.3g}{sure}.", *self.why])
+
+
+def differences(results: Results, asked: dict[str, Any], label_sets: list[list[Any]]) -> list[str]:
+    """In what another (resolved) study differs from this one that lambda may depend on, a text each."""
+    own, other = fingerprint(results.study, results.label_sets), fingerprint(asked, label_sets)
+    names = [name for name in own if name in other]
+    if not results.label_sets:
+        names.remove("label_sets")
+    return [f"{n}: this study has {_plain(own[n])}, yours {_plain(other[n])}" for n in names if own[n] != other[n]]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return " and ".join(f"{kind} of {size}" for kind, size in value)
+    return str(value)
+
+
+def answer(results: Results, found: Findings, ratio: float, kind: str | None = None, error: float = SAME) -> Answer:
+    """The lambda for a noise ratio and kind, read off or interpolated between the two nearest ratios studied.
+
+    `error` is by how much the ratio may be off, where it was estimated: a study of one ratio answers for those so near.
+    """
+    rows, problem = _of_kind(results, found, kind)
+    if problem:
+        return Answer(None, why=[problem])
+    undecided = [r for _, r in rows if r.too_short or r.rising]
+    ratios = sorted(at for at, _ in rows)
+    near = min(ratios, key=lambda at: abs(at - ratio))
+    if abs(near - ratio) <= SAME or (len(ratios) == 1 and abs(near - ratio) <= error):
+        pair = [next(row for row in rows if row[0] == near)]
+    elif ratios[0] < ratio < ratios[-1]:
+        pair = [
+            max((r for r in rows if r[0] < ratio), key=lambda r: r[0]),
+            min((r for r in rows if r[0] > ratio), key=lambda r: r[0]),
+        ]
+    else:
+        studied = f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
+        return Answer(
+            None, why=[f"The study's noise ratio is {studied}: {ratio:.3g} lies outside, and nothing is extrapolated."]
+        )
+    reply = _between(pair, ratio)
+    if any(r in undecided for _, r in pair):
+        reply.why.append(
+            "The study is undecided there: some λ still rises at the end. Its report says how long to train."
+        )
+    return reply
+
+
+def _of_kind(results: Results, found: Findings, kind: str | None) -> tuple[list[tuple[float, Recommendation]], str]:
+    """The panels of a noise kind with their ratios, or what is missing."""
+    conditions = results.study["conditions"]
+    condition = next((name for name in KINDS if name in conditions), None)
+    kinds = list(conditions[condition]) if condition else [results.study["noise"]["kind"]]
+    if kind is None and len(kinds) > 1:
+        return [], f"The study has several kinds of noise: name one with --noise-kind ({', '.join(kinds)})."
+    if kind is not None and kind not in kinds:
+        return [], f"The study's noise is {' or '.join(kinds)}, not {kind}."
+    ratio = next((name for name in RATIOS if name in conditions), None)
+    if ratio is not None and isinstance(conditions[ratio], dict):
+        return (
+            [],
+            "The study drew its noise ratio from a range: list its values under conditions to have one answer each.",
+        )
+    rows = []
+    for r in found.recommendations:
+        first = results.trials[results.trials["panel"] == r.panel].iloc[0]
+        if condition is None or kind is None or first[condition] == kind:
+            rows.append((float(first[ratio]) if ratio else float(results.study["noise"]["ratio"]), r))
+    if len({at for at, _ in rows}) < len(rows):
+        others = [name for name in conditions if name not in (ratio, condition)]
+        return (
+            [],
+            f"The study has several answers at one noise ratio, as it also varies {', '.join(others)}: see its report.",
+        )
+    return rows, ""
+
+
+def _between(pair: list[tuple[float, Recommendation]], ratio: float) -> Answer:
+    """The answer of one panel, or of two by linear interpolation of their scores on the scale of clean accuracy."""
+    shared = sorted(set.intersection(*({float(x) for x in r.response.lams} for _, r in pair)))
+    draws = [
+        np.stack([r.response.draws[:, list(r.response.lams).index(lam)] for lam in shared], axis=1) / r.shrinkage
+        for _, r in pair
+    ]
+    weight = 0.0 if len(pair) == 1 else (ratio - pair[0][0]) / (pair[1][0] - pair[0][0])
+    mixed = draws[0] if len(pair) == 1 else (1 - weight) * draws[0] + weight * draws[1]
+    regret = (mixed.max(1, keepdims=True) - mixed).mean(0)
+    lam = shared[int(regret.argmin())]
+    where = " and ".join(f"{at:g} (λ = {r.lam:.3g})" for at, r in pair)
+    why = [f"Read at noise ratio {where}." if len(pair) == 1 else f"Interpolated between noise ratios {where}."]
+    if shared[0] == 0 and lam > 0:
+        gain = mixed[:, shared.index(lam)] - mixed[:, 0]
+        low, high = np.quantile(gain, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        why.append(
+            f"Expected gain over λ = 0: {gain.mean():+.3f} ({low:+.3f} to {high:+.3f}) of accuracy on clean labels."
+        )
+    if not all(r.response.freedom for _, r in pair):
+        return Answer(lam, None, [*why, "One seed: no interval."])
+    if len(pair) == 1:
+        return Answer(lam, pair[0][1].response.interval(), why)
+    best = np.sort(np.array(shared)[mixed.argmax(1)])
+    tail = int((1 - CONFIDENCE) / 2 * len(best))
+    return Answer(lam, (float(best[tail]), float(best[-tail - 1])), why)
