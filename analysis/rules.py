@@ -240,7 +240,7 @@ def trusted_rule(found: list[Pick]) -> tuple[str, str]:
     rivals = [name for name in rivals if by_panel[name].notna().all()]
     for name in sorted(rivals, key=lambda rule: by_panel[rule].mean()):
         gain = by_panel[NOISY] - by_panel[name]
-        if gain.std() > 0 and stats.ttest_1samp(gain, 0, alternative="greater").pvalue < 0.05 / len(rivals):
+        if gain.std() > 1e-9 and stats.ttest_1samp(gain, 0, alternative="greater").pvalue < 0.05 / len(rivals):
             return (
                 name,
                 f"its mean regret over {len(by_panel)} conditions is {by_panel[name].mean():.3f}, {own:.3f} by {NOISY}",

@@ -40,7 +40,11 @@ def row(epoch: float, lam: float, accuracy: float, shrinkage: float) -> dict[str
 
 @pytest.fixture
 def results_folder(tmp_path: Path):
-    """Writes a results folder whose clean accuracy follows a curve, and returns its path."""
+    return folder_writer(tmp_path)
+
+
+def folder_writer(tmp_path: Path):
+    """What writes a results folder whose clean accuracy follows a curve, and returns its path."""
 
     def write(curve: Curve, epochs: int = 30, broken: int = 0, complete: bool = True, baselines=0, **changes) -> Path:
         raw = {

@@ -1,0 +1,74 @@
+"""Answers for other noise ratios: read off, interpolated, or refused."""
+
+import pytest
+
+from analysis.answer import answer, differences
+from analysis.recommendation import findings
+from analysis.tables import load
+
+RATIOS = {"noise_ratio": [0.2, 0.4]}
+
+
+def moving(lam, seed, epoch):
+    """Best at 0.2 and at 0.6 where labels are noisier; which ratio this is, the made-up folder does not say."""
+    return 0.85 - 0.3 * (lam - 0.2) ** 2 + 0.002 * seed + 0 * epoch
+
+
+@pytest.fixture
+def asked(results_folder):
+    def ask(ratio, kind=None, error=0.005, **changes):
+        results = load(results_folder(moving, **changes))
+        return answer(results, findings(results), ratio, kind, error)
+
+    return ask
+
+
+def test_a_studied_ratio_is_read_off(asked):
+    found = asked(0.4, conditions=RATIOS)
+    assert found.lam == 0.2 and found.interval[0] <= 0.2 <= found.interval[1]
+    assert found.why[0] == "Read at noise ratio 0.4 (λ = 0.2)."
+
+
+def test_between_two_ratios_the_scores_are_interpolated_and_the_gain_is_on_clean_labels(asked):
+    found = asked(0.3, conditions=RATIOS)
+    assert found.lam == 0.2 and found.why[0] == "Interpolated between noise ratios 0.2 (λ = 0.2) and 0.4 (λ = 0.2)."
+    assert "Expected gain over λ = 0: +0.012 (" in found.why[1] and found.text().startswith("λ = 0.2 (the best lies in")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kind", "changes", "why"),
+    [
+        (0.5, None, {"conditions": RATIOS}, "noise ratio is 0.2 to 0.4: 0.5 lies outside, and nothing is extrapolated"),
+        (0.5, None, {}, "noise ratio is 0.4: 0.5 lies outside"),
+        (0.4, "pairflip", {}, "noise is symmetric, not pairflip"),
+        (0.4, None, {"conditions": {"noise_kind": ["symmetric", "pairflip"]}}, "name one with --noise-kind"),
+        (0.4, None, {"conditions": {"training.gamma": [0.5, 1.0]}}, "it also varies training.gamma"),
+        (0.4, None, {"conditions": {"noise_ratio": {"sample": [0.1, 0.6]}}, "optuna": {"trials": 4}}, "from a range"),
+    ],
+)
+def test_what_was_not_studied_is_no_evidence(asked, ratio, kind, changes, why):
+    found = asked(ratio, kind, **changes)
+    assert found.lam is None and found.text().startswith("No evidence.") and why in found.text()
+
+
+def test_a_study_of_one_ratio_answers_within_the_error_of_an_estimate(asked):
+    assert asked(0.37, error=0.05).lam == 0.2
+
+
+def test_several_kinds_of_noise_have_an_answer_each(asked):
+    conditions = {"noise_kind": ["symmetric", "pairflip"], **RATIOS}
+    assert asked(0.3, "pairflip", conditions=conditions).lam == 0.2
+
+
+def test_an_undecided_study_says_so(results_folder):
+    results = load(results_folder(lambda lam, seed, epoch: epoch / 36 if lam == 1.0 else moving(lam, seed, epoch)))
+    assert "undecided there" in answer(results, findings(results), 0.4).text()
+
+
+def test_settings_that_differ_are_named(results_folder):
+    results = load(results_folder(moving))
+    asked = {**results.study, "training": {**results.study["training"], "epochs": 90, "lr": 0.5}}
+    assert differences(results, asked, []) == [
+        "training.lr: this study has 0.0001, yours 0.5", "training.epochs: this study has 30, yours 90",
+    ]  # fmt: skip
+    assert differences(results, results.study, results.label_sets) == []

@@ -1,0 +1,30 @@
+"""Two studies side by side."""
+
+import shutil
+
+from analysis.compare import compared, main
+from analysis.tables import load
+from tests.analysis.conftest import plateau
+
+
+def better(lam, seed, epoch):
+    return plateau(lambda x: 0.7 + 0.1 * x)(lam, seed, epoch)
+
+
+def worse(lam, seed, epoch):
+    return better(lam, seed, epoch) - 0.05 - 0.01 * seed
+
+
+def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
+    first = results_folder(better)
+    second = results_folder(worse, name="other", search={"lambda": {"grid": [0.2, 0.9, 1.0]}}, seeds=[1, 2, 3])
+    rows = compared(load(first), load(second))
+    assert [row["λ"] for row in rows] == ["0.2", "1"] and {row["shared seeds"] for row in rows} == {"2"}
+    assert rows[0]["difference"].startswith("-0.065 (")
+    assert main([str(first), str(second)]) == 0
+    out = capsys.readouterr().out
+    assert "made_up (all): recommends λ = 1" in out and "other (all): recommends λ = 1" in out
+    shutil.rmtree(second / "trials")
+    (second / "study.json").unlink()
+    assert main([str(first), str(second)]) == 2
+    assert "is no results folder" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""The report's page in real Chromium: sorting, filtering, curves, keyboard, phone, print, accessibility."""
+
+import shutil
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from analysis.report import write_report
+from tests.analysis.conftest import folder_writer, plateau
+
+PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The report of a made-up study with one broken trial."""
+    path = folder_writer(tmp_path_factory.mktemp("page"))(PEAK, broken=1)
+    write_report(path)
+    return path / "report" / "index.html"
+
+
+@pytest.fixture
+def page(browser, report):
+    """The page, desktop and light; what the console says lands in `page.said`."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    page = context.new_page()
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.goto(f"file://{report}")
+    yield page
+    assert page.said == []
+    context.close()
+
+
+def column(page, name):
+    names = page.locator("#trials thead th").all_inner_texts()
+    place = next(i for i, text in enumerate(names) if text.startswith(name))
+    cells = page.locator(f"#trials tbody tr:not([hidden]) td:nth-child({place + 1})").all_inner_texts()
+    return [float(cell) for cell in cells if cell]
+
+
+def test_a_click_on_a_column_sorts_by_it_and_a_second_turns_it_round(page):
+    button = page.get_by_role("button", name="test accuracy", exact=True)
+    button.click()
+    rising = column(page, "test accuracy")
+    assert rising == sorted(rising) and len(rising) == 11
+    assert button.locator("..").get_attribute("aria-sort") == "ascending"
+    button.click()
+    assert column(page, "test accuracy") == rising[::-1]
+
+
+def test_words_filter_the_trials_and_the_count_is_said(page):
+    page.get_by_label("Show trials with these words").fill("lambda=0.6 s1")
+    assert page.locator("#trials tbody tr:not([hidden])").count() == 1
+    assert page.get_by_role("status").inner_text() == "1 of 11 trials"
+    page.get_by_label("Show trials with these words").fill("")
+    assert page.get_by_role("status").inner_text() == "11 of 11 trials"
+
+
+def test_a_trial_opens_by_keyboard_shows_its_curves_and_closes(page):
+    button = page.get_by_role("button", name="Curves of lambda=0.6,n000,s1")
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_role("heading").inner_text() == "lambda=0.6,n000,s1"
+    assert [p.get_attribute("aria-label") for p in dialog.get_by_role("img").all()] == [
+        "accuracy", "generator joint loss L_G", "discriminator joint loss L_D",
+    ]  # fmt: skip
+    assert len(dialog.locator("polyline").first.get_attribute("points").split()) == 30
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    page.get_by_role("button", name="Curves of lambda=0.0,n000,s1").click()
+    assert dialog.get_by_text("this trial plays no joint game").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_stands_against_using_it_with_aids(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    assert [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")] == []
+    page.get_by_role("button", name="Curves of lambda=0.6,n000,s1").click()
+    opened = Axe().run(page).response["violations"]
+    assert [v["id"] for v in opened if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_phone_needs_no_sideways_scrolling_and_print_hides_the_controls(page):
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert all(page.locator("figure img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 0)"))
+    assert all(page.locator("figure img").evaluate_all("images => images.map(i => i.alt.length > 20)"))
+    page.emulate_media(media="print")
+    assert not page.locator("#filter").is_visible() and page.locator("#trials").is_visible()
