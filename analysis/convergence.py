@@ -67,14 +67,15 @@ def sentences(results: Results) -> list[str]:
         across = results.trials.assign(panel="all")
         groups.append(("across conditions, which differ in accuracy for other reasons too", across))
     found = [
-        f"{name}{'' if where == 'all' else f' ({where})'}: {_in_words(value)}"
+        f"{name}{'' if where == 'all' else f' ({where})'}: {in_words(value)}"
         for where, rows in groups
         for name, value in correlations(rows).items()
     ]
     return [settled_sentence(results), *found]
 
 
-def _in_words(found: Correlation | None) -> str:
+def in_words(found: Correlation | None) -> str:
+    """A correlation as the end of a sentence."""
     if found is None:
         return "too few trials with a joint game for a correlation with test accuracy."
     return (

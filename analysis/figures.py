@@ -167,12 +167,13 @@ def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
 
 def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
     """A row-normalised confusion matrix (K, K), shares written into its cells."""
-    sns.heatmap(
-        matrix, ax=ax, vmin=0, vmax=1, cmap="Blues", annot=True, fmt=".2f", annot_kws={"size": 10}, cbar=False,
-        square=True, xticklabels=classes, yticklabels=classes,
-    )  # fmt: skip
-    ax.tick_params("x", rotation=45)
-    ax.tick_params("y", rotation=0)
+    ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")  # seaborn's heatmap draws every figure a further time
+    for (row, column), share in np.ndenumerate(matrix):
+        ink = "white" if share > 0.5 else "black"
+        ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
+    ax.set_xticks(range(len(classes)), classes, rotation=45)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.grid(False)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class (rows sum to 1)")
     return ax

@@ -143,7 +143,8 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
 
 def _notes(results: Results, found: Findings) -> dict[str, list[str]]:
     """Sentences under a figure, by its name."""
-    notes = {"convergence": convergence.sentences(results), "budget": budget.sentences(results)}
+    told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
+    notes = {"convergence": [text for text in told if text], "budget": budget.sentences(results)}
     if conditions.noise_condition(results):
         notes["lambda_by_noise"] = conditions.noise_sentences(results, found)
     return notes
@@ -263,9 +264,10 @@ def watch(path: Path, formats: Sequence[str]) -> None:
         if stamp != seen:
             seen = stamp
             try:
+                complete = load(path).complete  # as it was before: what ends meanwhile is looked at once more
                 headline = write_report(path, formats)
                 print(f"{time.strftime('%H:%M:%S')} {path / 'report' / 'index.html'}\n{headline}", flush=True)
-                if load(path).complete:
+                if complete:
                     return
             except NothingToReport as nothing:
                 print(f"{time.strftime('%H:%M:%S')} {nothing}", flush=True)

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis import convergence
-from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target
+from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target, rank_correlation
 from analysis.tables import Results, script
 
 FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
@@ -197,6 +197,25 @@ def fitted_target(panels: list[pd.DataFrame]) -> tuple[float, float] | None:
         return None
     mean = pd.concat(places, axis=1).mean(axis=1)
     return float(mean.iloc[0]), float(mean.iloc[1])
+
+
+def fitted_sentence(best: pd.DataFrame) -> str:
+    """How the distance to targets fitted on the other conditions tracks test accuracy; empty with one condition."""
+    panels = {str(panel): rows for panel, rows in best.groupby("panel", sort=False)}
+    distances, targets = [], []
+    for panel, rows in panels.items():
+        others = [table for name, table in panels.items() if name != panel]
+        if others and (target := fitted_target(others)) is not None:
+            targets.append(target)
+            distances.append(distance_to_target(rows["generator_joint_loss"], rows["discriminator_joint_loss"], target))
+    if not distances:
+        return ""
+    distance = pd.concat(distances)
+    rows = best.loc[distance.index]
+    found = rank_correlation(distance.to_numpy(), rows["test_accuracy"].to_numpy(), rows["panel"].to_numpy())
+    place = np.mean(targets, axis=0)
+    name = f"distance to the target fitted on the other conditions, about ({place[0]:.2f}, {place[1]:.2f})"
+    return f"{name}, ranks within each: {convergence.in_words(found)}"
 
 
 def _most_trusted(found: list[Pick]) -> str:

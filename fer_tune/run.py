@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -114,7 +115,7 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
         start = time.monotonic()
         with _kept_only_if_begun(results), _preparing(study, results) as wait:
             complete, account = _search(study, results, options, console, wait)
-        _finish(study, results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
+        _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
     return _conclude(study, results, options, console, complete)
 
 
@@ -351,14 +352,20 @@ def _search(
     try:
         if ended == study.total_trials():
             wait()
+            _export(study, results)
             return True, progress.account()
-        with ray_session(options.address, options.verbose, options.cpus), progress:
-            wait()
-            Thread(target=_import_report, daemon=True).start()
-            return run_search(study, results, [progress], options.verbose), progress.account()
+        with ThreadPoolExecutor(1) as pool:
+            with ray_session(options.address, options.verbose, options.cpus), progress:
+                wait()
+                Thread(target=_import_report, daemon=True).start()
+                complete = run_search(study, results, [progress], options.verbose)
+                exported = pool.submit(_export, study, results)  # while Ray shuts down
+            exported.result()
+        return complete, progress.account()
     except KeyboardInterrupt:
         if not (results / "data" / "digests.json").exists():
             raise  # nothing has run yet
+        _export(study, results)
         return False, progress.account()
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
@@ -373,16 +380,20 @@ def _import_report() -> None:
             import_module(module)
 
 
-def _finish(study: Study, results: Path, run: dict[str, Any]) -> None:
+def _export(study: Study, results: Path) -> None:
+    """Everything that is made of the trial folders but the report."""
     from fer_tune.search import export_optuna
 
+    write_tables(results)
+    write_tensorboard(results)
+    export_optuna(study, results)
+
+
+def _finish(results: Path, run: dict[str, Any]) -> None:
     digests = read_json(results / "data" / "digests.json").values()
     run = {**run, "environment": environment(digests)}
     runs = read_json(results / "run.json") if (results / "run.json").exists() else []
     write_json(results / "run.json", [*runs, run])
-    write_tables(results)
-    write_tensorboard(results)
-    export_optuna(study, results)
 
 
 def _conclude(study: Study, results: Path, options: argparse.Namespace, console: Console, complete: bool) -> int:

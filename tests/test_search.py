@@ -275,6 +275,7 @@ class TestWithRay:
         progress = Progress(study, results, 0, Console(quiet=True))
         complete = run_search(study, results, [progress])
         assert complete and is_complete(study, results)
+        assert len(pd.read_csv(results / "trials.csv")) >= 1  # written while it ran, for a report of what has ended
         write_tables(results)
         return progress, pd.read_csv(results / "trials.csv")
 

@@ -2,12 +2,16 @@
 
 import base64
 import html
+import json
 import re
 import subprocess
 import sys
+import time
+from threading import Thread
 
 import pytest
 
+from analysis import report
 from analysis.report import write_report
 from tests.analysis.conftest import plateau
 from tests.conftest import ROOT
@@ -69,6 +73,7 @@ def test_a_sampled_condition_gets_a_surface(results_folder):
 @pytest.mark.parametrize(
     ("script", "says"),
     [
+        ("rules", "noisy validation"),
         ("convergence", "rank correlation with test accuracy"),
         ("curves", "accuracy_by_epoch"),
         ("recommendation", "Recommended λ = 0.2"),
@@ -92,3 +97,51 @@ def test_a_script_on_a_folder_without_results_ends_with_one_line(tmp_path):
         [sys.executable, "-m", "analysis.report", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "is no results folder" in done.stderr
+
+
+def test_a_running_study_is_reported_from_what_has_ended_and_watched_until_it_is_complete(
+    results_folder, monkeypatch, capsys
+):
+    path = results_folder(PEAK, complete=False)
+    runs = json.loads((path / "run.json").read_text())
+    (path / "run.json").unlink()
+    monkeypatch.setattr(report, "WATCH_SECONDS", 0.05)
+
+    def end():
+        while not (path / "report" / "index.html").exists():
+            time.sleep(0.05)
+        assert "This study has not ended" in (path / "report" / "index.html").read_text()
+        (path / "run.json").write_text(json.dumps([{**runs[0], "complete": True}]))
+
+    study = Thread(target=end)
+    study.start()
+    assert report.main([str(path), "--watch"]) == 0
+    study.join()
+    assert "This study has not ended" not in (path / "report" / "index.html").read_text()
+    assert capsys.readouterr().out.count("index.html") == 2
+
+
+def test_watching_waits_for_the_first_trial_and_needs_a_results_folder(results_folder, tmp_path, monkeypatch, capsys):
+    path = results_folder(PEAK)
+    table = (path / "trials.csv").read_text()
+    (path / "trials.csv").unlink()
+    monkeypatch.setattr(report.time, "sleep", lambda seconds: (path / "trials.csv").write_text(table))
+    assert report.main([str(path), "--watch"]) == 0
+    assert f"no trial in {path} has ended yet" in capsys.readouterr().out
+    assert report.main([str(tmp_path / "nowhere"), "--watch"]) == 2
+
+
+def test_figures_come_in_the_format_that_is_asked_for(results_folder):
+    path = results_folder(PEAK)
+    words = [sys.executable, "-m", "analysis.budget", str(path), "--format", "pdf"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "λ = 0.2 leads" in done.stdout, done.stderr
+    (figure,) = (path / "report" / "figures").iterdir()
+    assert figure.name == "budget.pdf" and figure.read_bytes().startswith(b"%PDF")
+
+
+def test_a_page_of_a_hundred_trials_stays_under_five_megabytes(results_folder):
+    path = results_folder(PEAK, seeds=list(range(25)), epochs=44)
+    write_report(path)
+    page = path / "report" / "index.html"
+    assert page.read_text().count("data-key=") == 100 and page.stat().st_size < 5e6

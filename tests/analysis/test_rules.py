@@ -12,6 +12,7 @@ from analysis.rules import (
     RANDOM,
     TRUSTED,
     epoch_chosen,
+    fitted_sentence,
     picks,
     readings,
     regrets,
@@ -32,6 +33,7 @@ BEST = {
     "converged_generator": [np.nan, 1.0, 2.0, 2.6],
     "converged_discriminator": [np.nan, 0.45, 0.45, 0.45],
     "generator_joint_loss": [np.nan, 1.0, 2.0, 2.6],
+    "discriminator_joint_loss": [np.nan, 0.45, 0.45, 0.45],
 }
 
 
@@ -76,6 +78,12 @@ def test_clean_labels_of_a_condition_never_score_what_they_have_fitted(results_f
     spoilt = here.assign(test_score=[0.9, 0.1, 0.1, 0.1])
     again = {(p.panel, p.rule): p.lam for p in picks(pd.concat([spoilt, there]))}
     assert again["here", FITTED] == 0.2 and again["here", TRUSTED] == 0.2
+
+
+def test_the_fitted_target_is_told_with_where_it_was_fitted(results_folder):
+    assert fitted_sentence(best()) == ""
+    text = fitted_sentence(pd.concat([best().assign(panel=f"{i}") for i in range(3)], ignore_index=True))
+    assert "about (2.00, 0.45)" in text and "rank correlation with test accuracy" in text
 
 
 def test_regret_has_an_interval_over_conditions_and_the_oracle_none():
