@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import by_panel, label, save, system_curves
+from analysis.response import spread_of, t_quantile
 from analysis.statistics import LAST_EPOCHS, best_configurations, paired_difference, pooled_interval
 from analysis.tables import Results, script
 
@@ -27,13 +28,20 @@ def systems(results: Results) -> pd.DataFrame:
     """
     trials = results.trials.copy()
     names = compared(results)
-    trials["system"] = trials[names].astype(str).agg(", ".join, axis=1)
+    trials["system"] = trials[names].apply(lambda row: ", ".join(_named(n, v) for n, v in row.items()), axis=1)
     others = [name for name in results.study["conditions"] if name not in names]
     trials["elsewhere"] = _joined(trials, others)
     best = [_best_of(rows) for _, rows in trials.groupby(["elsewhere", "system"], sort=False)]
     return pd.concat(best).sort_values(
         names, key=lambda column: column.map(_order(results, column.name)), kind="stable"
     )
+
+
+def _named(condition: object, value: object) -> str:
+    """What a system is called by one of the settings that systems differ in."""
+    if condition == "training.majority":
+        return "majority vote" if value else "every annotator"
+    return f"balance {value}" if condition == "training.balance" else str(value)
 
 
 def _order(results: Results, name: object) -> dict[object, int]:
@@ -125,8 +133,23 @@ def sentences(results: Results) -> list[str]:
         late = pooled_interval(trials, "test_accuracy", "system").sort_values("mean", ascending=False)
         fare = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
         where = "" if elsewhere == "all" else f"At {elsewhere}: "
-        lines.append(f"{where}noisy validation ({results.objective}) would take {chosen}. Clean test accuracy: {fare}.")
+        tied = _tied(trials, str(chosen))
+        doubt = f" (not told from {', '.join(tied)} by it)" if tied else ""
+        labels = results.test_labels
+        lines.append(
+            f"{where}noisy validation ({results.objective}) would take {chosen}{doubt}. Accuracy on {labels}: {fare}."
+        )
     return lines
+
+
+def _tied(trials: pd.DataFrame, chosen: str) -> list[str]:
+    """Systems whose score the seeds do not tell from the chosen one's, pairs of a seed compared where all have it."""
+    spread, freedom = spread_of(trials.assign(configuration=trials["system"]), "score")
+    means = trials.groupby("system", sort=False)["score"].mean()
+    if not freedom:
+        return []
+    half = t_quantile(freedom) * spread * np.sqrt(2 / trials.groupby("system")["seed"].nunique().median())
+    return [str(system) for system, mean in means.items() if system != chosen and mean >= means[chosen] - half]
 
 
 def _interval(line: pd.Series) -> str:

@@ -84,7 +84,7 @@ class Response:
         """Mean score of one lambda less another's, with its 95 % interval."""
         of = {float(x): float(mean) for x, mean in zip(self.lams, self.means, strict=True)}
         mean = of[lam] - of[other]
-        half = _quantile(self.freedom) * self.spread * np.sqrt(2 / self.seeds)
+        half = t_quantile(self.freedom) * self.spread * np.sqrt(2 / self.seeds)
         return mean, mean - half, mean + half
 
     def close(self) -> list[float]:
@@ -102,7 +102,8 @@ class Response:
         return max(1, seeds_needed(max(abs(difference[0]), least), self.spread, self.freedom) - self.seeds)
 
 
-def _quantile(freedom: int) -> float:
+def t_quantile(freedom: int) -> float:
+    """Of Student's t for a 95 % interval; the normal one for 0 degrees of freedom."""
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) if freedom else stats.norm.ppf((1 + CONFIDENCE) / 2))
 
 

@@ -2,7 +2,7 @@
 
 Where several annotators label the same classes, from how often they disagree. Otherwise by confident learning
 (cleanlab; Northcutt et al. 2021) on class probabilities that a multi-task network gives to images it was not
-trained on. `docs/noise_estimate.md` shows how far both are off on data whose noise is known.
+trained on. `docs/reading_the_report.md` shows how far both are off on data whose noise is known.
 """
 
 from collections.abc import Callable
