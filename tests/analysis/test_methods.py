@@ -76,3 +76,21 @@ def test_the_report_shows_systems_where_a_study_compares_them(results):
 def test_a_study_of_lambda_alone_compares_no_systems(results_folder):
     results = load(results_folder(plateau(lambda lam: 0.6)))
     assert compared(results) == [] and "compares no systems" in show(results)
+
+
+def test_systems_that_validation_does_not_tell_apart_are_said(results_folder):
+    path = results_folder(
+        plateau(lambda lam: 0.8 if lam > 0 else 0.6), conditions={"method": ["multitask", "joint", "gce"]},
+        noise={"ratio": 0.4}, search={"lambda": {"grid": [0.0]}},
+    )  # fmt: skip
+    (text,) = sentences(load(path))
+    assert "would take gce (not told from multitask, joint by it). Accuracy on clean test labels" in text
+
+
+def test_a_vote_is_called_a_vote(results_folder):
+    dataset = {"kind": "cifar10", "folder": "x"}
+    path = results_folder(
+        plateau(lambda lam: 0.8), conditions={"training.majority": [True, False]}, dataset=dataset,
+        search={"lambda": {"grid": [0.3]}},
+    )  # fmt: skip
+    assert list(dict.fromkeys(systems(load(path))["system"])) == ["majority vote", "every annotator"]
