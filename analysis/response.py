@@ -147,11 +147,11 @@ def spread_of(trials: pd.DataFrame, value: str) -> tuple[float, int]:
     return float(np.sqrt((rest**2).sum(axis=None) / freedom)), freedom
 
 
-def respond(trials: pd.DataFrame, value: str, validation: int) -> Response:
+def respond(trials: pd.DataFrame, value: str, validation: int, smoothed: bool = True) -> Response:
     """The response of a score to lambda, from the trials of each lambda's best configuration.
 
     `validation` is the number of samples that scored them: with one seed its sampling error is all that is known, a
-    lower bound.
+    lower bound. Not `smoothed` leaves the curve out where no more than eight lambdas need it.
     """
     means = trials.groupby("lambda")[value].mean()
     spread, freedom = spread_of(trials, value)
@@ -166,7 +166,7 @@ def respond(trials: pd.DataFrame, value: str, validation: int) -> Response:
     error = spread / np.sqrt(counts.to_numpy())
     draws = means.to_numpy() + rng.standard_normal((DRAWS, len(lams))) * error * stretch[:, None]
     grid, curves = np.empty(0), np.empty((DRAWS, 0))
-    if len(lams) >= SMOOTH_FROM:
+    if len(lams) >= SMOOTH_FROM and (smoothed or len(lams) > 2 * SMOOTH_FROM):
         grid = np.linspace(lams[0], lams[-1], GRID)
         curves = smooth(lams, means.to_numpy(), error, grid)
         if len(lams) > 2 * SMOOTH_FROM:  # searched, not a grid: every lambda has its own learning rate and few trials
