@@ -22,6 +22,7 @@ FINGERPRINT = {
     "model": ("width", "features", "encoder_norm", "encoder_input"),
     "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
 }  # what a lambda was found for and does not carry over without evidence
+MOST_PARAGRAPHS = 2  # of a headline
 TOO_SHORT = 6  # epochs below which nothing is known of a curve's end
 
 
@@ -137,10 +138,14 @@ def cost(results: Results) -> str:
 
 
 def headline(results: Results, found: Findings) -> list[str]:
-    """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing."""
+    """What the report opens with: a paragraph for each condition, then one on cost, budget and what is missing.
+
+    With more than two conditions each has one line here and its paragraph in `details`.
+    """
     systems = methods.compared(results)
     answers = methods.sentences(results) if systems else []
-    answers += [_sentence(results, r) for r in found.recommendations if len(r.response.lams) > 1 or not systems]
+    told = _answered(results, found)
+    answers += [(_line if len(told) > MOST_PARAGRAPHS else _sentence)(results, r) for r in told]
     budgets = results.trials["epochs"]
     epochs = f"{budgets.min()} to {budgets.max()}" if budgets.nunique() > 1 else str(budgets.max())
     seeds = results.trials["seed"].nunique()
@@ -150,9 +155,29 @@ def headline(results: Results, found: Findings) -> list[str]:
     )
     if not results.complete:
         closing += " The study is unfinished: this is what has ended so far."
+    if any(len(r.response.lams) > 1 for r in told):
+        closing += f" λ is chosen by {told[0].rule}: {told[0].why}."
     if len(results.broken):
         closing += f" {len(results.broken)} trials diverged or failed and are listed below."
     return [*answers, closing]
+
+
+def details(results: Results, found: Findings) -> list[str]:
+    """The paragraph of each condition, where the headline has but a line for each."""
+    told = _answered(results, found)
+    return [_sentence(results, r) for r in told] if len(told) > MOST_PARAGRAPHS else []
+
+
+def _answered(results: Results, found: Findings) -> list[Recommendation]:
+    """Conditions with something to say of lambda; a study of systems may have one lambda in each."""
+    systems = methods.compared(results)
+    return [r for r in found.recommendations if len(r.response.lams) > 1 or not systems]
+
+
+def _line(results: Results, found: Recommendation) -> str:
+    state = "undecided, so far " if found.rising or found.too_short else ""
+    close = f" Not told from λ = {_listed(found.close)}." if found.close else ""
+    return f"{found.panel}: {state}λ = {found.lam:.3g}{_sureness(found)}. {_worth(results, found)}{close}"
 
 
 def _sentence(results: Results, found: Recommendation) -> str:

@@ -113,11 +113,10 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
     return {
         "name": results.study["name"],
         "headline": recommendation.headline(results, found),
+        "details": recommendation.details(results, found),
         "partial": not results.complete,
         "test_labels": results.test_labels,
         "chances": recommendation.chances(found),
-        "trust": found.recommendations[0].why,
-        "trust_rule": found.recommendations[0].rule,
         "rules": rules.table(found.picks),
         "epoch_rules": rules.epoch_regrets(results),
         "systems": methods.table(results) if methods.compared(results) else [],

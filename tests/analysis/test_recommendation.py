@@ -138,3 +138,12 @@ def test_differences_from_lambda_zero_are_paired_over_seeds(results_folder):
 def test_unfinished_and_broken_trials_are_said(results_folder):
     text = headline(load(results_folder(PEAK, broken=1, complete=False)))
     assert "The study is unfinished" in text and "1 trials diverged or failed" in text
+
+
+def test_many_conditions_have_a_line_each_and_their_paragraphs_below(results_folder):
+    results = load(results_folder(PEAK, conditions={"noise_ratio": [0.1, 0.2, 0.4]}))
+    found = findings(results)
+    lines, paragraphs = recommendation.headline(results, found), recommendation.details(results, found)
+    assert lines[0].startswith("noise_ratio=0.1: λ = 0.2 (the best lies in") and len(lines) == 4
+    assert len(paragraphs) == 3 and all("Recommended λ = 0.2" in text for text in paragraphs)
+    assert "λ is chosen by noisy validation: its mean regret over 3 conditions is 0.000" in lines[-1]
