@@ -1,8 +1,10 @@
 """How many labels of a data set are wrong, from the labels themselves: no clean one is needed.
 
 Where several annotators label the same classes, from how often they disagree. Otherwise by confident learning
-(cleanlab; Northcutt et al. 2021) on class probabilities that a multi-task network gives to images it was not
-trained on. `docs/reading_the_report.md` shows how far both are off on data whose noise is known.
+(cleanlab; Northcutt et al. 2021) on class probabilities that a network gives to images it was not trained on; it
+is trained by generalised cross-entropy, since one that has learnt the wrong labels calls right ones wrong. A mistake
+of the network counts as a wrong label, so with few images the estimate is too high, and where the network has hardly
+learnt anything there is none. `docs/reading_the_report.md` shows how far both are off on data whose noise is known.
 """
 
 from collections.abc import Callable
@@ -14,13 +16,18 @@ from cleanlab.count import compute_confident_joint, estimate_joint
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import NoisyData, voting_sets
 from fer_tune.labels import MISSING_CLASS, first_categorical
+from fer_tune.methods import build_trainer
 from fer_tune.randomness import numpy_stream
-from fer_tune.trainer import Trainer
 
 FOLDS = 3
 STEPS = 1000  # of each fold's network, at most; the epoch that predicts held-out noisy labels best counts
 MOST_EPOCHS, PATIENCE = 60, 6  # and it stops after so many epochs without a better one
 RESAMPLES = 200
+LEAST_LEARNT = 2.0  # times chance: below, the network's own mistakes are most of what is counted
+
+
+class EstimateError(ValueError):
+    """The labels do not tell how many of them are wrong."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def estimate_noise(
         model, training: of the network that confident learning needs; lambda and epochs are not used.
         progress: is told what happens.
 
-    Raises ValueError where too few samples have a label.
+    Raises EstimateError where too few samples have a label, or a network learns too little from them.
     """
     first, voters = first_categorical(data.label_sets), voting_sets(data.label_sets)
     used = np.sort(np.concatenate([data.dataset.splits["train"], data.dataset.splits["validation"]]))
@@ -59,8 +66,14 @@ def estimate_noise(
     classes = data.labels[first.name][labelled]
     counts = np.bincount(classes, minlength=first.size)
     if (counts[counts > 0] < FOLDS).any() or (counts > 0).sum() < 2:
-        raise ValueError(f"too few labels of {first.name} to estimate their noise: {FOLDS} of each class are needed")
+        raise EstimateError(f"too few labels of {first.name} to estimate their noise: {FOLDS} of each class are needed")
     probabilities = held_out_probabilities(data, labelled, model, training, seed, progress)
+    right, chance = float((probabilities.argmax(1) == classes).mean()), 1 / int((counts > 0).sum())
+    if right < LEAST_LEARNT * chance:
+        raise EstimateError(
+            f"how many labels are wrong cannot be told: a network predicts those it has not seen in {right:.0%} of cases "
+            f"(chance {chance:.0%}). Give --noise-ratio, or more images"
+        )
     return _from_probabilities(classes, probabilities, seed)
 
 
@@ -108,8 +121,8 @@ def held_out_probabilities(
         part = NoisyData(replace(data.dataset, splits=splits), data.labels)
         size = min(training.batch_size, len(others))
         epochs = min(MOST_EPOCHS, -(-STEPS // (len(others) // size)))
-        plain = {"lam": 0.0, "epochs": epochs, "method": "joint", "warmup_epochs": 0, "augment": False}
-        trainer = Trainer(part, model, training.model_copy(update={**plain, "batch_size": size}), seed=seed)
+        plain = {"lam": 0.0, "epochs": epochs, "method": "gce", "warmup_epochs": 0, "augment": False}
+        trainer = build_trainer(part, model, training.model_copy(update={**plain, "batch_size": size}), seed)
         best, since = -1.0, 0
         while not trainer.done and since < PATIENCE:
             progress(f"estimating the noise: network {fold + 1} of {FOLDS}, epoch {trainer.epoch + 1} of {epochs}")

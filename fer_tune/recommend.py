@@ -18,7 +18,7 @@ from analysis.recommendation import findings
 from analysis.tables import NothingToReport, Results, load
 from fer_tune.data import DataError, NoiseSpec, load_data
 from fer_tune.data.__main__ import named_dataset
-from fer_tune.estimate import NoiseEstimate, estimate_noise
+from fer_tune.estimate import EstimateError, NoiseEstimate, estimate_noise
 from fer_tune.study import Study, StudyError, load_study
 
 USER_ERROR = 2
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise QuestionError(f"--noise-ratio {options.noise_ratio:g}: a share of labels, from 0 to less than 1")
         results = load(options.results)
         print(_reply(results, options, console))
-    except (QuestionError, NothingToReport, StudyError, DataError, OSError) as error:
+    except (QuestionError, EstimateError, NothingToReport, StudyError, DataError, OSError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:

@@ -33,6 +33,7 @@ from fer_tune.data import (
     write_dataset,
 )
 from fer_tune.forked import Forked
+from fer_tune.growth import differences
 from fer_tune.interrupts import interrupt_held
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
@@ -170,10 +171,10 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
             shutil.rmtree(results)
     elif not options.resume:
         raise UsageError(f"{results} holds this study already: --resume goes on with it, --restart begins anew")
-    elif difference := _difference(read_json(results / "study.json"), _resolved(study)):
+    elif refused := [d for d in differences(read_json(results / "study.json"), _resolved(study)) if not d.harmless]:
         raise UsageError(
-            f"{results} holds another version of this study: {difference}. Undo the change, use --restart, "
-            "or give the study a new name"
+            f"{results} holds another version of this study: {'; '.join(map(str, refused))}. Undo the change, use "
+            "--restart, or give the study a new name"
         )
     else:
         for folder in trial_folders(results):
@@ -183,15 +184,6 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
 
 def _resolved(study: Study) -> Any:
     return json.loads(study.model_dump_json(by_alias=True))
-
-
-def _difference(old: Any, new: Any, path: str = "") -> str:
-    """The first few settings that differ, as text; empty where none does."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = dict.fromkeys([*old, *new])
-        parts = [_difference(old.get(k), new.get(k), f"{path}.{k}" if path else k) for k in keys]
-        return "; ".join(part for part in parts if part)
-    return "" if old == new else f"{path} was {json.dumps(old)}, is {json.dumps(new)}"
 
 
 @contextmanager

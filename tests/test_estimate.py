@@ -8,7 +8,7 @@ import pytest
 from fer_tune import estimate
 from fer_tune.config import ModelSpec, TrainingSpec
 from fer_tune.data import load_data
-from fer_tune.estimate import annotator_error, confident_ratio, estimate_noise
+from fer_tune.estimate import EstimateError, annotator_error, confident_ratio, estimate_noise
 from fer_tune.labels import LabelSet
 
 SMALL = {"kind": "synthetic", "train": 350, "validation": 70, "test": 14}
@@ -60,6 +60,7 @@ def test_several_annotators_need_no_network():
 def test_one_annotator_takes_networks_that_have_not_seen_the_labels(monkeypatch):
     """Too few faces and steps for a good estimate: how it is made is what is tested."""
     monkeypatch.setattr(estimate, "STEPS", 8)
+    monkeypatch.setattr(estimate, "LEAST_LEARNT", 0.5)
     told = []
     data = load_data(SMALL, {"ratio": 0.2}, seed=1)
     found = estimate_noise(data, MODEL, TRAINING.model_copy(update={"batch_size": 64}), progress=told.append)
@@ -67,8 +68,14 @@ def test_one_annotator_takes_networks_that_have_not_seen_the_labels(monkeypatch)
     assert told[0].startswith("estimating the noise: network 1 of 3, epoch 1") and "network 3 of 3" in told[-1]
 
 
+def test_a_network_that_learns_nothing_gives_no_estimate(monkeypatch):
+    monkeypatch.setattr(estimate, "STEPS", 1)
+    with pytest.raises(EstimateError, match=r"cannot be told: a network predicts .* \(chance 14%\)"):
+        estimate_noise(load_data(SMALL, {"ratio": 0.6}, seed=1), MODEL, TRAINING)
+
+
 def test_too_few_labels_are_refused():
     data = load_data({**SMALL, "train": 14, "validation": 14}, {"ratio": 0.0})
     few = replace(data, labels={**data.labels, "emotion": np.where(np.arange(42) < 30, -1, data.labels["emotion"])})
-    with pytest.raises(ValueError, match="too few labels of emotion"):
+    with pytest.raises(EstimateError, match="too few labels of emotion"):
         estimate_noise(few, MODEL, TRAINING)

@@ -30,6 +30,7 @@ from fer_tune.search import (
 )
 from fer_tune.study import TrialConfig, load_study
 from fer_tune.trial import TrialRun
+from tests.conftest import ROOT
 
 CLOCK = ["seconds", "images_per_second"]
 LR = {"log_uniform": [1e-4, 1e-2]}
@@ -351,3 +352,12 @@ class TestWithRay:
         status = {f.key: f.result()["status"] for f in trial_folders(results)}
         assert status.pop("lambda=0.5,n000,s0") == "failed" and set(status.values()) == {"finished"}
         assert read_json(broken / "result.json")["reason"]
+
+
+def test_a_study_that_has_grown_runs_the_new_trials_alone(smoke):
+    smoke_file = ROOT / "studies" / "smoke.yaml"
+    grown = load_study(smoke_file, ["conditions.noise_ratio=[0.2,0.4,0.6]"])
+    searcher = StudySearcher(grown, smoke[0], cpus=2, slots=2)
+    assert searcher.left == 8
+    folders = [Path(searcher.suggest(f"{i}")["folder"]).name for i in range(4)]
+    assert all(name.startswith("noise_ratio=0.6,") for name in folders)
