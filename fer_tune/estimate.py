@@ -71,7 +71,7 @@ def estimate_noise(
     right, chance = float((probabilities.argmax(1) == classes).mean()), 1 / int((counts > 0).sum())
     if right < LEAST_LEARNT * chance:
         raise EstimateError(
-            f"how many labels are wrong cannot be told: a network predicts those it has not seen in {right:.0%} of cases "
+            f"how many labels are wrong cannot be told: a network predicts unseen ones in {right:.0%} of cases "
             f"(chance {chance:.0%}). Give --noise-ratio, or more images"
         )
     return _from_probabilities(classes, probabilities, seed)
