@@ -36,7 +36,9 @@ class Answer:
         if self.lam is None:
             return "\n".join(["No evidence.", *self.why])
         sure = (
-            f" (the best lies in {self.interval[0]:.2g} to {self.interval[1]:.2g} with 95 %)" if self.interval else ""
+            f" (the best lies in {self.interval[0]:.2g} to {self.interval[1]:.2g} with at least 95 %)"
+            if self.interval
+            else ""
         )
         return "\n".join([f"λ = {self.lam:.3g}{sure}.", *self.why])
 
@@ -44,10 +46,14 @@ class Answer:
 def differences(results: Results, asked: dict[str, Any], label_sets: list[list[Any]]) -> list[str]:
     """In what another (resolved) study differs from this one that lambda may depend on, a text each."""
     own, other = fingerprint(results.study, results.label_sets), fingerprint(asked, label_sets)
-    names = [name for name in own if name in other]
     if not results.label_sets:
-        names.remove("label_sets")
-    return [f"{n}: this study has {_plain(own[n])}, yours {_plain(other[n])}" for n in names if own[n] != other[n]]
+        own["label_sets"] = "label sets that are not known, as its data are gone"
+    varied = [f"{n}: this study has {_plain(own[n])}, yours varies it" for n in own if n not in other]
+    return varied + [
+        f"{n}: this study has {_plain(own[n])}, yours {_plain(other[n])}"
+        for n in own
+        if n in other and own[n] != other[n]
+    ]
 
 
 def _plain(value: Any) -> str:
@@ -80,6 +86,8 @@ def answer(results: Results, found: Findings, ratio: float, kind: str | None = N
             None, why=[f"The study's noise ratio is {studied}: {ratio:.3g} lies outside, and nothing is extrapolated."]
         )
     reply = _between(pair, ratio)
+    if results.study["dataset"]["kind"] != "synthetic":
+        reply.why.append("The study's ratio is what was added to labels whose own noise is not counted.")
     if any(r in undecided for _, r in pair):
         reply.why.append(
             "The study is undecided there: some λ still rises at the end. Its report says how long to train."
@@ -141,4 +149,4 @@ def _between(pair: list[tuple[float, Recommendation]], ratio: float) -> Answer:
         return Answer(lam, pair[0][1].response.interval(), why)
     best = np.sort(np.array(shared)[mixed.argmax(1)])
     tail = int((1 - CONFIDENCE) / 2 * len(best))
-    return Answer(lam, (float(best[tail]), float(best[-tail - 1])), why)
+    return Answer(lam, (min(lam, float(best[tail])), max(lam, float(best[-tail - 1]))), why)

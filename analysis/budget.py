@@ -12,8 +12,9 @@ from analysis.curves import of_best
 from analysis.figures import MARKERS, by_lambda, by_panel, label, lambda_colours, save
 from analysis.response import respond
 from analysis.statistics import LAST_EPOCHS
-from analysis.tables import Results, script
+from analysis.tables import Results, maximises_gain, script
 
+COLUMNS = ["panel", "epochs", "lambda", "p_best", "test_accuracy"]
 BUDGETS = 12  # numbers of epochs looked at, at most
 
 
@@ -21,10 +22,13 @@ def by_budget(results: Results) -> pd.DataFrame:
     """For each panel and number of epochs the lambda of least expected regret had training stopped there.
 
     A trial's score is then the mean of the objective over the five epochs until there. Columns panel, epochs, lambda,
-    p_best (that it is the best) and test_accuracy.
+    p_best (that it is the best) and test_accuracy. Empty where trials do not compare by their raw scores.
     """
+    rows: list[tuple[str, int, float, float, float]] = []
+    drawn = any(isinstance(values, dict) for values in results.study["conditions"].values())
+    if drawn or maximises_gain(results.study):
+        return pd.DataFrame(rows, columns=COLUMNS)  # raw scores of trials at different noise do not compare
     best = of_best(results)
-    rows = []
     for panel, epochs in best.epochs.groupby("panel", sort=False):
         validation = int(best.trials.loc[best.trials["panel"] == panel, "validation_samples"].iloc[0])
         if epochs["lambda"].nunique() < 2:
@@ -41,7 +45,7 @@ def by_budget(results: Results) -> pd.DataFrame:
                 found = respond(then, results.objective, validation, smoothed=False)
                 at = then.loc[then["lambda"] == found.lam, "test_accuracy"].mean()
                 rows.append((str(panel), int(end), found.lam, float(found.p_best[found.regret.argmin()]), at))
-    return pd.DataFrame(rows, columns=["panel", "epochs", "lambda", "p_best", "test_accuracy"])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def sentences(results: Results) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.answer import differences
+from analysis.conditions import noise_condition
 from analysis.curves import of_best
 from analysis.recommendation import findings
 from analysis.statistics import paired_difference
@@ -61,7 +62,11 @@ def describe(first: Results, second: Results) -> list[str]:
         for r in findings(results).recommendations:
             state = "undecided, so far" if r.rising or r.too_short else "recommends"
             lines.append(f"{results.study['name']} ({r.panel}): {state} λ = {r.lam:.3g}")
-    return [*lines, *differences(first, second.study, second.label_sets)]
+    ratios = [results.study["noise"]["ratio"] for results in (first, second)]
+    if not noise_condition(first) and not noise_condition(second) and ratios[0] != ratios[1]:
+        lines.append(f"noise.ratio: this study has {ratios[0]:g}, yours {ratios[1]:g}")
+    named = [*lines, *differences(first, second.study, second.label_sets)]
+    return [line.replace("this study has", "the first has").replace("yours", "the second") for line in named]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

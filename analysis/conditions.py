@@ -34,7 +34,9 @@ def by_noise(results: Results, found: Findings) -> pd.DataFrame:
     for r in found.recommendations:
         first = results.trials[results.trials["panel"] == r.panel].iloc[0]
         elsewhere = ", ".join(f"{first[name]}" for name in others) or "all"
-        low, high = r.response.interval()
+        if len(r.response.lams) < 2:
+            continue  # a method without a joint game
+        low, high = r.response.interval() if r.response.freedom else (np.nan, np.nan)
         rows.append((float(first[ratio]), elsewhere, r.lam, low, high))
     return pd.DataFrame(rows, columns=["ratio", "elsewhere", "lambda", "low", "high"])
 
@@ -44,12 +46,16 @@ def noise_sentences(results: Results, found: Findings) -> list[str]:
     said = []
     for elsewhere, rows in by_noise(results, found).groupby("elsewhere", sort=False):
         rows = rows.sort_values("ratio")
+        where = "" if elsewhere == "all" else f"{elsewhere}: "
+        if rows["low"].isna().any():
+            path = ", ".join(f"{r['lambda']:.3g} at {r['ratio']:g}" for _, r in rows.iterrows())
+            said.append(f"{where}best λ {path}; one seed shows no move.")
+            continue
         path = ", ".join(
             f"{r['lambda']:.3g} ({r['low']:.2g} to {r['high']:.2g}) at {r['ratio']:g}" for _, r in rows.iterrows()
         )
         apart = rows["low"].max() > rows["high"].min()
         moves = "the intervals do not all overlap: it moves" if apart else "the intervals overlap: no move is shown"
-        where = "" if elsewhere == "all" else f"{elsewhere}: "
         said.append(f"{where}best λ {path}; {moves}.")
     return said
 
@@ -75,7 +81,7 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
     for i, (name, rows) in enumerate(groups):
         rows = rows.sort_values("ratio")
         place = rows["ratio"] + step * (i - (len(groups) - 1) / 2)
-        bars = np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0)
+        bars = np.nan_to_num(np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0))
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9}
         ax.errorbar(place, rows["lambda"], bars, capsize=5, label=str(name), **style)  # type: ignore[arg-type]
     return label(ax, "share of wrong labels", "best weight λ (95 % interval)", "noise")
@@ -133,7 +139,7 @@ def importance_sentence(results: Results) -> str:
 
 
 def interaction_figure(results: Results) -> Figure | None:
-    """Score over lambda and learning rate, where both were searched: contours of a Gaussian process."""
+    """Score over lambda and learning rate, where both were searched: contours between what was run."""
     tried = results.trials.groupby(["panel", "configuration"])[["lambda", "lr"]].first()
     if "lr" not in varied(results) or tried["lambda"].nunique() < 4:
         return None

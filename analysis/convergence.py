@@ -40,11 +40,28 @@ def settled_sentence(results: Results) -> str:
             "convergence rules are switched off; the figures show means of the last five epochs."
         )
     share = np.mean([all(pair) for pair in verdicts])
-    off = "" if share >= 0.5 else " Most have not, so the convergence rules are switched off."
+    off = "" if share >= 0.5 else " Where most have not, the convergence rules are switched off."
     return (
         f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (no drift in the second half, by "
-        f"a test that calls 5 % of settled losses drifting).{off}"
+        "a test that calls 5 % of settled losses drifting and finds at least 80 % of those that drift by one standard "
+        f"deviation in five epochs).{off} What follows takes losses as they ended, means of the last five epochs."
     )
+
+
+def early_sentence(results: Results) -> str:
+    """From which epoch on the distance to the paper's target tells the final accuracy; empty where nothing is known."""
+    table = by_epoch(results)
+    if table.empty:
+        return ""
+    if table["low"].isna().all():
+        return f"At the end of training that correlation is {table['rho'].iloc[-1]:+.2f}; too few λs for an interval."
+    unsure = table[~((table["high"] < 0) | (table["low"] > 0))]
+    if unsure.empty:
+        return f"It holds from epoch {table['epoch'].iloc[0]:.0f} on: so short a run suffices."
+    if unsure["epoch"].max() == table["epoch"].max():
+        return "At the end of training its interval holds 0: it is not shown at all."
+    start = table.loc[table["epoch"] > unsure["epoch"].max(), "epoch"].iloc[0]
+    return f"Its interval excludes 0 from epoch {start:.0f} on: so short a run suffices."
 
 
 def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
@@ -55,8 +72,14 @@ def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
     played = trials.dropna(subset=list(LOSSES.values()))
     quantities = {name: played[column] for name, column in LOSSES.items()}
     quantities[DISTANCE] = distance_to_target(quantities["L_G"], quantities["L_D"])
-    accuracy, panels = played["test_accuracy"].to_numpy(), played["panel"].to_numpy()
-    return {name: rank_correlation(values.to_numpy(), accuracy, panels) for name, values in quantities.items()}
+    return {name: correlated(values, played["test_accuracy"], played) for name, values in quantities.items()}
+
+
+def correlated(x: pd.Series, y: pd.Series, trials: pd.DataFrame, permute: bool = True) -> Correlation | None:
+    """Rank correlation of two readings of trials over their lambdas, or configurations where lambda is searched."""
+    grid = trials.groupby(["panel", "lambda"])["configuration"].nunique().max() > 1
+    units = trials["configuration"] if grid else trials["lambda"]
+    return rank_correlation(x.to_numpy(), y.to_numpy(), trials["panel"].to_numpy(), units.to_numpy(), permute)
 
 
 def sentences(results: Results) -> list[str]:
@@ -77,10 +100,11 @@ def sentences(results: Results) -> list[str]:
 def in_words(found: Correlation | None) -> str:
     """A correlation as the end of a sentence."""
     if found is None:
-        return "too few trials with a joint game for a correlation with test accuracy."
+        return "too few λs with a joint game for a correlation with test accuracy."
+    interval = "too few for an interval" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
     return (
-        f"rank correlation with test accuracy {found.rho:+.2f} ({found.low:+.2f} to {found.high:+.2f}; n = {found.n} "
-        f"trials, permutation p = {found.p:.2g})."
+        f"rank correlation with test accuracy {found.rho:+.2f} ({interval}; n = {found.n} λs, seeds averaged, "
+        f"permutation p = {found.p:.2g})."
     )
 
 
@@ -94,12 +118,12 @@ def by_epoch(results: Results) -> pd.DataFrame:
     losses = [_rolling(epochs, column) for column in LOSSES.values()]
     if losses[0].empty:
         return pd.DataFrame(columns=["epoch", "rho", "low", "high"])
-    rows, panels = [], results.trials.set_index("key")["panel"]
+    rows, about = [], results.trials.set_index("key")
     columns = losses[0].columns
     for epoch in columns[np.unique(np.linspace(0, len(columns) - 1, min(EARLY_STEPS, len(columns))).astype(int))]:
         distance = distance_to_target(losses[0][epoch], losses[1][epoch])
         keys = distance.index
-        found = rank_correlation(distance.to_numpy(), final[keys].to_numpy(), panels[keys].to_numpy(), permute=False)
+        found = correlated(distance, final[keys], about.loc[keys], permute=False)
         if found is not None:
             rows.append((float(epoch), found.rho, found.low, found.high))
     return pd.DataFrame(rows, columns=["epoch", "rho", "low", "high"])
@@ -128,7 +152,7 @@ def _draw_early(ax: Axes, table: pd.DataFrame) -> Axes:
 
 
 def figure(results: Results) -> Figure:
-    """Clean test accuracy against converged L_G and L_D."""
+    """Clean test accuracy against L_G and L_D at the end of training."""
     return grid(
         results,
         results.trials,

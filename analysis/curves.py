@@ -18,7 +18,7 @@ from analysis.figures import (
     save,
     surface,
 )
-from analysis.recommendation import Findings
+from analysis.recommendation import Findings, findings
 from analysis.response import Response
 from analysis.statistics import best_configurations, pooled_interval
 from analysis.tables import Results, script
@@ -51,12 +51,12 @@ def loss_figure(results: Results) -> Figure:
 def response_figure(results: Results) -> Figure:
     """Accuracy by lambda with intervals."""
     best = of_best(results)
-    return by_panel(best, best.trials, response)
+    return by_panel(best, best.trials, lambda ax, rows: response(ax, rows, results.objective))
 
 
 def smooth_figure(results: Results, found: Findings) -> Figure | None:
     """The deciding score over lambda as a smooth curve with its band, where some condition has four lambdas or more."""
-    smooth = {r.panel: r.response for r in found.recommendations if len(r.response.grid)}
+    smooth = {r.panel: r.response for r in found.recommendations if len(r.response.grid) and r.response.freedom}
     if not smooth:
         return None
     shown = results.trials[results.trials["panel"].isin(smooth)]
@@ -80,6 +80,8 @@ def show(results: Results) -> str:
     save(accuracy_figure(results), results, "accuracy_by_epoch")
     save(loss_figure(results), results, "losses_by_epoch")
     save(response_figure(results), results, "accuracy_by_lambda")
+    if (smooth := smooth_figure(results, findings(results))) is not None:
+        save(smooth, results, "smooth_response")
     return f"accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda are in {results.figures}"
 
 

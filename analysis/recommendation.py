@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import methods, rules
-from analysis.response import Response, respond, rises_then_falls
+from analysis.response import MOST_SEEDS, Response, respond, rises_then_falls
 from analysis.rules import NOISY, ORACLE, Pick
 from analysis.statistics import RISE_ALPHA, RISE_POINTS, best_configurations, paired_difference, pooled_interval, trend
 from analysis.tables import Results, maximises_gain, script
@@ -31,7 +31,8 @@ class Recommendation:
     """What the study says of one panel.
 
     Attributes:
-        lam: what `rule` chooses; of noisy validation the lambda of least expected regret.
+        lam: the lambda of least expected regret on noisy validation.
+        why: how far that rule can be trusted here.
         rising: lambdas that rise at the end of training and could still overtake the best; then no winner
             is known. Each is given as many more epochs as it has had, at the slope that it ends with, and
             so is the best.
@@ -39,12 +40,12 @@ class Recommendation:
         more_epochs: how many more epochs those that rise need.
         too_short: the runs have fewer than six epochs, and nothing is known of how they would end.
         edge: the lambda is the smallest or largest one tried (of at least three).
+        missing: what the comparison lacks, a sentence each: seeds, the baseline, trials stopped early.
         peak: the best inner lambda on clean test labels and the p-value of its beating both ends, or None.
     """
 
     panel: str
     lam: float
-    rule: str
     why: str
     response: Response
     picks: list[Pick]
@@ -54,6 +55,7 @@ class Recommendation:
     too_short: bool
     edge: bool
     peak: tuple[float, float] | None
+    missing: list[str]
     shrinkage: float
 
     @property
@@ -83,21 +85,21 @@ def findings(results: Results) -> Findings:
     """The recommendation of every panel (condition), in the study's order, and what it rests on."""
     best = rules.readings(results)
     found = rules.picks(best)
-    rule, why = rules.trusted_rule(found)
+    why = rules.trust(found)
     answers = [
-        _recommend(results, str(panel), rows, [p for p in found if p.panel == panel], rule, why)
+        _recommend(results, str(panel), rows, [p for p in found if p.panel == panel], why)
         for panel, rows in best.groupby("panel", sort=False)
     ]
     return Findings(best, found, answers)
 
 
-def _recommend(
-    results: Results, panel: str, best: pd.DataFrame, found: list[Pick], rule: str, why: str
-) -> Recommendation:
+def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pick], why: str) -> Recommendation:
     response = respond(best, "score", int(best["validation_samples"].iloc[0]))
-    chosen = next((pick.lam for pick in found if pick.rule == rule and rule != NOISY), response.lam)
+    chosen = response.lam
     shrinkage = max(0.05, float(best["accuracy_shrinkage"].mean()))
     lams = [float(lam) for lam in response.lams]
+    grid = _grid(results.study)
+    ends_tried = grid or lams
     alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
     epochs = results.epochs[results.epochs["key"].isin(best["key"])]
     curves = {lam: rows.groupby("epoch")[results.objective].mean().to_numpy() for lam, rows in epochs.groupby("lambda")}
@@ -110,7 +112,6 @@ def _recommend(
     return Recommendation(
         panel=panel,
         lam=chosen,
-        rule=rule,
         why=why,
         response=response,
         picks=found,
@@ -118,10 +119,35 @@ def _recommend(
         best_rises=bool(ends) and ends[chosen].rising,
         more_epochs=more,
         too_short=too_short,
-        edge=len(lams) > 2 and chosen in (lams[0], lams[-1]),
+        edge=len(ends_tried) > 2 and chosen in (min(ends_tried), max(ends_tried)),
+        missing=_missing(results, best, grid),
         peak=rises_then_falls(best, "test_accuracy"),
         shrinkage=shrinkage,
     )
+
+
+def _grid(study: dict[str, Any]) -> list[float]:
+    """The lambdas of a study's grid, run or not; none where lambda is searched."""
+    found = next((d for name, d in study["search"].items() if name in ("lambda", "training.lambda")), None) or {}
+    return [float(lam) for lam in found.get("grid") or ()]
+
+
+def _missing(results: Results, best: pd.DataFrame, grid: list[float]) -> list[str]:
+    said = []
+    wanted = len(results.study["seeds"])
+    counts = best.groupby("lambda")["seed"].nunique()
+    if len(few := counts[counts < wanted]):
+        parts = ", ".join(f"λ = {lam:.3g} has {n} of {wanted}" for lam, n in few.items())
+        said.append(f"Seeds are missing, diverged or not run yet: {parts}.")
+    if 0.0 in grid and 0.0 not in counts.index:
+        said.append("λ = 0 has no result yet: there is no baseline.")
+    stopped = best[best["status"] == "stopped"]
+    if len(stopped):
+        lams = _listed(sorted(map(float, stopped["lambda"].unique())))
+        said.append(
+            f"The scheduler stopped trials of λ = {lams} early: their scores are of fewer epochs, and might have risen."
+        )
+    return said
 
 
 def cost(results: Results) -> str:
@@ -156,7 +182,7 @@ def headline(results: Results, found: Findings) -> list[str]:
     if not results.complete:
         closing += " The study is unfinished: this is what has ended so far."
     if any(len(r.response.lams) > 1 for r in told):
-        closing += f" λ is chosen by {told[0].rule}: {told[0].why}."
+        closing += f" λ is chosen by {NOISY}: {told[0].why}."
     if len(results.broken):
         closing += f" {len(results.broken)} trials diverged or failed and are listed below."
     return [*answers, closing]
@@ -176,14 +202,15 @@ def _answered(results: Results, found: Findings) -> list[Recommendation]:
 
 def _line(results: Results, found: Recommendation) -> str:
     state = "undecided, so far " if found.rising or found.too_short else ""
-    close = f" Not told from λ = {_listed(found.close)}." if found.close else ""
+    close = f" Not told from λ = {_listed(found.close)} with {found.response.seeds} seeds." if found.close else ""
+    close += " At the edge of the λs tried." if found.edge and found.lam > 0 else ""
     return f"{found.panel}: {state}λ = {found.lam:.3g}{_sureness(found)}. {_worth(results, found)}{close}"
 
 
 def _sentence(results: Results, found: Recommendation) -> str:
     where = "" if found.panel == "all" else f"At {found.panel}: "
     gain = ", gain over λ = 0" if maximises_gain(results.study) else ""
-    rule = f"{found.rule} ({results.objective}{gain})" if found.rule == NOISY else found.rule
+    rule = f"{NOISY} ({results.objective}{gain})"
     sure = f"{found.lam:.3g}{_sureness(found)}"
     if len(found.response.lams) == 1:
         return f"{where}Only λ = {found.lam:.3g} was run: there is nothing to choose."
@@ -212,7 +239,7 @@ def _sureness(found: Recommendation) -> str:
     if not found.response.freedom:
         return " (one seed: no interval)"
     low, high = found.response.interval()
-    return f" (the best lies in {low:.2g} to {high:.2g} with 95 %)"
+    return f" (the best lies in {low:.2g} to {high:.2g} with at least 95 %)"
 
 
 def _worth(results: Results, found: Recommendation) -> str:
@@ -229,8 +256,7 @@ def _worth(results: Results, found: Recommendation) -> str:
 
 def caveats(results: Results, found: Recommendation) -> list[str]:
     """What weakens a recommendation, a sentence each."""
-    said = []
-    close = found.close
+    said, close = list(found.missing), found.close
     if close:
         seeds = found.response.seeds
         told = f"with {seeds} seed{'s' if seeds > 1 else ''}" if found.response.freedom else "on this validation set"
@@ -238,7 +264,8 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
         if found.response.freedom:
             more = {lam: found.more_seeds(lam) for lam in close}
             hardest = max(more.values())
-            text += f"; about {hardest} more seeds would tell differences of a point of accuracy or as measured"
+            enough = f"about {hardest}" if hardest < MOST_SEEDS - seeds else f"more than {MOST_SEEDS - 100}"
+            text += f"; {enough} more seeds would tell differences of a point of accuracy or as measured"
         said.append(text + ".")
     if found.best_rises and not found.rising:
         said.append(f"It still rises, out of the others' reach: about {found.more_epochs} more epochs would pay.")
@@ -246,7 +273,7 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
         said.append("It lies at the edge of the λs tried: try beyond it.")
     elif found.edge:
         said.append("No joint game did better.")
-    if found.peak is not None and found.lam > 0:
+    if found.peak is not None:
         lam, p = found.peak
         holds = p < 0.05
         said.append(
@@ -264,9 +291,9 @@ def against_baseline(results: Results, only: str | None = None) -> list[dict[str
             continue
         trials = best_configurations(every)
         table = pooled_interval(trials, "test_accuracy", "lambda")
-        base = trials[trials["lambda"] == 0].set_index("seed")["test_accuracy"]
+        base = _paired(results, trials[trials["lambda"] == 0])
         for lam, line in table.iterrows():
-            own = trials[trials["lambda"] == lam].set_index("seed")["test_accuracy"]
+            own = _paired(results, trials[trials["lambda"] == lam])
             seeds = base.index.intersection(own.index)
             row = {
                 "condition": str(panel),
@@ -281,6 +308,12 @@ def against_baseline(results: Results, only: str | None = None) -> list[dict[str
                 )
             rows.append(row)
     return rows
+
+
+def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
+    """Test accuracy by seed; where a condition was drawn, by seed and draw."""
+    drawn = any(isinstance(values, dict) for values in results.study["conditions"].values())
+    return trials.groupby(["seed", "number"] if drawn else ["seed"])["test_accuracy"].mean()
 
 
 def chances(found: Findings) -> list[dict[str, str]]:
@@ -351,22 +384,24 @@ def _entry(results: Results, r: Recommendation) -> dict[str, Any]:
     own = lams.index(r.lam)
     neighbours = [lams[i] for i in (own - 1, own + 1) if 0 <= i < len(lams)]
     sure = bool(r.response.freedom)
+    regret = zip(lams, r.response.regret, strict=True)
     return {
         "condition": json.loads(rows[names].iloc[:1].to_json(orient="records"))[0] if names else {},
         "panel": r.panel,
         "lambda": r.lam,
         "interval_95": list(r.response.interval()) if sure else None,
-        "rule": r.rule,
+        "rule": NOISY,
         "why": r.why,
-        "decided": not (r.too_short or r.rising),
+        "decided": not (r.too_short or r.rising or r.close),
+        "too_short": r.too_short,
         "rising": r.rising,
         "more_epochs": r.more_epochs,
         "edge": r.edge,
         "p_best": {f"{lam:g}": float(p) for lam, p in zip(lams, r.response.p_best, strict=True)},
-        "expected_regret": {f"{lam:g}": float(x) for lam, x in zip(lams, r.response.regret, strict=True)},
+        "expected_regret": {f"{lam:g}": float(x) for lam, x in regret},
         "within_a_point": r.response.within(RISE_POINTS * r.shrinkage),
         "not_told_apart": {f"{lam:g}": r.more_seeds(lam) if sure else None for lam in r.close},
-        "against": {
+        "score_against": {
             f"{lam:g}": [float(x) for x in r.response.difference(r.lam, lam)]
             for lam in dict.fromkeys([lams[0], *neighbours])
             if lam != r.lam

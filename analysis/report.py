@@ -143,7 +143,9 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
 def _notes(results: Results, found: Findings) -> dict[str, list[str]]:
     """Sentences under a figure, by its name."""
     told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
+    early = [text for text in [convergence.early_sentence(results)] if text]
     notes = {"convergence": [text for text in told if text], "budget": budget.sentences(results)}
+    notes["convergence_by_epoch"] = early
     if conditions.noise_condition(results):
         notes["lambda_by_noise"] = conditions.noise_sentences(results, found)
     return notes
@@ -184,6 +186,8 @@ def _plates(results: Results, found: Findings) -> list[Plate]:
 
 
 def _sketches(results: Results, found: Findings) -> list[Sketch]:
+    panels = list(dict.fromkeys(results.trials["panel"]))
+    first = f", at {panels[0]}" if len(panels) > 1 and not methods.compared(results) else ""
     plays = results.trials["generator_joint_loss"].notna().any()
     sampled = [name for name, values in results.study["conditions"].items() if isinstance(values, dict)]
     return [
@@ -198,8 +202,8 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
                "line shows what that was worth.",
                "Line plot of test and noisy validation accuracy against lambda"),
         Sketch(curves.smooth_figure(results, found), "smooth_response", "The deciding score over λ, as a smooth curve",
-               "The curve is a Gaussian process through the means, its band holds 95 %. Where the band is wide between "
-               "two λs that were run, a λ there is a guess.",
+               "The curve is a Gaussian process through the means. Its band (95 %) is for comparing λs: how good all "
+               "seeds are together is left out of it. Where it is wide between two λs, a λ there is a guess.",
                "Smooth curve with a band of the validation score against lambda"),
         Sketch(conditions.noise_figure(results, found), "lambda_by_noise", "The best λ against the noise",
                "Bars hold the best λ with 95 %. Only where bars do not overlap is a move of the best λ shown.",
@@ -219,19 +223,20 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
                "The paper's good runs settle at the dashed values. λ = 0 plays no joint game and has no line.",
                "Two line plots, generator and discriminator joint loss by epoch, a line for each lambda"),
         Sketch(convergence.figure(results) if plays else None, "convergence", "Does convergence tell accuracy?",
-               "Each mark is a trial. If the paper's remark held here, accuracy would peak at the dashed values.",
-               "Two scatter plots of test accuracy against converged generator and discriminator joint loss"),
+               "Each mark is a trial, its losses means of the last five epochs, converged or not. If the paper's "
+               "remark held here, accuracy would peak at the dashed values.",
+               "Two scatter plots of test accuracy against generator and discriminator joint loss at the end"),
         Sketch(convergence.early_figure(results) if plays else None, "convergence_by_epoch",
                "How early convergence tells",
                "Rank correlation of the final test accuracy with the distance of both losses to (2.6, 0.45) at each "
                "epoch, ranks within each condition. Below 0: nearer is better. The band holds 95 %.",
                "Rank correlation with a band against the epoch"),
-        Sketch(examples.confusion_figure(results), "confusion", "Which classes are taken for which",
+        Sketch(examples.confusion_figure(results), "confusion", f"Which classes are taken for which{first}",
                "Shares of each true class on the test split, over all seeds. Compare the diagonals: what one "
                "system finds that the other does not. Where better labels are known, the first matrix shows what "
                "the training labels confuse: a system that repeats its pattern has learnt the noise.",
                "Confusion matrices, one for each system, rows are true classes"),
-        Sketch(examples.faces_figure(results), "faces", "Test faces that systems disagree on",
+        Sketch(examples.faces_figure(results), "faces", f"Test faces that systems disagree on{first}",
                "First faces where the joint method is right and the others wrong, then those where it is wrong and "
                "another right; one seed, evenly spread over the classes. L: label; V: multi-task VGGNet; C: "
                "Co-teaching; G: generalised cross-entropy; P: joint.",

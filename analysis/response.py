@@ -35,7 +35,7 @@ class Response:
         spread: standard deviation of one trial's score about its lambda's mean, the seed's own level taken out.
         freedom: degrees of freedom of the spread; 0 where there is one seed and it is only what a finite validation
             set leaves.
-        seeds: of each lambda (the median).
+        counts: (L,) seeds of each lambda.
         grid: (G,) lambdas of the smooth curve; empty where fewer than four were tried.
         curves: (DRAWS, G) of the smooth curve, a Gaussian process through the means.
     """
@@ -45,9 +45,14 @@ class Response:
     draws: np.ndarray
     spread: float
     freedom: int
-    seeds: int
+    counts: np.ndarray
     grid: np.ndarray
     curves: np.ndarray
+
+    @property
+    def seeds(self) -> int:
+        """Of the lambda that has most."""
+        return int(self.counts.max())
 
     @cached_property
     def p_best(self) -> np.ndarray:
@@ -70,11 +75,15 @@ class Response:
         return pd.DataFrame({"mean": self.curves.mean(0), "low": low, "high": high}, index=self.grid)
 
     def interval(self) -> tuple[float, float]:
-        """Within which the best lambda lies with 95 %: of the smooth curve, or of those tried where there is none."""
+        """Within which the best lambda lies with 95 % at least.
+
+        By the smooth curve where there is one, and never leaving out a lambda that is not told from the chosen one.
+        """
         places, draws = (self.grid, self.curves) if len(self.grid) else (self.lams, self.draws)
         best = np.sort(places[draws.argmax(1)])
         tail = int((1 - CONFIDENCE) / 2 * len(best))
-        return float(best[tail]), float(best[-tail - 1])
+        kept = [float(best[tail]), float(best[-tail - 1]), self.lam, *self.close()]
+        return min(kept), max(kept)
 
     def within(self, points: float) -> list[float]:
         """Lambdas whose mean score is expected within so much of the best one's."""
@@ -82,9 +91,9 @@ class Response:
 
     def difference(self, lam: float, other: float) -> tuple[float, float, float]:
         """Mean score of one lambda less another's, with its 95 % interval."""
-        of = {float(x): float(mean) for x, mean in zip(self.lams, self.means, strict=True)}
-        mean = of[lam] - of[other]
-        half = t_quantile(self.freedom) * self.spread * np.sqrt(2 / self.seeds)
+        i, j = (int(np.flatnonzero(self.lams == x)[0]) for x in (lam, other))
+        mean = float(self.means[i] - self.means[j])
+        half = float(t_quantile(self.freedom) * self.spread * np.sqrt(1 / self.counts[i] + 1 / self.counts[j]))
         return mean, mean - half, mean + half
 
     def close(self) -> list[float]:
@@ -160,7 +169,7 @@ def respond(trials: pd.DataFrame, value: str, validation: int, smoothed: bool = 
         spread = float(np.sqrt(level * (1 - level) / validation))
     spread = max(spread, 1e-6)
     counts = trials.groupby("lambda")["seed"].nunique()
-    seeds, lams = int(counts.median()), means.index.to_numpy(dtype=float)
+    lams = means.index.to_numpy(dtype=float)
     rng = np.random.default_rng(0)
     stretch = np.sqrt(freedom / rng.chisquare(freedom, DRAWS)) if freedom else np.ones(DRAWS)
     error = spread / np.sqrt(counts.to_numpy())
@@ -168,10 +177,10 @@ def respond(trials: pd.DataFrame, value: str, validation: int, smoothed: bool = 
     grid, curves = np.empty(0), np.empty((DRAWS, 0))
     if len(lams) >= SMOOTH_FROM and (smoothed or len(lams) > 2 * SMOOTH_FROM):
         grid = np.linspace(lams[0], lams[-1], GRID)
-        curves = smooth(lams, means.to_numpy(), error, grid)
+        curves = smooth(lams, means.to_numpy(), error * t_quantile(freedom) / t_quantile(0), grid)
         if len(lams) > 2 * SMOOTH_FROM:  # searched, not a grid: every lambda has its own learning rate and few trials
             draws = curves[:, np.abs(grid[None] - lams[:, None]).argmin(1)]
-    return Response(lams, means.to_numpy(), draws, spread, freedom, seeds, grid, curves)
+    return Response(lams, means.to_numpy(), draws, spread, freedom, counts.to_numpy(), grid, curves)
 
 
 def smooth(lams: np.ndarray, means: np.ndarray, error: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -211,7 +220,7 @@ def rises_then_falls(trials: pd.DataFrame, value: str) -> tuple[float, float] | 
         return None
     inner = means.iloc[1:-1]
     best = float(inner.index.to_numpy(dtype=float)[inner.to_numpy().argmax()])
-    seeds = trials.groupby("lambda")["seed"].nunique().median()
-    error = max(spread, 1e-9) * np.sqrt(2 / seeds)
-    p = max(float(stats.t.sf((inner.max() - means.iloc[end]) / error, freedom)) for end in (0, -1))
+    seeds = trials.groupby("lambda")["seed"].nunique()
+    errors = {end: max(spread, 1e-9) * np.sqrt(1 / seeds[best] + 1 / seeds.iloc[end]) for end in (0, -1)}
+    p = max(float(stats.t.sf((inner.max() - means.iloc[end]) / error, freedom)) for end, error in errors.items())
     return best, min(1.0, p * len(inner))

@@ -8,7 +8,7 @@ scored on; with one condition it has no score.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis import convergence
-from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target, rank_correlation
+from analysis.methods import with_warm_up
+from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target, paired_difference
 from analysis.tables import Results, script
 
 FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
@@ -44,7 +45,8 @@ class Pick:
         lam: the lambda; NaN for a random choice.
         accuracy: its mean clean test accuracy.
         regret: test score lost against the oracle.
-        epochs, seconds: training that the rule had to spend, all trials that it compares.
+        low, high: 95 % interval of the regret over seeds, pairs of a seed; NaN with one, and for a random choice.
+        epochs, seconds: training that the rule had to spend: all trials of the lambdas that it compares.
     """
 
     rule: str
@@ -53,6 +55,8 @@ class Pick:
     lam: float
     accuracy: float
     regret: float
+    low: float
+    high: float
     epochs: int
     seconds: float
 
@@ -107,14 +111,16 @@ RULES = (
 def readings(results: Results) -> pd.DataFrame:
     """The trials of each lambda's best configuration with what rules read of them.
 
-    Adds converged_generator and converged_discriminator (missing where not settled), near_constant, disagreement
-    (mean share of validation samples on which another seed differs) and susceptibility_overall (mean over epochs).
+    Adds search_epochs and search_seconds (a trial's share of its lambda's whole search), converged_generator and
+    converged_discriminator (missing where not settled), near_constant, disagreement (mean share of validation samples
+    on which another seed differs) and susceptibility_overall (mean over epochs).
     """
     best = pd.concat([best_configurations(rows) for _, rows in results.trials.groupby("panel", sort=False)])
     best = best.join(convergence.converged(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
     if "susceptibility" in results.epochs:
         best["susceptibility_overall"] = best["key"].map(results.epochs.groupby("key")["susceptibility"].mean())
     predicted = {key: _predicted(results.path, key) for key in best["key"]}
+    _note_cost(results, best)
     best["near_constant"] = [_top_share(predicted[key]) > CONSTANT for key in best["key"]]
     best["disagreement"] = np.nan
     for _, rows in best.groupby(["panel", "lambda", "configuration"]):
@@ -124,6 +130,17 @@ def readings(results: Results) -> pd.DataFrame:
             pairs = [np.mean(a != b) for i, a in enumerate(stacked) for b in stacked[i + 1 :]]
             best.loc[rows.index, "disagreement"] = float(np.mean(pairs))
     return best
+
+
+def _note_cost(results: Results, best: pd.DataFrame) -> None:
+    """Each trial's share of the epochs and seconds of all configurations that its lambda tried, warm-ups included."""
+    seconds = with_warm_up(results, results.epochs).groupby("key")["seconds"].sum()
+    every = results.trials.assign(seconds=results.trials["key"].map(seconds))
+    spent = every.groupby(["panel", "lambda"])[["epochs", "seconds"]].sum()
+    count = best.groupby(["panel", "lambda"])["key"].transform("size")
+    for name in ("epochs", "seconds"):
+        of_lambda = [spent.loc[place, name] for place in zip(best["panel"], best["lambda"], strict=True)]
+        best[f"search_{name}"] = np.array(of_lambda) / count.to_numpy()
 
 
 def _predicted(path: Path, key: str) -> np.ndarray | None:
@@ -151,9 +168,7 @@ def picks(best: pd.DataFrame) -> list[Pick]:
                 found += _pick(Rule(FITTED, needs, _target(target)), panel, rows)
             trusted = _most_trusted([pick for pick in found if pick.panel in others])
             found += [
-                Pick(
-                    TRUSTED, "clean labels of other conditions", panel, p.lam, p.accuracy, p.regret, p.epochs, p.seconds
-                )
+                replace(p, rule=TRUSTED, needs="clean labels of other conditions")
                 for p in found
                 if p.panel == panel and p.rule == trusted
             ]
@@ -171,9 +186,12 @@ def _pick(rule: Rule, panel: str, trials: pd.DataFrame) -> list[Pick]:
     spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
     accuracy, score = float(scores["test_accuracy"][lam]), float(scores["test_score"][lam])
     regret = float(scores["test_score"].max()) - score
-    return [
-        Pick(rule.name, rule.needs, panel, lam, accuracy, regret, int(spent["epochs"].sum()), spent["seconds"].sum())
-    ]
+    top = float(scores["test_score"].idxmax())  # type: ignore[arg-type]
+    own, oracle = (trials[trials["lambda"] == x].groupby("seed")["test_score"].mean() for x in (lam, top))
+    seeds = own.index.intersection(oracle.index)
+    _, low, high = paired_difference(oracle[seeds].to_numpy(), own[seeds].to_numpy())
+    epochs, seconds = round(spent["search_epochs"].sum()), float(spent["search_seconds"].sum())
+    return [Pick(rule.name, rule.needs, panel, lam, accuracy, regret, low, high, epochs, seconds)]
 
 
 def _random(panel: str, trials: pd.DataFrame) -> Pick:
@@ -181,8 +199,9 @@ def _random(panel: str, trials: pd.DataFrame) -> Pick:
     scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
     lams, mean = len(scores), scores.mean()
     regret = float(scores["test_score"].max() - mean["test_score"])
-    epochs, seconds = int(trials["epochs"].sum() / lams), trials["seconds"].sum() / lams
-    return Pick(RANDOM, "nothing", panel, float("nan"), float(mean["test_accuracy"]), regret, epochs, seconds)
+    epochs, seconds = round(trials["search_epochs"].sum() / lams), float(trials["search_seconds"].sum() / lams)
+    nan = float("nan")
+    return Pick(RANDOM, "nothing", panel, nan, float(mean["test_accuracy"]), regret, nan, nan, epochs, seconds)
 
 
 def fitted_target(panels: list[pd.DataFrame]) -> tuple[float, float] | None:
@@ -212,7 +231,7 @@ def fitted_sentence(best: pd.DataFrame) -> str:
         return ""
     distance = pd.concat(distances)
     rows = best.loc[distance.index]
-    found = rank_correlation(distance.to_numpy(), rows["test_accuracy"].to_numpy(), rows["panel"].to_numpy())
+    found = convergence.correlated(distance, rows["test_accuracy"], rows)
     place = np.mean(targets, axis=0)
     name = f"distance to the target fitted on the other conditions, about ({place[0]:.2f}, {place[1]:.2f})"
     return f"{name}, ranks within each: {convergence.in_words(found)}"
@@ -222,49 +241,53 @@ def _most_trusted(found: list[Pick]) -> str:
     """The rule without clean labels whose mean regret is least."""
     table = pd.DataFrame([pick.__dict__ for pick in found])
     plain = table[table["rule"].isin([rule.name for rule in RULES])]
+    plain = plain[plain.groupby("rule")["panel"].transform("size") == plain["panel"].nunique()]  # on everywhere
     return str(plain.groupby("rule", sort=False)["regret"].mean().idxmin())
 
 
 def regrets(found: list[Pick]) -> pd.DataFrame:
     """One row a rule, from least to most mean regret: its interval over panels (t, 95 %), what it needs and spends.
 
-    Columns needs, regret, low, high, panels, epochs, seconds (means a panel); low and high are NaN with one panel.
+    With one panel the interval is over its seeds. Columns needs, regret, low, high, panels, epochs, seconds (means a
+    panel).
     """
     table = pd.DataFrame([pick.__dict__ for pick in found])
     rows = {}
     for name, group in table.groupby("rule", sort=False):
         n, mean = len(group), float(group["regret"].mean())
         half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
+        low, high = (mean - half, mean + half) if n > 1 else group[["low", "high"]].iloc[0]
         rows[str(name)] = {
             "needs": group["needs"].iloc[0], "panels": n,
-            "regret": mean, "low": max(mean - half, 0), "high": mean + half,
+            "regret": mean, "low": max(low, 0), "high": high,
             "epochs": group["epochs"].mean(), "seconds": group["seconds"].mean(),
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("regret", kind="stable")
 
 
-def trusted_rule(found: list[Pick]) -> tuple[str, str]:
-    """The rule that the recommendation goes by, and why.
+def trust(found: list[Pick]) -> str:
+    """How well noisy validation, by which lambda is chosen, did against the other rules without clean labels.
 
-    Noisy validation, which needs nothing that a person lacks, unless another rule without clean labels was better over
-    at least three panels by more than chance (paired t, 5 %, corrected for the number of rules).
+    It is what the recommendation always goes by: clean labels that have chosen a rule could not score it here too.
+    Another rule is named where it was better over at least three panels by more than chance (paired t, 5 %, corrected
+    for the number of rules): worth making the next study's objective.
     """
     table = pd.DataFrame([pick.__dict__ for pick in found])
-    if table.empty or table["panel"].nunique() < 3:
-        return NOISY, "with fewer than three conditions no rule can be shown to be better than noisy validation"
+    if table.empty:
+        return "it needs nothing that a person lacks"
     by_panel = table.pivot(index="panel", columns="rule", values="regret")
-    own = float(by_panel[NOISY].mean())
-    best, lead = NOISY, f"its mean regret over {len(by_panel)} conditions is {own:.3f}"
+    own, panels = float(by_panel[NOISY].mean()), len(by_panel)
+    where = f"over {panels} conditions" if panels > 1 else "here"
+    text = f"it needs nothing that a person lacks, and lost {own:.3f} of accuracy {where}"
+    if panels < 3:
+        return text
     rivals = [rule.name for rule in RULES if rule.name != NOISY and rule.name in by_panel]
     rivals = [name for name in rivals if by_panel[name].notna().all()]
     for name in sorted(rivals, key=lambda rule: by_panel[rule].mean()):
         gain = by_panel[NOISY] - by_panel[name]
         if gain.std() > 1e-9 and stats.ttest_1samp(gain, 0, alternative="greater").pvalue < 0.05 / len(rivals):
-            return (
-                name,
-                f"its mean regret over {len(by_panel)} conditions is {by_panel[name].mean():.3f}, {own:.3f} by {NOISY}",
-            )
-    return best, f"{lead}, and no other rule without clean labels does better by more than chance"
+            return f"{text}; {name} lost less, {by_panel[name].mean():.3f}, by more than chance"
+    return f"{text}; no other rule without clean labels lost less by more than chance"
 
 
 def table(found: list[Pick]) -> list[dict[str, str]]:

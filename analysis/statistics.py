@@ -1,5 +1,7 @@
 """Pure functions from tables and arrays to numbers. No figure, no file, no Ray, no torch."""
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,10 @@ RISE_POINTS = 0.01  # of accuracy on clean labels: a smaller rise decides nothin
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation over n trials, its 95 % interval and two-sided permutation p-value."""
+    """Spearman's rank correlation over n independent units, its 95 % interval and two-sided permutation p-value.
+
+    The interval is NaN below five units.
+    """
 
     rho: float
     low: float
@@ -80,51 +85,60 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
 
 
 def rank_correlation(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None, permute: bool = True
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, units: np.ndarray, permute: bool = True
 ) -> Correlation | None:
-    """Spearman correlation of two arrays (n,), pairs with a missing value left out; None below 4 pairs.
+    """Spearman correlation of two arrays (n,) over units, pairs with a missing value left out.
 
-    With groups (n,) ranks and permutations stay within each group, so that levels of groups do not count. The interval
-    is Bonett and Wright's (2000), less a degree of freedom for each further group. Without permutations p is NaN.
+    Seeds of one lambda are no independent evidence: values are averaged over each unit (a lambda, a configuration)
+    within each group (a condition), and ranked within the group, so that levels of groups do not count. Units that all
+    groups share are permuted together, and only they count as independent; other units within their group. None below
+    three units. The interval is Bonett and Wright's (2000). Without permutations p is NaN.
     """
-    present = np.isfinite(x) & np.isfinite(y)
-    x, y = np.asarray(x)[present], np.asarray(y)[present]
-    groups = (
-        np.zeros(len(x), dtype=int)
-        if groups is None
-        else np.unique(np.asarray(groups)[present], return_inverse=True)[1]
-    )
-    ranks, others = _ranks_within(x, groups), _ranks_within(y, groups)
-    scale = np.sqrt((ranks**2).sum() * (others**2).sum())
-    freedom = len(x) - int(groups.max(initial=0))
-    if freedom < 4 or scale == 0:
+    table = pd.DataFrame({"x": x, "y": y, "group": groups, "unit": units}).dropna()
+    means = table.groupby(["group", "unit"], sort=True)[["x", "y"]].mean()
+    wide = means.unstack("unit")
+    shared = len(wide) > 1 and bool(wide.notna().to_numpy().all())
+    rows = [means.xs(group, level="group").to_numpy() for group in wide.index]
+    n = wide.shape[1] // 2 if shared or len(rows) == 1 else len(means) - len(rows) + 1
+    ranks = [stats.rankdata(values, axis=0) - (len(values) + 1) / 2 for values in rows]
+    scale = np.sqrt(sum((r[:, 0] ** 2).sum() for r in ranks) * sum((r[:, 1] ** 2).sum() for r in ranks))
+    if n < 3 or scale == 0:
         return None
-    rho = float(ranks @ others / scale)
-    half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rho**2 / 2) / (freedom - 3))
-    middle = np.arctanh(np.clip(rho, -0.999999, 0.999999))
-    p = _permutation_p(ranks, others, groups, rho * scale) if permute else float("nan")
-    low, high = min(rho, float(np.tanh(middle - half))), max(rho, float(np.tanh(middle + half)))
-    return Correlation(rho, low, high, p, len(x))
+    rho = float(sum(r[:, 0] @ r[:, 1] for r in ranks) / scale)
+    low = high = p = float("nan")
+    if n >= 5:
+        half = stats.norm.ppf((1 + CONFIDENCE) / 2) * np.sqrt((1 + rho**2 / 2) / (n - 3))
+        middle = np.arctanh(np.clip(rho, -0.999999, 0.999999))
+        low, high = min(rho, float(np.tanh(middle - half))), max(rho, float(np.tanh(middle + half)))
+    if permute:
+        found = _permuted(ranks, bool(shared)) / scale
+        p = float(np.mean(np.abs(found) >= abs(rho) - 1e-9))
+    return Correlation(rho, low, high, p, n)
 
 
-def _ranks_within(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Ranks within each group, each group's mean 0."""
-    ranks = np.zeros(len(values))
-    for group in np.unique(groups):
-        own = groups == group
-        ranks[own] = stats.rankdata(values[own]) - (own.sum() + 1) / 2
-    return ranks
+def _permuted(ranks: list[np.ndarray], together: bool) -> np.ndarray:
+    """Sums of products of ranks under permutations of the units, the observed order among them.
 
-
-def _permutation_p(ranks: np.ndarray, others: np.ndarray, groups: np.ndarray, observed: float) -> float:
-    """Two-sided p-value of sum(ranks * others) under permutations within groups."""
+    All permutations where there are few, else 4,999 drawn ones and the observed order.
+    """
     rng = np.random.default_rng(0)
-    found = np.zeros(PERMUTATIONS)
-    for group in np.unique(groups):
-        own = np.flatnonzero(groups == group)
-        orders = rng.permuted(np.broadcast_to(ranks[own], (PERMUTATIONS, len(own))), axis=1)
-        found += orders @ others[own]
-    return float((np.sum(np.abs(found) >= abs(observed) - 1e-9) + 1) / (PERMUTATIONS + 1))
+
+    def orders(size: int) -> np.ndarray:
+        if math.factorial(size) <= PERMUTATIONS:
+            return np.array(list(itertools.permutations(range(size))))
+        drawn = rng.permuted(np.broadcast_to(np.arange(size), (PERMUTATIONS, size)), axis=1)
+        return np.vstack([np.arange(size), drawn])
+
+    if together:
+        chosen = orders(len(ranks[0]))
+        return np.asarray(sum(r[chosen, 0] @ r[:, 1] for r in ranks))
+    if len(ranks) == 1:
+        return ranks[0][orders(len(ranks[0])), 0] @ ranks[0][:, 1]
+    total = np.zeros(PERMUTATIONS + 1)
+    for r in ranks:
+        drawn = rng.permuted(np.broadcast_to(r[:, 0], (PERMUTATIONS, len(r))), axis=1)
+        total += np.vstack([r[:, 0], drawn]) @ r[:, 1]
+    return total
 
 
 def distance_to_target(

@@ -32,7 +32,7 @@ class EstimateError(ValueError):
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """The share of wrong labels, its 95 % interval from resampling samples, and how it was found."""
+    """The share of wrong labels, between which values resampling puts it (2.5 to 97.5 %), and how it was found."""
 
     ratio: float
     low: float

@@ -69,11 +69,14 @@ def _reply(results: Results, options: argparse.Namespace, console: Console) -> s
         return "\n".join(["No evidence: this study's λ was found for other settings.", *(f"- {d}" for d in different)])
     estimate = _estimate(asked, console)
     lines = [
-        f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f} with 95 %), "
-        f"by {estimate.method}.",
+        f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f} by "
+        f"resampling; the method's own error comes on top), by {estimate.method}.",
     ]
+    kind = options.noise_kind or (asked.noise.kind if options.data.suffix in (".yaml", ".yml") else None)
     error = max(SAME, (estimate.high - estimate.low) / 2)
-    lines.append(answer(results, found, estimate.ratio, options.noise_kind, error).text())
+    lines.append(answer(results, found, estimate.ratio, kind, error).text())
+    if kind is None:
+        lines.append(f"Caution: of which kind your labels' noise is, is not known; the study's is {own.noise.kind}.")
     if asked.dataset.kind != own.dataset.kind:
         lines.append(f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.dataset.kind}.")
     lines.append("Train with the study's settings: the answer holds for those.")

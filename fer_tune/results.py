@@ -228,8 +228,8 @@ def write_tables(results: Path) -> None:
         means = {name: sum(row[name] for row in last) / len(last) for name in names}
         trials.append({**about, **{k: v for k, v in result.items() if k != "metric"}, **_drop(means, "seconds")})
         epochs += [{**about, **row} for row in history]
-    write_csv(results / "trials.csv", trials)
     write_csv(results / "epochs.csv", epochs)
+    write_csv(results / "trials.csv", trials)
 
 
 def _drop(row: Mapping[str, Any], key: str) -> dict[str, Any]:

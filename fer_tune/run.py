@@ -12,7 +12,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
@@ -63,8 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.schema:
             print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
             return 0
-        if options.study is None:
-            raise UsageError("name a study file, such as studies/lambda_sweep.yaml")
         _check_options(options)
         study = load_study(options.study, options.set)
         if options.dry_run:
@@ -87,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fer_tune.run", description="Run a study and report on it.")
     add = parser.add_argument
     add("study", type=Path, nargs="?", help="the study file (YAML)")
+    add("--from", dest="repeated", type=Path, metavar="RESULTS", help="repeat the study of a results folder elsewhere")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value: training.epochs=4")
     add("--results", type=Path, default=Path("results"), help="folder of results folders (default: results)")
     add("--resume", action="store_true", help="go on with the study's results folder")
@@ -100,6 +99,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_options(options: argparse.Namespace) -> None:
+    if options.repeated is not None:
+        if options.study is not None:
+            raise UsageError("name a study file or --from, not both")
+        options.study = options.repeated / "study.json"
+        if not options.study.exists():
+            raise UsageError(f"--from {options.repeated}: is no results folder: study.json is missing")
+    if options.study is None:
+        raise UsageError("name a study file, such as studies/lambda_sweep.yaml")
     if options.resume and options.restart:
         raise UsageError("--resume and --restart exclude each other")
     if options.cpus is not None and options.address is not None:
@@ -113,24 +120,25 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     _claim(study, results, options)
     _describe(study, console)
     with _locked(results):
+        _mark_incomplete(results)
         start = time.monotonic()
-        with _kept_only_if_begun(results), _preparing(study, results) as wait:
+        with _kept_only_if_begun(results), _preparing(study, results, options.repeated) as wait:
             complete, account = _search(study, results, options, console, wait)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
     return _conclude(study, results, options, console, complete)
 
 
 @contextmanager
-def _preparing(study: Study, results: Path) -> Iterator[Callable[[], None]]:
+def _preparing(study: Study, results: Path, repeated: Path | None) -> Iterator[Callable[[], None]]:
     """Prepare the results folder while Ray starts; what is yielded waits for that.
 
     Only drawn faces are prepared meanwhile. Files come first: reading them may find mistakes.
     """
     if any(_reads_files(study.trial_config(cell, _ends(cell, min), 0)) for cell in study.cells()):
-        _prepare(study, results)
+        _prepare(study, results, repeated)
         yield lambda: None
         return
-    prepared = Forked(_prepare, study, results)
+    prepared = Forked(_prepare, study, results, repeated)
     try:
         yield prepared.result
     finally:
@@ -180,6 +188,13 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
         for folder in trial_folders(results):
             if (folder.result() or {}).get("status") == "failed":
                 (folder.path / "result.json").unlink()
+
+
+def _mark_incomplete(results: Path) -> None:
+    """A study that has grown is not complete any more, and until it is its report says so."""
+    runs = read_json(results / "run.json") if (results / "run.json").exists() else []
+    if runs and runs[-1]["complete"]:
+        write_json(results / "run.json", [*runs[:-1], {**runs[-1], "complete": False}])
 
 
 def _resolved(study: Study) -> Any:
@@ -259,8 +274,11 @@ def _ends(cell: Cell, end: Callable[[tuple[float, float]], float]) -> dict[str, 
     return {name: end(dimension.range) for name, dimension in cell.space.items() if dimension.range}
 
 
-def _prepare(study: Study, results: Path) -> None:
-    """Write the resolved study, every data set that its conditions need, and the environment."""
+def _prepare(study: Study, results: Path, repeated: Path | None = None) -> None:
+    """Write the resolved study, every data set that its conditions need, and the environment.
+
+    The data must be those of `repeated`, the results folder of the study that is repeated, if any.
+    """
     if study.warm_start and not (results / "warm_start.json").exists():
         from fer_tune.search import NotRunnable, earlier_values
 
@@ -287,9 +305,18 @@ def _prepare(study: Study, results: Path) -> None:
             _check_game(results / "data" / digests[key], config)
     if weights:
         write_json(results / "weights.json", weights)
+    _check_repeated(repeated, digests.values())
     write_json(known, digests)
     if not (results / "environment.json").exists():
         write_json(results / "environment.json", environment(digests.values()))
+
+
+def _check_repeated(folder: Path | None, digests: Iterable[str]) -> None:
+    """Refuse data that are not those of the study that is repeated."""
+    if folder is not None and set(read_json(folder / "environment.json")["data_digests"]) != set(digests):
+        raise UsageError(
+            f"--from {folder}: the data have changed since that study was run: its numbers cannot be repeated"
+        )
 
 
 def _stored(spec: Any, folder: Path, known: str | None) -> str:

@@ -5,6 +5,7 @@ import yaml
 
 from fer_tune import recommend
 from fer_tune.recommend import main
+from fer_tune.results import read_json, write_json
 from tests.analysis.conftest import folder_writer, plateau
 from tests.data import folders
 
@@ -40,6 +41,10 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
     settings = folders.write_manifest(tmp_path / "mine")
     data = {**settings, "sets": TWO}
     path = results_folder(PEAK, conditions={"noise_ratio": [0.01, 0.3]}, dataset=data)
+    stored = path / "data" / read_json(path / "environment.json")["data_digests"][0]
+    stored.mkdir(parents=True)
+    sets = [{"name": s["name"], "kind": s["kind"], "names": s["classes"]} for s in TWO]
+    write_json(stored / "dataset.json", {"label_sets": sets})
     study = tmp_path / "mine.yaml"
     study.write_text(yaml.safe_dump({"name": "mine", "dataset": data, "training": {"epochs": 30},
                                      "search": {"lambda": {"grid": [0.0]}}}))  # fmt: skip

@@ -19,7 +19,7 @@ import torch
 import yaml
 from ray.cluster_utils import Cluster
 
-from fer_tune.results import trial_folders, write_json
+from fer_tune.results import read_json, trial_folders, write_json
 from fer_tune.run import main
 from fer_tune.study import load_study
 from tests.conftest import ROOT, run_command
@@ -81,10 +81,24 @@ def test_an_edited_study_is_not_resumed_and_the_difference_is_shown(finished, ca
     assert snapshot(finished) == before
 
 
+def test_a_study_is_repeated_from_its_results_and_only_on_its_own_data(finished, tmp_path, capsys):
+    smoke = finished / "smoke"
+    assert load_study(smoke / "study.json") == load_study(SMOKE)
+    assert main(["--from", str(smoke), "--dry-run"]) == 0
+    assert "smoke: 16 trials" in capsys.readouterr().out
+    about = read_json(smoke / "environment.json")
+    write_json(smoke / "environment.json", {**about, "data_digests": ["0" * 32]})
+    assert main(["--from", str(smoke), "--results", str(tmp_path / "again")]) == 2
+    assert "the data have changed since that study was run" in capsys.readouterr().err
+    assert not (tmp_path / "again" / "smoke").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "name a study file"),
+        ([str(SMOKE), "--from", "results/smoke"], "name a study file or --from, not both"),
+        (["--from", "nowhere"], "--from nowhere: is no results folder"),
         ([str(SMOKE), "--resume", "--restart"], "exclude each other"),
         ([str(SMOKE), "--cpus", "2", "--address", "auto"], "a cluster has its own CPUs"),
         ([str(SMOKE), "--cpus", "0"], "needs at least 1"),

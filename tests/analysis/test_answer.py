@@ -68,7 +68,10 @@ def test_an_undecided_study_says_so(results_folder):
 def test_settings_that_differ_are_named(results_folder):
     results = load(results_folder(moving))
     asked = {**results.study, "training": {**results.study["training"], "epochs": 90, "lr": 0.5}}
-    assert differences(results, asked, []) == [
+    assert differences(results, asked, [])[1:] == [
         "training.lr: this study has 0.0001, yours 0.5", "training.epochs: this study has 30, yours 90",
     ]  # fmt: skip
-    assert differences(results, results.study, results.label_sets) == []
+    (gone,) = differences(results, results.study, [["categorical", 7]])
+    assert gone.endswith("label sets that are not known, as its data are gone, yours categorical of 7")
+    varied = {**results.study, "conditions": {"training.batch_size": [16, 32]}}
+    assert differences(results, varied, [])[0] == "training.batch_size: this study has 128, yours varies it"

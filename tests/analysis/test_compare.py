@@ -24,6 +24,9 @@ def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
     assert main([str(first), str(second)]) == 0
     out = capsys.readouterr().out
     assert "made_up (all): recommends λ = 1" in out and "other (all): recommends λ = 1" in out
+    third = results_folder(better, name="noisier", noise={"ratio": 0.6})
+    main([str(first), str(third)])
+    assert "noise.ratio: the first has 0.4, the second 0.6" in capsys.readouterr().out
     shutil.rmtree(second / "trials")
     (second / "study.json").unlink()
     assert main([str(first), str(second)]) == 2

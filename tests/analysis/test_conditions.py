@@ -21,6 +21,13 @@ def test_the_best_lambda_by_noise_ratio_and_kind(results_folder):
     assert noise_figure(results, found) is not None
 
 
+def test_one_seed_has_no_interval_here_either(results_folder):
+    results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}, seeds=[0]))
+    found = findings(results)
+    assert noise_sentences(results, found) == ["best λ 0.2 at 0.2, 0.2 at 0.4; one seed shows no move."]
+    assert by_noise(results, found)["low"].isna().all() and noise_figure(results, found) is not None
+
+
 def test_without_a_noise_condition_there_is_no_such_figure(results_folder):
     results = load(results_folder(PEAK))
     assert noise_figure(results, findings(results)) is None and importance(results) == {}

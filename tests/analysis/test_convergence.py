@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.convergence import by_epoch, correlations, sentences, settled_sentence
+from analysis.convergence import by_epoch, correlations, early_sentence, sentences, settled_sentence
 from analysis.tables import load
 from tests.analysis.conftest import plateau
 
@@ -12,8 +12,8 @@ NEARER_IS_BETTER = plateau(lambda lam: 0.5 + 0.3 * min(lam, 0.6))
 
 def test_the_correlation_is_with_the_distance_to_the_papers_target(results_folder):
     found = correlations(load(results_folder(NEARER_IS_BETTER)).trials)
-    assert found["distance to (2.6, 0.45)"].n == 9 and found["distance to (2.6, 0.45)"].rho < -0.3
-    assert found["L_G"].low < found["L_G"].rho < found["L_G"].high
+    assert found["distance to (2.6, 0.45)"].n == 3 and found["distance to (2.6, 0.45)"].rho < -0.3
+    assert np.isnan(found["L_G"].low)  # three lambdas are too few for an interval
 
 
 def test_settled_short_and_drifting_losses_are_said(results_folder):
@@ -47,4 +47,4 @@ def test_how_early_the_correlation_holds(results_folder):
     epochs.loc[epochs["generator_joint_loss"].notna(), "discriminator_joint_loss"] = 0.45
     table = by_epoch(type(results)(**{**results.__dict__, "epochs": epochs})).set_index("epoch")
     assert table.loc[30, "rho"] == pytest.approx(-1) and abs(table.loc[8, "rho"]) < 0.9
-    assert (table["low"] <= table["rho"]).all()
+    assert early_sentence(results).startswith("At the end of training that correlation is")

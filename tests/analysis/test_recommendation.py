@@ -1,6 +1,7 @@
 """The recommendation on studies whose right answer is known."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from analysis import recommendation
 from analysis.recommendation import against_baseline, as_json, chances, findings
 from analysis.tables import load
+from fer_tune.results import TrialFolder, write_tables
 from tests.analysis.conftest import plateau
 
 
@@ -116,10 +118,44 @@ def test_the_recommendation_is_written_for_programs_too(results_folder):
     results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}))
     content = json.loads(as_json(results, findings(results)))
     first = content["conditions"][0]
-    assert first["condition"] == {"noise_ratio": 0.2} and first["lambda"] == 0.2 and first["decided"]
+    assert (
+        first["condition"] == {"noise_ratio": 0.2}
+        and first["lambda"] == 0.2
+        and first["decided"]
+        and first["rule"] == "noisy validation"
+    )
     assert first["interval_95"][0] <= 0.2 <= first["interval_95"][1] and sum(first["p_best"].values()) == 1
-    assert set(first["against"]) == {"0", "0.6"} and first["against"]["0"][0] > 0.1
+    assert set(first["score_against"]) == {"0", "0.6"} and first["score_against"]["0"][0] > 0.1
     assert content["fingerprint"]["model.width"] == 1.0 and "noise.ratio" not in content["fingerprint"]
+
+
+def test_seeds_that_are_missing_widen_what_is_said_and_are_named(results_folder):
+    path = results_folder(noisy_seeds)
+    for seed in (1, 2):
+        shutil.rmtree(path / "trials" / f"lambda=0.6,n000,s{seed}")
+    write_tables(path)
+    results = load(path)
+    (found,) = recommendations(results)
+    one, three = (found.response.difference(0.2, lam) for lam in (0.6, 0.0))
+    assert one[2] - one[1] == pytest.approx((three[2] - three[1]) * np.sqrt(2))
+    assert "Seeds are missing, diverged or not run yet: λ = 0.6 has 1 of 3." in headline(results)
+
+
+def test_the_edge_is_that_of_the_grid_and_a_missing_baseline_is_said(results_folder):
+    path = results_folder(PEAK)
+    for folder in (path / "trials").glob("lambda=0.0*"):
+        shutil.rmtree(folder)
+    write_tables(path)
+    text = headline(load(path))
+    assert "λ = 0 has no result yet: there is no baseline." in text and "at the edge" not in text
+
+
+def test_a_lambda_that_the_scheduler_stopped_is_not_called_bad_without_a_word(results_folder):
+    path = results_folder(PEAK, scheduler="asha")
+    for folder in (path / "trials").glob("lambda=1.0*"):
+        TrialFolder(folder).end("stopped", "val_accuracy", "asha")
+    write_tables(path)
+    assert "The scheduler stopped trials of λ = 1 early" in headline(load(path))
 
 
 def test_each_condition_gets_its_own_answer(results_folder):
@@ -146,4 +182,5 @@ def test_many_conditions_have_a_line_each_and_their_paragraphs_below(results_fol
     lines, paragraphs = recommendation.headline(results, found), recommendation.details(results, found)
     assert lines[0].startswith("noise_ratio=0.1: λ = 0.2 (the best lies in") and len(lines) == 4
     assert len(paragraphs) == 3 and all("Recommended λ = 0.2" in text for text in paragraphs)
-    assert "λ is chosen by noisy validation: its mean regret over 3 conditions is 0.000" in lines[-1]
+    trusted = "λ is chosen by noisy validation: it needs nothing that a person lacks, and lost 0.000 of accuracy over"
+    assert trusted in lines[-1]

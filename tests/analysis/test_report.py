@@ -50,7 +50,7 @@ def test_figures_mark_the_papers_values_and_name_their_axes(reported):
     svgs = [base64.b64decode(d).decode() for d in re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)]
     texts = " ".join(svgs)
     for label in ("paper: 2.6", "paper: 0.45", "test accuracy (share)", "joint-distribution weight λ",
-                  "generator joint loss L_G", "discriminator joint loss L_D", "epoch", "ρ = "):  # fmt: skip
+                  "generator joint loss L_G", "discriminator joint loss L_D", "epoch"):  # fmt: skip
         assert label in texts, label
 
 

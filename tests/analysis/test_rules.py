@@ -16,7 +16,7 @@ from analysis.rules import (
     picks,
     readings,
     regrets,
-    trusted_rule,
+    trust,
 )
 from analysis.tables import load
 from tests.analysis.conftest import plateau
@@ -40,7 +40,7 @@ BEST = {
 def best(**changes):
     table = pd.DataFrame({**BEST, **changes})
     return table.assign(
-        panel="all", seed=0, epochs=10, seconds=2.0, configuration=table["lambda"].astype(str),
+        panel="all", seed=0, search_epochs=10, search_seconds=2.0, configuration=table["lambda"].astype(str),
         test_accuracy=table["test_score"],
     )  # fmt: skip
 
@@ -92,19 +92,32 @@ def test_regret_has_an_interval_over_conditions_and_the_oracle_none():
     assert table.loc[NOISY, "regret"] == pytest.approx(0.015) and table.loc[NOISY, "low"] < 0.015
     assert table.loc[ORACLE, "regret"] == 0 and table.loc[ORACLE, "panels"] == 4
     assert np.isnan(regrets(picks(best())).loc[NOISY, "low"])
+    shifts = {0: -0.01, 1: 0.0, 2: 0.02}
+    seeds = [best().assign(seed=s, test_score=[0.6, 0.8 + shift, 0.82, 0.7]) for s, shift in shifts.items()]
+    alone = regrets(picks(pd.concat(seeds, ignore_index=True))).loc[NOISY]
+    assert alone["low"] == 0 and alone["regret"] == pytest.approx(0.05 / 3) and alone["high"] > 0.04
 
 
-def test_another_rule_is_trusted_only_where_it_is_better_by_more_than_chance():
+def test_another_rule_is_named_only_where_it_is_better_by_more_than_chance():
     rng = np.random.default_rng(0)
     tables = []
     for i in range(8):
         gap = 0.1 + 0.01 * rng.normal()
         tables.append(best().assign(panel=f"{i}", test_score=[0.6, 0.7, 0.7 + gap, 0.5]))
-    rule, why = trusted_rule(picks(pd.concat(tables)))
-    assert rule == "noisy validation CCC" and "mean regret over 8 conditions is 0.000" in why
-    assert trusted_rule(picks(pd.concat(tables[:2])))[0] == NOISY
+    text = trust(picks(pd.concat(tables)))
+    assert (
+        "lost 0.1" in text and "over 8 conditions; noisy validation CCC lost less, 0.000, by more than chance" in text
+    )
+    assert trust(picks(pd.concat(tables[:2]))).endswith("over 2 conditions")
     even = [t.assign(test_score=[0.6, 0.7 + 0.1 * (i % 2), 0.75, 0.5]) for i, t in enumerate(tables)]
-    assert trusted_rule(picks(pd.concat(even)))[0] == NOISY
+    assert trust(picks(pd.concat(even))).endswith("no other rule without clean labels lost less by more than chance")
+
+
+def test_a_rule_pays_for_the_whole_search_of_its_lambdas(results_folder):
+    search = {"lambda": {"grid": [0.0, 0.2]}, "lr": {"log_uniform": [1e-4, 1e-3]}}
+    results = load(results_folder(PEAK, search=search, optuna={"trials": 4}))
+    found = {p.rule: p for p in picks(readings(results))}
+    assert found[NOISY].epochs == 2 * 4 * 3 * 30 and found["fixed λ = 1"].epochs == 4 * 3 * 30
 
 
 def test_readings_come_from_the_trials_own_files(results_folder):

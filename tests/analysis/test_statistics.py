@@ -50,12 +50,19 @@ def test_without_a_second_seed_there_is_no_interval():
     assert interval["low"].isna().all() and interval["mean"].tolist() == [0.1, 0.2]
 
 
+def correlate(x, y, groups=None, units=None, **options):
+    groups = np.zeros(len(x)) if groups is None else groups
+    return rank_correlation(
+        np.asarray(x, float), np.asarray(y, float), groups, np.arange(len(x)) if units is None else units, **options
+    )
+
+
 def test_rank_correlation_of_a_monotone_relation_is_one_and_of_noise_insignificant():
     x = np.arange(12.0)
-    found = rank_correlation(x, np.exp(x))
+    found = correlate(x, np.exp(x))
     assert found.rho == pytest.approx(1) and found.p < 0.001 and found.n == 12
     rng = np.random.default_rng(3)
-    assert rank_correlation(rng.normal(size=40), rng.normal(size=40)).p > 0.05
+    assert correlate(rng.normal(size=40), rng.normal(size=40)).p > 0.05
 
 
 def test_rank_correlation_agrees_with_scipy_and_leaves_missing_values_out():
@@ -63,7 +70,7 @@ def test_rank_correlation_agrees_with_scipy_and_leaves_missing_values_out():
     x = rng.normal(size=25)
     y = x + rng.normal(size=25)
     expected = stats.spearmanr(x, y)
-    found = rank_correlation(np.append(x, np.nan), np.append(y, 1.0))
+    found = correlate(np.append(x, np.nan), np.append(y, 1.0))
     assert found.rho == pytest.approx(expected.statistic) and found.n == 25
     assert found.p == pytest.approx(expected.pvalue, abs=0.01)
 
@@ -73,29 +80,49 @@ def test_ranks_within_groups_do_not_see_the_levels_of_groups():
     groups = np.repeat([0, 1, 2], 8)
     x = rng.normal(size=24)
     y = -x + 0.3 * rng.normal(size=24)
-    apart = rank_correlation(x + 100 * groups, y + 100 * groups, groups)
-    assert apart.rho == pytest.approx(rank_correlation(x, y, groups).rho) and apart.rho < -0.7 and apart.p < 0.01
-    assert rank_correlation(x + 100 * groups, y + 100 * groups).rho > 0.5
+    apart = correlate(x + 100 * groups, y + 100 * groups, groups)
+    assert apart.rho == pytest.approx(correlate(x, y, groups).rho) and apart.rho < -0.7 and apart.p < 0.01
+    assert apart.n == 22 and correlate(x + 100 * groups, y + 100 * groups).rho > 0.5
+
+
+@pytest.mark.parametrize("panels", [1, 6])
+def test_seeds_of_a_lambda_and_conditions_that_share_it_are_no_independent_evidence(panels):
+    """Losses and accuracy that each depend on lambda, and not on each other: p below 5 % in 5 % of studies."""
+    rng, found = np.random.default_rng(4), []
+    lams, seeds = 6, 3
+    for _ in range(200):
+        effects = rng.normal(size=(2, lams))
+        groups, units = np.repeat(np.arange(panels), lams * seeds), np.tile(np.repeat(np.arange(lams), seeds), panels)
+        x, y = (effects[i][units] + 0.1 * rng.normal(size=len(units)) for i in (0, 1))
+        result = correlate(x, y, groups, units)
+        found.append(result.p < 0.05)
+        assert result.n == lams
+    assert 0.01 <= np.mean(found) <= 0.09
 
 
 def test_the_interval_of_a_correlation_covers_95_percent():
     rng, covered = np.random.default_rng(5), []
     for _ in range(400):
         x = rng.normal(size=20)
-        found = rank_correlation(x, x + rng.normal(size=20), permute=False)
+        found = correlate(x, x + rng.normal(size=20), permute=False)
         covered.append(found.low <= 6 / np.pi * np.arcsin(np.sqrt(0.5) / 2) <= found.high)
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_the_permutation_p_is_uniform_where_nothing_depends():
     rng = np.random.default_rng(6)
-    found = [rank_correlation(rng.normal(size=15), rng.normal(size=15)).p for _ in range(500)]
-    assert 0.03 <= np.mean(np.array(found) < 0.05) <= 0.07
+    found = [correlate(rng.normal(size=15), rng.normal(size=15)).p for _ in range(300)]
+    assert 0.02 <= np.mean(np.array(found) < 0.05) <= 0.08
 
 
-@pytest.mark.parametrize("x", [[1, 2, 3], [1, 1, 1, 1, 1], [np.nan] * 6])
+def test_few_units_have_no_interval_and_a_p_that_few_orders_allow():
+    found = correlate([1, 2, 3], [1, 2, 3])
+    assert np.isnan(found.low) and found.p == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("x", [[1, 2], [1, 1, 1, 1, 1], [np.nan] * 6])
 def test_too_little_for_a_correlation_is_none(x):
-    assert rank_correlation(np.array(x, dtype=float), np.arange(float(len(x)))) is None
+    assert correlate(x, np.arange(float(len(x)))) is None
 
 
 def test_distance_is_relative_to_each_target():
