@@ -97,8 +97,8 @@ def load(path: Path, formats: tuple[str, ...] = ("png", "svg")) -> Results:
         raise NothingToReport(f"no trial in {path} has run an epoch yet") from None
     if environment["format_version"] != FORMAT_VERSION:
         raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
-    trials = trials[trials["key"].isin(epochs["key"])]  # a study that runs writes one table after the other
-    ended = trials[trials["status"].isin(ENDED)]
+    written = trials["key"].isin(epochs["key"])  # a study that runs writes one table after the other
+    ended = trials[trials["status"].isin(ENDED) & written]
     if ended.empty:
         raise NothingToReport(f"no trial in {path} has ended yet")
     aside = ended[ended["role"] != "trial"]

@@ -113,3 +113,11 @@ def test_trials_that_have_only_begun_are_nothing_to_report(results_folder):
 def test_no_ended_trial_is_nothing_to_report(results_folder):
     with pytest.raises(NothingToReport, match="has ended yet"):
         load(results_folder(FLAT, broken=12))
+
+
+def test_a_trial_that_broke_before_its_first_epoch_is_not_dropped(results_folder):
+    path = results_folder(plateau(lambda lam: 0.7), broken=1)
+    key = next(iter(sorted((path / "trials").iterdir()))).name
+    (path / "trials" / key / "history.csv").unlink()
+    write_tables(path)
+    assert load(path).broken["key"].tolist() == [key]
