@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.conditions import RATIOS
 from analysis.recommendation import Findings, Recommendation, fingerprint
 from analysis.statistics import CONFIDENCE
-from analysis.tables import Results
+from analysis.tables import Results, drawn, named, with_interval
 
 SAME = 0.005  # noise ratios nearer than this are one
-KINDS = ("noise_kind", "noise.kind")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ def answer(results: Results, found: Findings, ratio: float, kind: str | None = N
     rows, problem = _of_kind(results, found, kind)
     if problem:
         return Answer(None, why=[problem])
-    undecided = [r for _, r in rows if r.too_short or r.rising]
     ratios = sorted(at for at, _ in rows)
     near = min(ratios, key=lambda at: abs(at - ratio))
     if abs(near - ratio) <= SAME or (len(ratios) == 1 and abs(near - ratio) <= error):
@@ -88,7 +85,7 @@ def answer(results: Results, found: Findings, ratio: float, kind: str | None = N
     reply = _between(pair, ratio)
     if results.study["dataset"]["kind"] != "synthetic":
         reply.why.append("The study's ratio is what was added to labels whose own noise is not counted.")
-    if any(r in undecided for _, r in pair):
+    if any(r.too_short or r.rising for _, r in pair):
         reply.why.append(
             "The study is undecided there: some λ still rises at the end. Its report says how long to train."
         )
@@ -98,14 +95,13 @@ def answer(results: Results, found: Findings, ratio: float, kind: str | None = N
 def _of_kind(results: Results, found: Findings, kind: str | None) -> tuple[list[tuple[float, Recommendation]], str]:
     """The panels of a noise kind with their ratios, or what is missing."""
     conditions = results.study["conditions"]
-    condition = next((name for name in KINDS if name in conditions), None)
+    condition, ratio = named(conditions, "noise.kind"), named(conditions, "noise.ratio")
     kinds = list(conditions[condition]) if condition else [results.study["noise"]["kind"]]
     if kind is None and len(kinds) > 1:
         return [], f"The study has several kinds of noise: name one with --noise-kind ({', '.join(kinds)})."
     if kind is not None and kind not in kinds:
         return [], f"The study's noise is {' or '.join(kinds)}, not {kind}."
-    ratio = next((name for name in RATIOS if name in conditions), None)
-    if ratio is not None and isinstance(conditions[ratio], dict):
+    if ratio in drawn(results.study):
         return (
             [],
             "The study drew its noise ratio from a range: list its values under conditions to have one answer each.",
@@ -141,7 +137,7 @@ def _between(pair: list[tuple[float, Recommendation]], ratio: float) -> Answer:
         gain = mixed[:, shared.index(lam)] - mixed[:, 0]
         low, high = np.quantile(gain, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         why.append(
-            f"Expected gain over λ = 0: {gain.mean():+.3f} ({low:+.3f} to {high:+.3f}) of accuracy on clean labels."
+            f"Expected gain over λ = 0: {with_interval(gain.mean(), low, high, '+')} of accuracy on clean labels."
         )
     if not all(r.response.freedom for _, r in pair):
         return Answer(lam, None, [*why, "One seed: no interval."])

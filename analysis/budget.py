@@ -3,6 +3,8 @@
 python -m analysis.budget results/NAME
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,8 +13,8 @@ from matplotlib.figure import Figure
 from analysis.curves import of_best
 from analysis.figures import MARKERS, by_lambda, by_panel, label, lambda_colours, save
 from analysis.response import respond
-from analysis.statistics import LAST_EPOCHS
-from analysis.tables import Results, maximises_gain, script
+from analysis.statistics import LAST_EPOCHS, running_mean
+from analysis.tables import Results, drawn, maximises_gain, script
 
 COLUMNS = ["panel", "epochs", "lambda", "p_best", "test_accuracy"]
 BUDGETS = 12  # numbers of epochs looked at, at most
@@ -25,18 +27,14 @@ def by_budget(results: Results) -> pd.DataFrame:
     p_best (that it is the best) and test_accuracy. Empty where trials do not compare by their raw scores.
     """
     rows: list[tuple[str, int, float, float, float]] = []
-    drawn = any(isinstance(values, dict) for values in results.study["conditions"].values())
-    if drawn or maximises_gain(results.study):
+    if drawn(results.study) or maximises_gain(results.study):
         return pd.DataFrame(rows, columns=COLUMNS)  # raw scores of trials at different noise do not compare
     best = of_best(results)
     for panel, epochs in best.epochs.groupby("panel", sort=False):
         validation = int(best.trials.loc[best.trials["panel"] == panel, "validation_samples"].iloc[0])
         if epochs["lambda"].nunique() < 2:
             continue
-        averaged = {
-            name: epochs.pivot_table(index="key", columns="epoch", values=name).T.rolling(LAST_EPOCHS).mean().T
-            for name in dict.fromkeys((results.objective, "test_accuracy"))
-        }
+        averaged = {name: running_mean(epochs, name) for name in (results.objective, "test_accuracy")}
         about = epochs.drop_duplicates("key").set_index("key")[["lambda", "configuration", "seed"]]
         ends = averaged[results.objective].columns[LAST_EPOCHS - 1 :]
         for end in ends[np.unique(np.linspace(0, len(ends) - 1, min(BUDGETS, len(ends))).astype(int))]:
@@ -48,10 +46,10 @@ def by_budget(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def sentences(results: Results) -> list[str]:
-    """From which budget on the last leader leads, a sentence a panel."""
+def sentences(table: pd.DataFrame) -> list[str]:
+    """From which budget on the last leader leads, a sentence a panel of `by_budget`."""
     found = []
-    for panel, rows in by_budget(results).groupby("panel", sort=False):
+    for panel, rows in table.groupby("panel", sort=False):
         last = float(rows["lambda"].iloc[-1])
         others = rows[rows["lambda"] != last]
         where = "" if panel == "all" else f"At {panel}: "
@@ -66,13 +64,12 @@ def sentences(results: Results) -> list[str]:
     return found
 
 
-def figure(results: Results) -> Figure | None:
-    """The leading lambda by epochs trained, larger where it is surer; None where there is nothing to choose."""
-    table = by_budget(results)
+def figure(results: Results, table: pd.DataFrame) -> Figure | None:
+    """The leading lambda of `by_budget`, larger where it is surer; None where there is nothing to choose."""
     if table.empty:
         return None
     shown = results.trials[results.trials["panel"].isin(table["panel"])]
-    return by_panel(Results(**{**results.__dict__, "trials": shown}), table, _draw)
+    return by_panel(replace(results, trials=shown), table, _draw)
 
 
 def _draw(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -89,10 +86,11 @@ def _draw(ax: Axes, table: pd.DataFrame) -> Axes:
 
 def show(results: Results) -> str:
     """Write the figure; return the sentences."""
-    if (drawn := figure(results)) is None:
+    table = by_budget(results)
+    if (plot := figure(results, table)) is None:
         return f"{results.path}: its conditions have one λ each, so there is nothing to choose"
-    save(drawn, results, "budget")
-    return "\n".join(sentences(results))
+    save(plot, results, "budget")
+    return "\n".join(sentences(table))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from analysis.conditions import noise_condition
 from analysis.curves import of_best
 from analysis.recommendation import findings
 from analysis.statistics import paired_difference
-from analysis.tables import NothingToReport, Results, load
+from analysis.tables import NothingToReport, Results, load, with_interval
 
 
 def compared(first: Results, second: Results) -> list[dict[str, str]]:
@@ -51,8 +51,7 @@ def _by_seed(trials: pd.DataFrame) -> pd.Series:
 def _difference(own: list[pd.Series], seeds: pd.Index) -> str:
     if len(seeds) < 2:
         return f"{own[1].mean() - own[0].mean():+.3f}"
-    mean, low, high = paired_difference(own[1][seeds].to_numpy(), own[0][seeds].to_numpy())
-    return f"{mean:+.3f} ({low:+.3f} to {high:+.3f})"
+    return with_interval(*paired_difference(own[1][seeds].to_numpy(), own[0][seeds].to_numpy()), sign="+")
 
 
 def describe(first: Results, second: Results) -> list[str]:

@@ -4,6 +4,7 @@ python -m analysis.conditions results/NAME
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -14,22 +15,23 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from analysis.figures import MARKERS, by_panel, label, save, score_surface
 from analysis.recommendation import Findings, findings
-from analysis.tables import Results, script
+from analysis.tables import Results, listed, named, script
 
-RATIOS = ("noise_ratio", "noise.ratio")
 FEWEST = 8  # trials for an importance
 
 
 def noise_condition(results: Results) -> str | None:
     """The listed condition that is the noise ratio, with two values or more; None in most studies."""
-    listed = {name: values for name, values in results.study["conditions"].items() if not isinstance(values, dict)}
-    return next((name for name in RATIOS if len(listed.get(name, ())) > 1), None)
+    name = named(listed(results.study), "noise.ratio")
+    return name if name and len(results.study["conditions"][name]) > 1 else None
 
 
-def by_noise(results: Results, found: Findings) -> pd.DataFrame:
-    """One row a panel: ratio, elsewhere (the other conditions), lambda, low and high of its 95 % interval."""
-    ratio = noise_condition(results) or RATIOS[0]
-    others = [n for n, values in results.study["conditions"].items() if n != ratio and not isinstance(values, dict)]
+def by_noise(results: Results, found: Findings, ratio: str) -> pd.DataFrame:
+    """One row a panel: ratio, elsewhere (the other conditions), lambda, low and high of its 95 % interval.
+
+    `ratio` is the condition that `noise_condition` names.
+    """
+    others = [name for name in listed(results.study) if name != ratio]
     rows = []
     for r in found.recommendations:
         first = results.trials[results.trials["panel"] == r.panel].iloc[0]
@@ -42,9 +44,14 @@ def by_noise(results: Results, found: Findings) -> pd.DataFrame:
 
 
 def noise_sentences(results: Results, found: Findings) -> list[str]:
-    """Whether the best lambda moves with the noise ratio, a sentence for each of the other conditions."""
-    said = []
-    for elsewhere, rows in by_noise(results, found).groupby("elsewhere", sort=False):
+    """Whether the best lambda moves with the noise ratio, a sentence for each of the other conditions.
+
+    None where the noise ratio is no condition.
+    """
+    said: list[str] = []
+    if (ratio := noise_condition(results)) is None:
+        return said
+    for elsewhere, rows in by_noise(results, found, ratio).groupby("elsewhere", sort=False):
         rows = rows.sort_values("ratio")
         where = "" if elsewhere == "all" else f"{elsewhere}: "
         if rows["low"].isna().any():
@@ -62,10 +69,10 @@ def noise_sentences(results: Results, found: Findings) -> list[str]:
 
 def noise_figure(results: Results, found: Findings) -> Figure | None:
     """Best lambda against noise ratio with its 95 % interval, a line for each of the other conditions."""
-    if noise_condition(results) is None:
+    if (ratio := noise_condition(results)) is None:
         return None
-    whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
-    table, top = by_noise(results, found).assign(panel="all"), float(results.trials["lambda"].max())
+    whole = replace(results, trials=results.trials.assign(panel="all"))
+    table, top = by_noise(results, found, ratio).assign(panel="all"), float(results.trials["lambda"].max())
 
     def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
         ax.set_ylim(-0.05 * top, 1.05 * top)  # all lambdas tried

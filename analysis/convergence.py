@@ -3,6 +3,8 @@
 python -m analysis.convergence results/NAME
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import by_panel, convergence_scatter, grid, label, save
 from analysis.stationarity import SHORTEST, converged_value, settled
-from analysis.statistics import LAST_EPOCHS, PAPER_TARGET, Correlation, distance_to_target, rank_correlation
+from analysis.statistics import PAPER_TARGET, Correlation, distance_to_target, rank_correlation, running_mean
 from analysis.tables import Results, script
 
 LOSSES = {"L_G": "generator_joint_loss", "L_D": "discriminator_joint_loss"}
@@ -48,9 +50,8 @@ def settled_sentence(results: Results) -> str:
     )
 
 
-def early_sentence(results: Results) -> str:
-    """From which epoch on the distance to the paper's target tells the final accuracy; empty where nothing is known."""
-    table = by_epoch(results)
+def early_sentence(table: pd.DataFrame) -> str:
+    """From which epoch on `by_epoch` tells the final accuracy; empty where nothing is known."""
     if table.empty:
         return ""
     if table["low"].isna().all():
@@ -77,8 +78,8 @@ def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
 
 def correlated(x: pd.Series, y: pd.Series, trials: pd.DataFrame, permute: bool = True) -> Correlation | None:
     """Rank correlation of two readings of trials over their lambdas, or configurations where lambda is searched."""
-    grid = trials.groupby(["panel", "lambda"])["configuration"].nunique().max() > 1
-    units = trials["configuration"] if grid else trials["lambda"]
+    several = trials.groupby(["panel", "lambda"])["configuration"].nunique().max() > 1
+    units = trials["configuration"] if several else trials["lambda"]
     return rank_correlation(x.to_numpy(), y.to_numpy(), trials["panel"].to_numpy(), units.to_numpy(), permute)
 
 
@@ -115,7 +116,7 @@ def by_epoch(results: Results) -> pd.DataFrame:
     """
     final = results.trials.set_index("key")["test_accuracy"]
     epochs = results.epochs.sort_values("epoch")
-    losses = [_rolling(epochs, column) for column in LOSSES.values()]
+    losses = [running_mean(epochs, column) for column in LOSSES.values()]
     if losses[0].empty:
         return pd.DataFrame(columns=["epoch", "rho", "low", "high"])
     rows, about = [], results.trials.set_index("key")
@@ -129,17 +130,11 @@ def by_epoch(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["epoch", "rho", "low", "high"])
 
 
-def _rolling(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Mean over five epochs until each one, trials (rows) by epoch; missing before the joint game has run five."""
-    return epochs.pivot_table(index="key", columns="epoch", values=column).T.rolling(LAST_EPOCHS).mean().T
-
-
-def early_figure(results: Results) -> Figure | None:
-    """The correlation by epoch with its band; None where no epoch has enough trials."""
-    table = by_epoch(results)
+def early_figure(results: Results, table: pd.DataFrame) -> Figure | None:
+    """The correlation `by_epoch` with its band; None where no epoch has enough trials."""
     if table.empty:
         return None
-    whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
+    whole = replace(results, trials=results.trials.assign(panel="all"))
     return by_panel(whole, table.assign(panel="all"), _draw_early)
 
 
@@ -163,7 +158,7 @@ def figure(results: Results) -> Figure:
 def show(results: Results) -> str:
     """Write the scatter into the results folder's report; return the correlations."""
     save(figure(results), results, "convergence")
-    if (early := early_figure(results)) is not None:
+    if (early := early_figure(results, by_epoch(results))) is not None:
         save(early, results, "convergence_by_epoch")
     return "\n".join([*sentences(results), f"convergence and convergence_by_epoch are in {results.figures}"])
 

@@ -3,6 +3,8 @@
 python -m analysis.curves results/NAME
 """
 
+from dataclasses import replace
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,7 +31,7 @@ def of_best(results: Results) -> Results:
     keys = [key for _, rows in results.trials.groupby("panel") for key in best_configurations(rows)["key"]]
     trials = results.trials[results.trials["key"].isin(keys)]
     epochs = results.epochs[results.epochs["key"].isin(keys)]
-    return Results(**{**results.__dict__, "trials": trials, "epochs": epochs})
+    return replace(results, trials=trials, epochs=epochs)
 
 
 def accuracy_figure(results: Results) -> Figure:
@@ -60,7 +62,7 @@ def smooth_figure(results: Results, found: Findings) -> Figure | None:
     if not smooth:
         return None
     shown = results.trials[results.trials["panel"].isin(smooth)]
-    best = of_best(Results(**{**results.__dict__, "trials": shown}))
+    best = of_best(replace(results, trials=shown))
     return by_panel(best, best.trials, lambda ax, rows: _draw_smooth(ax, rows, smooth[str(rows["panel"].iloc[0])]))
 
 
@@ -71,7 +73,7 @@ def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
 
 def surface_figure(results: Results, condition: str) -> Figure:
     """All trials over a sampled condition and lambda."""
-    whole = Results(**{**results.__dict__, "trials": results.trials.assign(panel="all")})
+    whole = replace(results, trials=results.trials.assign(panel="all"))
     return by_panel(whole, whole.trials, lambda ax, table: surface(ax, table, condition))
 
 

@@ -3,15 +3,17 @@
 python -m analysis.methods results/NAME
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import by_panel, label, save, system_curves
-from analysis.response import spread_of, t_quantile
-from analysis.statistics import LAST_EPOCHS, best_configurations, paired_difference, pooled_interval
-from analysis.tables import Results, script
+from analysis.response import spread_of
+from analysis.statistics import LAST_EPOCHS, best_configurations, paired_difference, pooled_interval, t_quantile
+from analysis.tables import Results, script, with_interval
 
 NAMES = ("method", "training.method", "training.majority", "training.balance")
 
@@ -153,8 +155,7 @@ def _tied(trials: pd.DataFrame, chosen: str) -> list[str]:
 
 
 def _interval(line: pd.Series) -> str:
-    text = f"{line['mean']:.3f}"
-    return text if np.isnan(line["low"]) else f"{text} ({line['low']:.3f} to {line['high']:.3f})"
+    return with_interval(line["mean"], line["low"], line["high"])
 
 
 def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
@@ -165,8 +166,7 @@ def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
     seeds = mine.index.intersection(theirs.index)
     if not len(seeds):
         return ""
-    mean, low, high = paired_difference(mine[seeds].to_numpy(), theirs[seeds].to_numpy())
-    return f"{mean:+.3f}" + ("" if np.isnan(low) else f" ({low:+.3f} to {high:+.3f})")
+    return with_interval(*paired_difference(mine[seeds].to_numpy(), theirs[seeds].to_numpy()), sign="+")
 
 
 def figure(results: Results) -> Figure:
@@ -174,9 +174,7 @@ def figure(results: Results) -> Figure:
     found = systems(results)
     epochs = timed(results, found)
     epochs = epochs.assign(panel=epochs["elsewhere"])
-    return by_panel(
-        Results(**{**results.__dict__, "trials": found.assign(panel=found["elsewhere"])}), epochs, _by_seconds
-    )
+    return by_panel(replace(results, trials=found.assign(panel=found["elsewhere"])), epochs, _by_seconds)
 
 
 def _by_seconds(ax: Axes, epochs: pd.DataFrame) -> Axes:

@@ -4,7 +4,7 @@ python -m analysis.recommendation results/NAME
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from analysis import methods, rules
 from analysis.response import MOST_SEEDS, Response, respond, rises_then_falls
 from analysis.rules import NOISY, ORACLE, Pick
 from analysis.statistics import RISE_ALPHA, RISE_POINTS, best_configurations, paired_difference, pooled_interval, trend
-from analysis.tables import Results, maximises_gain, script
+from analysis.tables import NAMES, Results, drawn, lambda_grid, listed, maximises_gain, named, script, with_interval
 
 FORMAT_VERSION = 1
 FINGERPRINT = {
@@ -31,8 +31,7 @@ class Recommendation:
     """What the study says of one panel.
 
     Attributes:
-        lam: the lambda of least expected regret on noisy validation.
-        why: how far that rule can be trusted here.
+        response: of the deciding score on noisy validation; its lambda of least expected regret is recommended.
         rising: lambdas that rise at the end of training and could still overtake the best; then no winner
             is known. Each is given as many more epochs as it has had, at the slope that it ends with, and
             so is the best.
@@ -45,8 +44,6 @@ class Recommendation:
     """
 
     panel: str
-    lam: float
-    why: str
     response: Response
     picks: list[Pick]
     rising: list[float]
@@ -59,13 +56,13 @@ class Recommendation:
     shrinkage: float
 
     @property
+    def lam(self) -> float:
+        return self.response.lam
+
+    @property
     def close(self) -> list[float]:
         """Lambdas that the data do not tell from the recommended one."""
-        return [x for x in map(float, self.response.lams) if x != self.lam and self._untold(x)]
-
-    def _untold(self, other: float) -> bool:
-        _, low, high = self.response.difference(self.lam, other)
-        return low <= 0 <= high
+        return self.response.close()
 
     def more_seeds(self, other: float) -> int:
         """How many more seeds would tell the recommended lambda from another one."""
@@ -74,31 +71,31 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that the report says of lambda, computed once."""
+    """Everything that the report says of lambda, computed once; `why` is how far noisy validation is to be trusted."""
 
     best: pd.DataFrame
     picks: list[Pick]
-    recommendations: list[Recommendation] = field(default_factory=list)
+    why: str
+    recommendations: list[Recommendation]
 
 
 def findings(results: Results) -> Findings:
     """The recommendation of every panel (condition), in the study's order, and what it rests on."""
     best = rules.readings(results)
     found = rules.picks(best)
-    why = rules.trust(found)
     answers = [
-        _recommend(results, str(panel), rows, [p for p in found if p.panel == panel], why)
+        _recommend(results, str(panel), rows, [p for p in found if p.panel == panel])
         for panel, rows in best.groupby("panel", sort=False)
     ]
-    return Findings(best, found, answers)
+    return Findings(best, found, rules.trust(found), answers)
 
 
-def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pick], why: str) -> Recommendation:
+def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pick]) -> Recommendation:
     response = respond(best, "score", int(best["validation_samples"].iloc[0]))
     chosen = response.lam
     shrinkage = max(0.05, float(best["accuracy_shrinkage"].mean()))
     lams = [float(lam) for lam in response.lams]
-    grid = _grid(results.study)
+    grid = lambda_grid(results.study)
     ends_tried = grid or lams
     alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
     epochs = results.epochs[results.epochs["key"].isin(best["key"])]
@@ -111,8 +108,6 @@ def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pic
     more = max((ends[lam].more_epochs for lam in (*rising, chosen) if ends), default=0)
     return Recommendation(
         panel=panel,
-        lam=chosen,
-        why=why,
         response=response,
         picks=found,
         rising=rising,
@@ -124,12 +119,6 @@ def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pic
         peak=rises_then_falls(best, "test_accuracy"),
         shrinkage=shrinkage,
     )
-
-
-def _grid(study: dict[str, Any]) -> list[float]:
-    """The lambdas of a study's grid, run or not; none where lambda is searched."""
-    found = next((d for name, d in study["search"].items() if name in ("lambda", "training.lambda")), None) or {}
-    return [float(lam) for lam in found.get("grid") or ()]
 
 
 def _missing(results: Results, best: pd.DataFrame, grid: list[float]) -> list[str]:
@@ -182,7 +171,7 @@ def headline(results: Results, found: Findings) -> list[str]:
     if not results.complete:
         closing += " The study is unfinished: this is what has ended so far."
     if any(len(r.response.lams) > 1 for r in told):
-        closing += f" λ is chosen by {NOISY}: {told[0].why}."
+        closing += f" λ is chosen by {NOISY}: {found.why}."
     if len(results.broken):
         closing += f" {len(results.broken)} trials diverged or failed and are listed below."
     return [*answers, closing]
@@ -244,7 +233,7 @@ def _sureness(found: Recommendation) -> str:
 
 def _worth(results: Results, found: Recommendation) -> str:
     """Test accuracy at the lambda, against lambda 0."""
-    own = next(r for r in against_baseline(results, found.panel) if r["λ"] == f"{found.lam:.3g}")
+    own = _of_panel(results, found.panel)[found.lam]
     text = f"Its accuracy on {results.test_labels} is {own['test accuracy']}"
     if own["difference from λ = 0"]:
         text += f", {own['difference from λ = 0']} against λ = 0"
@@ -283,37 +272,37 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
     return said
 
 
-def against_baseline(results: Results, only: str | None = None) -> list[dict[str, str]]:
+def against_baseline(results: Results) -> list[dict[str, str]]:
     """Paired difference of each lambda's test accuracy from lambda = 0, over the same seeds, as table rows."""
-    rows = []
-    for panel, every in results.trials.groupby("panel", sort=False):
-        if only is not None and panel != only:
-            continue
-        trials = best_configurations(every)
-        table = pooled_interval(trials, "test_accuracy", "lambda")
-        base = _paired(results, trials[trials["lambda"] == 0])
-        for lam, line in table.iterrows():
-            own = _paired(results, trials[trials["lambda"] == lam])
-            seeds = base.index.intersection(own.index)
-            row = {
-                "condition": str(panel),
-                "λ": f"{lam:.3g}",
-                "test accuracy": _with_interval(line["mean"], line["low"], line["high"]),
-                "seeds": str(int(line["n"])),
-                "difference from λ = 0": "",
-            }
-            if len(seeds) and lam != 0:
-                row["difference from λ = 0"] = _with_interval(
-                    *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy()), sign="+"
-                )
-            rows.append(row)
+    return [row for panel in results.trials["panel"].unique() for row in _of_panel(results, str(panel)).values()]
+
+
+def _of_panel(results: Results, panel: str) -> dict[float, dict[str, str]]:
+    """The rows of `against_baseline` of one panel, by lambda."""
+    trials = best_configurations(results.trials[results.trials["panel"] == panel])
+    table = pooled_interval(trials, "test_accuracy", "lambda")
+    base, rows = _paired(results, trials[trials["lambda"] == 0]), {}
+    for lam, line in zip(table.index.to_numpy(dtype=float).tolist(), table.to_dict("records"), strict=True):
+        own = _paired(results, trials[trials["lambda"] == lam])
+        seeds = base.index.intersection(own.index)
+        row = {
+            "condition": panel,
+            "λ": f"{lam:.3g}",
+            "test accuracy": with_interval(line["mean"], line["low"], line["high"]),
+            "seeds": str(int(line["n"])),
+            "difference from λ = 0": "",
+        }
+        if len(seeds) and lam != 0:
+            row["difference from λ = 0"] = with_interval(
+                *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy()), sign="+"
+            )
+        rows[lam] = row
     return rows
 
 
 def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
     """Test accuracy by seed; where a condition was drawn, by seed and draw."""
-    drawn = any(isinstance(values, dict) for values in results.study["conditions"].values())
-    return trials.groupby(["seed", "number"] if drawn else ["seed"])["test_accuracy"].mean()
+    return trials.groupby(["seed", "number"] if drawn(results.study) else ["seed"])["test_accuracy"].mean()
 
 
 def chances(found: Findings) -> list[dict[str, str]]:
@@ -346,22 +335,17 @@ def fingerprint(study: dict[str, Any], label_sets: list[list[Any]]) -> dict[str,
         study: a resolved study.
         label_sets: the kind and size of each label set.
     """
-    conditions = {_full(name) for name in study["conditions"]}
-    rates = {name: d for name, d in study["search"].items() if _full(name) == "training.lr"}
+    conditions = {NAMES.get(name, name) for name in study["conditions"]}
+    rates = study["search"].get(named(study["search"], "training.lr"), {})
     found: dict[str, Any] = {
         "label_sets": label_sets,
-        "training.lr": {k: v for d in rates.values() for k, v in d.items() if v} or study["training"]["lr"],
+        "training.lr": {how: values for how, values in rates.items() if values} or study["training"]["lr"],
     }
     for section, names in FINGERPRINT.items():
         for name in names:
             if f"{section}.{name}" not in conditions and name in study[section]:
                 found[f"{section}.{name}"] = study[section][name]
     return found
-
-
-def _full(name: str) -> str:
-    short = {"noise_ratio": "noise.ratio", "noise_kind": "noise.kind", "method": "training.method", "lr": "training.lr"}
-    return short.get(name, name)
 
 
 def as_json(results: Results, found: Findings) -> str:
@@ -372,15 +356,15 @@ def as_json(results: Results, found: Findings) -> str:
         "objective": results.objective,
         "complete": results.complete,
         "fingerprint": fingerprint(results.study, results.label_sets),
-        "conditions": [_entry(results, r) for r in found.recommendations],
+        "conditions": [_entry(results, r, found.why) for r in found.recommendations],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _entry(results: Results, r: Recommendation) -> dict[str, Any]:
+def _entry(results: Results, r: Recommendation, why: str) -> dict[str, Any]:
     lams = [float(lam) for lam in r.response.lams]
     rows = results.trials[results.trials["panel"] == r.panel]
-    names = [name for name, values in results.study["conditions"].items() if not isinstance(values, dict)]
+    names = listed(results.study)
     own = lams.index(r.lam)
     neighbours = [lams[i] for i in (own - 1, own + 1) if 0 <= i < len(lams)]
     sure = bool(r.response.freedom)
@@ -391,7 +375,7 @@ def _entry(results: Results, r: Recommendation) -> dict[str, Any]:
         "lambda": r.lam,
         "interval_95": list(r.response.interval()) if sure else None,
         "rule": NOISY,
-        "why": r.why,
+        "why": why,
         "decided": not (r.too_short or r.rising or r.close),
         "too_short": r.too_short,
         "rising": r.rising,
@@ -406,13 +390,9 @@ def _entry(results: Results, r: Recommendation) -> dict[str, Any]:
             for lam in dict.fromkeys([lams[0], *neighbours])
             if lam != r.lam
         },
-        "test_accuracy": {row["λ"]: row["test accuracy"] for row in against_baseline(results, r.panel)},
+        "test_accuracy": {row["λ"]: row["test accuracy"] for row in _of_panel(results, r.panel).values()},
         "caveats": caveats(results, r),
     }  # fmt: skip
-
-
-def _with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
-    return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
 def show(results: Results) -> str:

@@ -8,7 +8,6 @@ import math
 import shutil
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from matplotlib.figure import Figure
 from analysis import budget, conditions, convergence, curves, examples, labels, methods, recommendation, rules
 from analysis.figures import save
 from analysis.recommendation import Findings
-from analysis.tables import NothingToReport, Results, argument_parser, load
+from analysis.tables import NothingToReport, Results, argument_parser, drawn, load
 
 COLUMNS = {
     "key": "trial",
@@ -48,13 +47,14 @@ WATCH_SECONDS = 5.0  # between looks at whether a running study has new results
 
 
 class Plate(NamedTuple):
-    """One figure of the report: where it goes, how it reads, and itself as an SVG data URI."""
+    """One figure of the report: where it goes, how it reads, itself as an SVG data URI, what it says in sentences."""
 
     name: str
     title: str
     reading: str
     alt: str
     svg: str
+    notes: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,14 @@ class Sketch:
     title: str
     reading: str
     alt: str
+    notes: Sequence[str] = ()
 
     def plate(self, results: Results) -> list[Plate]:
         """Write the figure; return it for the page."""
         if self.figure is None:
             return []
         svg = base64.b64encode(save(self.figure, results, self.name)).decode()
-        return [Plate(self.name, self.title, self.reading, self.alt, f"data:image/svg+xml;base64,{svg}")]
+        return [Plate(self.name, self.title, self.reading, self.alt, f"data:image/svg+xml;base64,{svg}", self.notes)]
 
 
 def write_report(path: Path, formats: Sequence[str] = ()) -> str:
@@ -122,7 +123,6 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
         "systems": methods.table(results) if methods.compared(results) else [],
         "baseline": recommendation.against_baseline(results),
         "recalls": recalls(results),
-        "notes": defaultdict(list, _notes(results, found)),
         "plates": _plates(results, found),
         "importance": conditions.importance_sentence(results),
         "columns": [COLUMNS[c] for c in runs.columns],
@@ -138,17 +138,6 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
         "digests": results.environment["data_digests"],
         "labels": labels.digests(results),
     }
-
-
-def _notes(results: Results, found: Findings) -> dict[str, list[str]]:
-    """Sentences under a figure, by its name."""
-    told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
-    early = [text for text in [convergence.early_sentence(results)] if text]
-    notes = {"convergence": [text for text in told if text], "budget": budget.sentences(results)}
-    notes["convergence_by_epoch"] = early
-    if conditions.noise_condition(results):
-        notes["lambda_by_noise"] = conditions.noise_sentences(results, found)
-    return notes
 
 
 def recalls(results: Results) -> list[dict[str, str]]:
@@ -189,7 +178,8 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
     panels = list(dict.fromkeys(results.trials["panel"]))
     first = f", at {panels[0]}" if len(panels) > 1 and not methods.compared(results) else ""
     plays = results.trials["generator_joint_loss"].notna().any()
-    sampled = [name for name, values in results.study["conditions"].items() if isinstance(values, dict)]
+    budgets, early = budget.by_budget(results), convergence.by_epoch(results)
+    told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
     return [
         Sketch(methods.figure(results) if methods.compared(results) else None, "methods",
                "Systems by seconds of training",
@@ -207,7 +197,8 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
                "Smooth curve with a band of the validation score against lambda"),
         Sketch(conditions.noise_figure(results, found), "lambda_by_noise", "The best λ against the noise",
                "Bars hold the best λ with 95 %. Only where bars do not overlap is a move of the best λ shown.",
-               "Best lambda with intervals against the share of wrong labels"),
+               "Best lambda with intervals against the share of wrong labels",
+               conditions.noise_sentences(results, found)),
         Sketch(conditions.interaction_figure(results), "lambda_and_learning_rate", "λ and learning rate together",
                "Brighter scores higher; white dots are what was run. Ridges that slant say that λ and learning "
                "rate must be chosen together.",
@@ -216,21 +207,24 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
                "A line that still climbs at the right edge has not been given enough epochs; one that falls has "
                "begun to learn the wrong labels.",
                "Line plot of test accuracy by epoch, a line for each lambda"),
-        Sketch(budget.figure(results), "budget", "Which λ leads after how many epochs",
+        Sketch(budget.figure(results, budgets), "budget", "Which λ leads after how many epochs",
                "Larger dots are surer. A λ that leads only at the end starts slowly: short runs would call it bad.",
-               "Leading lambda against the number of epochs trained"),
+               "Leading lambda against the number of epochs trained",
+               budget.sentences(budgets)),
         Sketch(curves.loss_figure(results) if plays else None, "losses_by_epoch", "Joint losses while training",
                "The paper's good runs settle at the dashed values. λ = 0 plays no joint game and has no line.",
                "Two line plots, generator and discriminator joint loss by epoch, a line for each lambda"),
         Sketch(convergence.figure(results) if plays else None, "convergence", "Does convergence tell accuracy?",
                "Each mark is a trial, its losses means of the last five epochs, converged or not. If the paper's "
                "remark held here, accuracy would peak at the dashed values.",
-               "Two scatter plots of test accuracy against generator and discriminator joint loss at the end"),
-        Sketch(convergence.early_figure(results) if plays else None, "convergence_by_epoch",
+               "Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
+               [text for text in told if text]),
+        Sketch(convergence.early_figure(results, early) if plays else None, "convergence_by_epoch",
                "How early convergence tells",
                "Rank correlation of the final test accuracy with the distance of both losses to (2.6, 0.45) at each "
                "epoch, ranks within each condition. Below 0: nearer is better. The band holds 95 %.",
-               "Rank correlation with a band against the epoch"),
+               "Rank correlation with a band against the epoch",
+               [text for text in [convergence.early_sentence(early)] if text]),
         Sketch(examples.confusion_figure(results), "confusion", f"Which classes are taken for which{first}",
                "Shares of each true class on the test split, over all seeds. Compare the diagonals: what one "
                "system finds that the other does not. Where better labels are known, the first matrix shows what "
@@ -243,7 +237,7 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
                "Rows of test faces with the label and what each system says"),
         *(Sketch(curves.surface_figure(results, name), f"surface_{name}", f"λ against {name}",
                  "Each mark is a trial at its drawn condition; brighter is more accurate.",
-                 f"Scatter plot of lambda against {name}, coloured by test accuracy") for name in sampled),
+                 f"Scatter plot of lambda against {name}, coloured by test accuracy") for name in drawn(results.study)),
     ]  # fmt: skip
 
 

@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from analysis.statistics import CONFIDENCE
+from analysis.statistics import CONFIDENCE, t_quantile
 
 DRAWS = 4000
 GRID = 101
 SMOOTH_FROM = 4  # lambdas: fewer leave the shape between them to the prior
+MOST_OF_A_GRID = 8  # lambdas: more are searched, each with a learning rate of its own and few trials
 POWER = 0.8
 MOST_SEEDS = 1000
 
@@ -98,22 +99,21 @@ class Response:
 
     def close(self) -> list[float]:
         """Lambdas, other than the one of least regret, that the data do not tell from it."""
-        return [float(x) for x in self.lams if x != self.lam and self.difference(self.lam, float(x))[1] <= 0]
+        return [float(x) for x in self.lams if x != self.lam and self._untold(self.lam, float(x))]
+
+    def _untold(self, lam: float, other: float) -> bool:
+        _, low, high = self.difference(lam, other)
+        return low <= 0 <= high
 
     def seeds_to_tell(self, lam: float, other: float, least: float) -> int:
         """How many more seeds would tell two lambdas apart with 80 % power, 0 where these do.
 
         The difference is taken as it was measured, or as `least` where it is smaller: nobody needs to know of less.
         """
-        difference = self.difference(lam, other)
-        if difference[1] > 0 or difference[2] < 0:
+        if not self._untold(lam, other):
             return 0
-        return max(1, seeds_needed(max(abs(difference[0]), least), self.spread, self.freedom) - self.seeds)
-
-
-def t_quantile(freedom: int) -> float:
-    """Of Student's t for a 95 % interval; the normal one for 0 degrees of freedom."""
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) if freedom else stats.norm.ppf((1 + CONFIDENCE) / 2))
+        difference = max(abs(self.difference(lam, other)[0]), least)
+        return max(1, seeds_needed(difference, self.spread, self.freedom) - self.seeds)
 
 
 def seeds_needed(difference: float, spread: float, freedom: int) -> int:
@@ -133,7 +133,7 @@ def seeds_needed(difference: float, spread: float, freedom: int) -> int:
 
 
 def _power(effects: np.ndarray, seeds: int) -> float:
-    edge = stats.t.ppf((1 + CONFIDENCE) / 2, seeds - 1)
+    edge = t_quantile(seeds - 1)
     shifts = np.minimum(effects * np.sqrt(seeds), 30)  # further out the power is 1 and its formula overflows
     return float(stats.nct.sf(edge, seeds - 1, shifts).mean())
 
@@ -175,10 +175,10 @@ def respond(trials: pd.DataFrame, value: str, validation: int, smoothed: bool = 
     error = spread / np.sqrt(counts.to_numpy())
     draws = means.to_numpy() + rng.standard_normal((DRAWS, len(lams))) * error * stretch[:, None]
     grid, curves = np.empty(0), np.empty((DRAWS, 0))
-    if len(lams) >= SMOOTH_FROM and (smoothed or len(lams) > 2 * SMOOTH_FROM):
+    if len(lams) >= SMOOTH_FROM and (smoothed or len(lams) > MOST_OF_A_GRID):
         grid = np.linspace(lams[0], lams[-1], GRID)
         curves = smooth(lams, means.to_numpy(), error * t_quantile(freedom) / t_quantile(0), grid)
-        if len(lams) > 2 * SMOOTH_FROM:  # searched, not a grid: every lambda has its own learning rate and few trials
+        if len(lams) > MOST_OF_A_GRID:
             draws = curves[:, np.abs(grid[None] - lams[:, None]).argmin(1)]
     return Response(lams, means.to_numpy(), draws, spread, freedom, counts.to_numpy(), grid, curves)
 
@@ -191,13 +191,13 @@ def smooth(lams: np.ndarray, means: np.ndarray, error: np.ndarray, grid: np.ndar
     """
     span, scale = float(np.ptp(lams)), max(float(means.std()), 1e-6)
     kernel = ConstantKernel(1.0, (0.1, 10)) * Matern(span / 2, (span / 5, 2 * span), nu=2.5)
-    if len(lams) > 2 * SMOOTH_FROM:
+    if len(lams) > MOST_OF_A_GRID:
         kernel = kernel + WhiteKernel(0.1, (1e-4, 2.0))
     process = GaussianProcessRegressor(kernel, alpha=(error / scale) ** 2 + 1e-6, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound
         process.fit(lams[:, None], (means - means.mean()) / scale)
-    if len(lams) > 2 * SMOOTH_FROM:  # the curve, without the noise about it
+    if len(lams) > MOST_OF_A_GRID:  # the curve, without the noise about it
         mean, covariance = process.predict(grid[:, None], return_cov=True)
         covariance -= process.kernel_.k2.noise_level * np.eye(len(grid))
         draws = np.random.default_rng(0).multivariate_normal(

@@ -18,8 +18,8 @@ from scipy import stats
 
 from analysis import convergence
 from analysis.methods import with_warm_up
-from analysis.statistics import CONFIDENCE, PAPER_TARGET, best_configurations, distance_to_target, paired_difference
-from analysis.tables import Results, script
+from analysis.statistics import PAPER_TARGET, best_configurations, distance_to_target, mean_interval, paired_difference
+from analysis.tables import Results, script, with_interval
 
 FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
 CONSTANT = 0.8  # share of one predicted class from which a predictor is near-constant
@@ -254,9 +254,9 @@ def regrets(found: list[Pick]) -> pd.DataFrame:
     table = pd.DataFrame([pick.__dict__ for pick in found])
     rows = {}
     for name, group in table.groupby("rule", sort=False):
-        n, mean = len(group), float(group["regret"].mean())
-        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
-        low, high = (mean - half, mean + half) if n > 1 else group[["low", "high"]].iloc[0]
+        n, (mean, low, high) = len(group), mean_interval(group["regret"].to_numpy())
+        if n == 1:
+            low, high = group[["low", "high"]].iloc[0]
         rows[str(name)] = {
             "needs": group["needs"].iloc[0], "panels": n,
             "regret": mean, "low": max(low, 0), "high": high,
@@ -302,17 +302,13 @@ def table(found: list[Pick]) -> list[dict[str, str]]:
                 "rule": str(name),
                 "needs": str(line["needs"]),
                 "λ chosen": ", ".join("any" if lam != lam else f"{lam:.3g}" for lam in lams),
-                "mean regret": f"{line['regret']:.3f}"
-                + ("" if np.isnan(line["low"]) else f" ({line['low']:.3f} to {line['high']:.3f})"),
+                "mean regret": with_interval(line["regret"], line["low"], line["high"]),
                 "conditions": str(int(line["panels"])),
                 "epochs": f"{line['epochs']:.0f}",
                 "seconds": f"{line['seconds']:.0f}",
             }
         )
     return shown
-
-
-EPOCH_RULES = ("last epoch", "best noisy validation", "Label Wave", ORACLE)
 
 
 def epoch_chosen(epochs: pd.DataFrame, objective: str) -> dict[str, int]:
@@ -345,11 +341,10 @@ def epoch_regrets(results: Results) -> list[dict[str, str]]:
     found = pd.DataFrame(rows, columns=["key", "trials", "rule", "regret", "epoch"])
     shown = []
     for (which, stop), group in found.groupby(["trials", "rule"], sort=False):
-        n, mean = len(group), group["regret"].mean()
-        half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * group["regret"].std() / np.sqrt(n) if n > 1 else np.nan
-        interval = "" if np.isnan(half) else f" ({max(0.0, mean - half):.3f} to {mean + half:.3f})"
+        mean, low, high = mean_interval(group["regret"].to_numpy())
         shown.append(
-            {"trials": f"{which} (n = {n})", "stop at": str(stop), "mean regret": f"{mean:.3f}{interval}",
+            {"trials": f"{which} (n = {len(group)})", "stop at": str(stop),
+             "mean regret": with_interval(mean, max(low, 0), high),
              "mean epoch": f"{group['epoch'].mean():.0f}"}
         )  # fmt: skip
     return sorted(shown, key=lambda row: row["trials"])

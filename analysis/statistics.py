@@ -57,7 +57,7 @@ def pooled_interval(values: pd.DataFrame, value: str, group: str) -> pd.DataFram
     if freedom < 1:
         return table.assign(low=np.nan, high=np.nan)
     variance = float((groups.var(ddof=1).fillna(0) * (table["n"] - 1)).sum()) / freedom
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance / table["n"])
+    half = t_quantile(freedom) * np.sqrt(variance / table["n"])
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)
 
 
@@ -74,14 +74,28 @@ def pooled_by_epoch(epochs: pd.DataFrame, metric: str, group: str = "lambda") ->
     return stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(by_epoch["squares"] / freedom)
 
 
+def t_quantile(freedom: int) -> float:
+    """Of Student's t for a 95 % interval; the normal one for 0 degrees of freedom."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) if freedom else stats.norm.ppf((1 + CONFIDENCE) / 2))
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of independent values (n,) with its 95 % t interval, NaN for a single one."""
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return mean, float("nan"), float("nan")
+    half = t_quantile(n - 1) * float(values.std(ddof=1)) / float(np.sqrt(n))
+    return mean, mean - half, mean + half
+
+
+def running_mean(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean of a column over the five epochs until each one, trials (rows) by epoch; missing before there are five."""
+    return epochs.pivot_table(index="key", columns="epoch", values=column).T.rolling(LAST_EPOCHS).mean().T
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Mean of first - second, arrays (seeds,) in the same order, with its 95 % t interval."""
-    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    mean = float(difference.mean())
-    if len(difference) < 2:
-        return mean, float("nan"), float("nan")
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(difference) - 1) * difference.std(ddof=1) / np.sqrt(len(difference))
-    return mean, mean - float(half), mean + float(half)
+    return mean_interval(np.asarray(first, dtype=float) - np.asarray(second, dtype=float))
 
 
 def rank_correlation(

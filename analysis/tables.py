@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,13 @@ from analysis.statistics import without_trend
 
 FORMAT_VERSION = 1
 ENDED = ("finished", "stopped")
+NAMES = {  # short names of settings in a study file
+    "lambda": "training.lambda",
+    "lr": "training.lr",
+    "noise_ratio": "noise.ratio",
+    "noise_kind": "noise.kind",
+    "method": "training.method",
+}
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
@@ -30,10 +37,10 @@ class Results:
             `score` is what the study maximises: the objective, or its gain over the baseline; `ccc_score`
             and `test_score` are validation CCC and clean test accuracy seen the same way.
             `panel` is the condition that a trial is compared within.
-        formats: of the figures that scripts write.
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
         aside: one row a trial that only served others: baselines of a gain, shared warm-ups.
+        formats: of the figures that scripts write.
     """
 
     path: Path
@@ -112,16 +119,42 @@ def load(path: Path, formats: tuple[str, ...] = ("png", "svg")) -> Results:
         raise NothingToReport(f"no trial in {path} has ended yet")
     ended["panel"] = _panels(ended, study)
     ended["configuration"] = ended["cell"] + " #" + ended["number"].astype(str)
-    if sampled := [name for name, values in study["conditions"].items() if isinstance(values, dict)]:
+    if sampled := drawn(study):
         ended = _across_draws(ended, sampled, study)
     epochs = epochs.merge(ended[["key", "panel", "configuration"]], on="key")
     broken = trials[trials["status"].isin(("diverged", "failed"))]
     return Results(path, study, ended, epochs, broken, aside, runs, environment, formats)
 
 
+def named(settings: Iterable[str], full_name: str) -> str | None:
+    """Under which of its names a setting is listed among conditions or what is searched; None where it is not."""
+    return next((name for name in settings if NAMES.get(name, name) == full_name), None)
+
+
 def maximises_gain(study: dict[str, Any]) -> bool:
     """Whether a (resolved) study optimises the noise ratio, so that its scores are gains over lambda = 0."""
-    return any(name in ("noise_ratio", "noise.ratio") for name in study["search"])
+    return named(study["search"], "noise.ratio") is not None
+
+
+def lambda_grid(study: dict[str, Any]) -> list[float]:
+    """The lambdas of a study's grid, run or not; none where lambda is searched or not varied."""
+    dimension = study["search"].get(named(study["search"], "training.lambda"), {})
+    return [float(lam) for lam in dimension.get("grid") or ()]
+
+
+def drawn(study: dict[str, Any]) -> list[str]:
+    """The conditions that are drawn from a range; the others are listed."""
+    return [name for name, values in study["conditions"].items() if isinstance(values, dict)]
+
+
+def listed(study: dict[str, Any]) -> list[str]:
+    """The conditions whose values are listed."""
+    return [name for name in study["conditions"] if name not in drawn(study)]
+
+
+def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
+    """A mean and its interval in words, the mean alone where there is none. `sign` is "+" for differences."""
+    return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
 def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +174,7 @@ def _across_draws(trials: pd.DataFrame, sampled: list[str], study: dict[str, Any
     Every lambda of a grid shares the draws, so all draws of a cell are one configuration. Where lambda is
     drawn too, scores are taken relative to their linear trend over the sampled conditions.
     """
-    if any(study["search"].get(name, {}).get("grid") for name in ("lambda", "training.lambda")):
+    if lambda_grid(study):
         return trials.assign(configuration=trials["cell"])
     for score in (name for name in SCORES if name in trials):
         for _, rows in trials.groupby("panel"):
@@ -152,13 +185,12 @@ def _across_draws(trials: pd.DataFrame, sampled: list[str], study: dict[str, Any
 def _panels(trials: pd.DataFrame, study: dict[str, Any]) -> pd.Series:
     """Within which trials compare: the condition, and a third of the range of a sampled one."""
     panels = trials["condition"].astype(str).str.replace(",", ", ")
-    for name, values in study["conditions"].items():
-        if isinstance(values, dict):
-            low, high = values["sample"]
-            third = ((trials[name] - low) / (high - low) * 3).clip(0, 2.999).astype(int)
-            edges = [low + (high - low) * i / 3 for i in range(4)]
-            labels = third.map(lambda i, n=name, e=edges: f"{n} {e[i]:.2g} to {e[i + 1]:.2g}")
-            panels = labels if (panels == "all").all() else panels + ", " + labels
+    for name in drawn(study):
+        low, high = study["conditions"][name]["sample"]
+        third = ((trials[name] - low) / (high - low) * 3).clip(0, 2.999).astype(int)
+        edges = [low + (high - low) * i / 3 for i in range(4)]
+        labels = third.map(lambda i, n=name, e=edges: f"{n} {e[i]:.2g} to {e[i + 1]:.2g}")
+        panels = labels if (panels == "all").all() else panels + ", " + labels
     return panels
 
 
@@ -172,8 +204,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
 
 def script(description: str, show: Callable[[Results], str]) -> None:
     """Run one analysis alone: `python -m analysis.NAME results/NAME` prints what `show` returns."""
-    parser = argument_parser(description)
-    options = parser.parse_args()
+    options = argument_parser(description).parse_args()
     try:
         print(show(load(options.results, tuple(options.format or ("png", "svg")))))
     except NothingToReport as nothing:

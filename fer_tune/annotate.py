@@ -136,10 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.source
         if folder.suffix in (".yaml", ".yml"):
             folder = train_annotator(folder, options.results, console)
-            annotator = folder.name
-        else:  # results/NAME/trials/KEY
-            place = folder.resolve()
-            annotator = f"{place.parent.parent.name},{place.name}" if place.parent.name == "trials" else place.name
+        place = folder.resolve()  # results/NAME/trials/KEY, or an annotator's own folder
+        annotator = f"{place.parent.parent.name},{place.name}" if place.parent.name == "trials" else place.name
         checkpoint = load_checkpoint(folder)
         print("\n".join(_annotate(checkpoint, annotator, options.target, options.results, console)))
     except (PredictError, ValueError, OSError) as error:  # studies, data and weights that do not fit are ValueErrors

@@ -28,7 +28,6 @@ from fer_tune.scores import MISSING, label_readings, score_predictions
 STATE_VERSION = 1
 EVALUATION_BATCH = 500
 PROBED = 128  # validation images given random labels
-ADAM_BETA, ADAM_EPS = 0.999, 1e-8  # PyTorch's defaults, which every run has
 CHECK_EVERY = 32  # steps between looks at whether the losses are finite
 DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
 Network = TypeVar("Network", bound=nn.Module)
@@ -369,11 +368,12 @@ class Trainer:
 
         before = outputs()
         cross_entropy(before, classes).backward()
+        adam = self.optimisers["generator"].param_groups[0]
         with torch.no_grad():
             for own, copied in zip(self.encoder.parameters(), encoder.parameters(), strict=True):
                 state = self.optimisers["generator"].state.get(own)
                 if state and copied.grad is not None:
-                    scale = (state["exp_avg_sq"] / (1 - ADAM_BETA ** state["step"])).sqrt() + ADAM_EPS
+                    scale = (state["exp_avg_sq"] / (1 - adam["betas"][1] ** state["step"])).sqrt() + adam["eps"]
                     copied.sub_(self.training.lr * copied.grad / scale)
             after = outputs()
         right = [(scores.argmax(1) == classes).float().mean() for scores in (before, after)]

@@ -14,10 +14,10 @@ def test_a_large_lambda_that_starts_slowly_leads_late(results_folder):
     results = load(results_folder(late_winner, epochs=60))
     table = by_budget(results).set_index("epochs")["lambda"]
     assert table.loc[5] < 1.0 and table.loc[60] == 1.0
-    (text,) = sentences(results)
+    (text,) = sentences(by_budget(results))
     assert text.startswith("λ = 1 leads from about ") and "shorter runs would take" in text
 
 
 def test_a_steady_leader_is_said_to_lead_throughout(results_folder):
-    (text,) = sentences(load(results_folder(plateau(lambda lam: 0.8 - 0.1 * lam))))
+    (text,) = sentences(by_budget(load(results_folder(plateau(lambda lam: 0.8 - 0.1 * lam)))))
     assert text.startswith("λ = 0 leads at every budget")

@@ -14,7 +14,7 @@ def test_the_best_lambda_by_noise_ratio_and_kind(results_folder):
     conditions = {"noise_kind": ["symmetric", "pairflip"], "noise_ratio": [0.2, 0.4]}
     results = load(results_folder(PEAK, conditions=conditions))
     found = findings(results)
-    table = by_noise(results, found)
+    table = by_noise(results, found, "noise_ratio")
     assert table["elsewhere"].tolist() == ["pairflip"] * 2 + ["symmetric"] * 2
     assert table["ratio"].tolist() == [0.2, 0.4] * 2 and (table["lambda"] == 0.2).all()
     assert noise_sentences(results, found)[0].endswith("the intervals overlap: no move is shown.")
@@ -25,7 +25,7 @@ def test_one_seed_has_no_interval_here_either(results_folder):
     results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}, seeds=[0]))
     found = findings(results)
     assert noise_sentences(results, found) == ["best λ 0.2 at 0.2, 0.2 at 0.4; one seed shows no move."]
-    assert by_noise(results, found)["low"].isna().all() and noise_figure(results, found) is not None
+    assert by_noise(results, found, "noise_ratio")["low"].isna().all() and noise_figure(results, found) is not None
 
 
 def test_without_a_noise_condition_there_is_no_such_figure(results_folder):
