@@ -3,7 +3,7 @@
 `python -m fer_tune.recommend results/NAME --noise-ratio 0.3` prints it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,29 +60,38 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def answer(results: Results, found: Findings, ratio: float, kind: str | None = None, error: float = SAME) -> Answer:
+def answer(
+    results: Results,
+    found: Findings,
+    ratio: float,
+    kind: str | None = None,
+    between: tuple[float, float] | None = None,
+) -> Answer:
     """The lambda for a noise ratio and kind, read off or interpolated between the two nearest ratios studied.
 
-    `error` is by how much the ratio may be off, where it was estimated: a study of one ratio answers for those so near.
+    `between` is where the ratio may lie, where it was estimated: the interval of the answer then covers the best
+    lambda anywhere there, and a study of one ratio answers where that is among them.
     """
     rows, problem = _of_kind(results, found, kind)
     if problem:
         return Answer(None, why=[problem])
+    low, high = between or (ratio, ratio)
     ratios = sorted(at for at, _ in rows)
-    near = min(ratios, key=lambda at: abs(at - ratio))
-    if abs(near - ratio) <= SAME or (len(ratios) == 1 and abs(near - ratio) <= error):
-        pair = [next(row for row in rows if row[0] == near)]
-    elif ratios[0] < ratio < ratios[-1]:
-        pair = [
-            max((r for r in rows if r[0] < ratio), key=lambda r: r[0]),
-            min((r for r in rows if r[0] > ratio), key=lambda r: r[0]),
-        ]
-    else:
-        studied = f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
+    studied = f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
+    single = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
+    if not ratios[0] - SAME <= single <= ratios[-1] + SAME:
         return Answer(
             None, why=[f"The study's noise ratio is {studied}: {ratio:.3g} lies outside, and nothing is extrapolated."]
         )
-    reply = _between(pair, ratio)
+    pair = _nearest(rows, single)
+    reply = _between(pair, single)
+    if between is not None:
+        ends = [min(max(at, ratios[0]), ratios[-1]) for at in between]
+        reply = replace(reply, interval=_hull([reply, *(_between(_nearest(rows, at), at) for at in ends)]))
+        if low < ratios[0] - SAME or high > ratios[-1] + SAME:
+            reply.why.append(
+                f"Your ratio may be {low:.2f} to {high:.2f}; the study's is {studied}: beyond it nothing is known."
+            )
     if results.study["dataset"]["kind"] != "synthetic":
         reply.why.append("The study's ratio is what was added to labels whose own noise is not counted.")
     if any(r.too_short or r.rising for _, r in pair):
@@ -90,6 +99,23 @@ def answer(results: Results, found: Findings, ratio: float, kind: str | None = N
             "The study is undecided there: some λ still rises at the end. Its report says how long to train."
         )
     return reply
+
+
+def _nearest(rows: list[tuple[float, Recommendation]], ratio: float) -> list[tuple[float, Recommendation]]:
+    """The panel studied at a ratio, or the two around it."""
+    near = min(rows, key=lambda row: abs(row[0] - ratio))
+    if abs(near[0] - ratio) <= SAME:
+        return [near]
+    below, above = [r for r in rows if r[0] < ratio], [r for r in rows if r[0] > ratio]
+    return [max(below, key=lambda r: r[0]), min(above, key=lambda r: r[0])]
+
+
+def _hull(replies: list[Answer]) -> tuple[float, float] | None:
+    """The interval that holds all of theirs; None where one has none."""
+    intervals = [reply.interval for reply in replies if reply.interval is not None]
+    if len(intervals) < len(replies):
+        return None
+    return min(low for low, _ in intervals), max(high for _, high in intervals)
 
 
 def _of_kind(results: Results, found: Findings, kind: str | None) -> tuple[list[tuple[float, Recommendation]], str]:

@@ -14,7 +14,7 @@ from analysis.curves import of_best
 from analysis.figures import confusion, face_grid, heading_grid, save
 from analysis.labels import annotator_matrix
 from analysis.statistics import row_shares
-from analysis.tables import Results, script
+from analysis.tables import Results, first_set, predictions, script
 
 SHORT = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
 ANNOTATOR = "labels trained on"
@@ -38,20 +38,6 @@ def system_trials(results: Results) -> dict[str, pd.DataFrame]:
             means = rows.groupby(["lambda", "configuration"])["score"].mean()
             found[name] = rows[rows["configuration"] == means.idxmax()[1]]
     return found
-
-
-def first_set(predictions: pd.DataFrame) -> tuple[str, list[str]]:
-    """The first categorical set of a predictions table, and its class names."""
-    columns = [str(c) for c in predictions]
-    sets = [c.removesuffix("_predicted") for c in columns if c.endswith("_predicted")]
-    name = next(s for s in sets if any(c.startswith(f"{s}_p_") for c in columns))
-    return name, [c.removeprefix(f"{name}_p_") for c in columns if c.startswith(f"{name}_p_")]
-
-
-def predictions(results: Results, key: str) -> pd.DataFrame | None:
-    """A trial's test predictions by sample index, or None where it wrote none."""
-    path = results.path / "trials" / key / "predictions.csv"
-    return pd.read_csv(path, index_col="index") if path.exists() else None
 
 
 def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:

@@ -320,9 +320,7 @@ def chances(found: Findings) -> list[dict[str, str]]:
                     "P(best)": f"{r.response.p_best[i]:.2f}",
                     "expected regret": f"{r.response.regret[i]:.3f}",
                     "within a point": "yes" if lam in r.response.within(RISE_POINTS * r.shrinkage) else "",
-                    "seeds to tell it from the recommended": "not told apart"
-                    if lam in close and not untold
-                    else untold,
+                    "seeds to tell it apart": "not told apart" if lam in close and not untold else untold,
                 }
             )
     return rows
@@ -356,9 +354,16 @@ def as_json(results: Results, found: Findings) -> str:
         "objective": results.objective,
         "complete": results.complete,
         "fingerprint": fingerprint(results.study, results.label_sets),
+        "fitted_target": _target(found.best),
         "conditions": [_entry(results, r, found.why) for r in found.recommendations],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _target(best: pd.DataFrame) -> dict[str, float] | None:
+    """Where the losses of the best lambdas have settled, by half of the clean test labels; None where that lacks."""
+    place = rules.calibrated_target(best)
+    return dict(zip(("generator_joint_loss", "discriminator_joint_loss"), place, strict=True)) if place else None
 
 
 def _entry(results: Results, r: Recommendation, why: str) -> dict[str, Any]:

@@ -4,11 +4,11 @@ python -m analysis.rules results/NAME
 
 A rule sees what it may: training losses, noisy labels, predictions. Clean test labels score it. What is fitted with
 clean labels (a target for the losses, the trust in a rule) is fitted on all other conditions than the one it is
-scored on; with one condition it has no score.
+scored on, with every other test image; the images between score it. With one condition it has no score.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +18,17 @@ from scipy import stats
 
 from analysis import convergence
 from analysis.methods import with_warm_up
-from analysis.statistics import PAPER_TARGET, best_configurations, distance_to_target, mean_interval, paired_difference
-from analysis.tables import Results, script, with_interval
+from analysis.statistics import (
+    PAPER_TARGET,
+    best_configurations,
+    distance_to_target,
+    mean_interval,
+    paired_difference,
+)
+from analysis.tables import Results, first_set, script, with_interval
 
 FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
+CALIBRATED = "clean labels of other conditions and other images"
 CONSTANT = 0.8  # share of one predicted class from which a predictor is near-constant
 SETTLED_SHARE = 0.5  # of trials: with fewer, convergence says nothing and its rules are switched off
 WAVE = 3  # epochs that Label Wave averages prediction changes over
@@ -113,7 +120,8 @@ def readings(results: Results) -> pd.DataFrame:
 
     Adds search_epochs and search_seconds (a trial's share of its lambda's whole search), converged_generator and
     converged_discriminator (missing where not settled), near_constant, disagreement (mean share of validation samples
-    on which another seed differs) and susceptibility_overall (mean over epochs).
+    on which another seed differs), susceptibility_overall (mean over epochs), and calibration_score and
+    scoring_score: accuracy after the last epoch on either half of the test images.
     """
     best = pd.concat([best_configurations(rows) for _, rows in results.trials.groupby("panel", sort=False)])
     best = best.join(convergence.converged(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
@@ -122,6 +130,7 @@ def readings(results: Results) -> pd.DataFrame:
     predicted = {key: _predicted(results.path, key) for key in best["key"]}
     _note_cost(results, best)
     best["near_constant"] = [_top_share(predicted[key]) > CONSTANT for key in best["key"]]
+    best[["calibration_score", "scoring_score"]] = np.array([_halves(results.path, key) for key in best["key"]])
     best["disagreement"] = np.nan
     for _, rows in best.groupby(["panel", "lambda", "configuration"]):
         found = [p for p in (predicted[key] for key in rows["key"]) if p is not None]
@@ -149,6 +158,19 @@ def _predicted(path: Path, key: str) -> np.ndarray | None:
     return np.loadtxt(file, delimiter=",", skiprows=1, usecols=1, dtype=np.int64, ndmin=1) if file.exists() else None
 
 
+def _halves(path: Path, key: str) -> tuple[float, float]:
+    """Accuracy on the test images at even and at odd places; missing where a trial left no predictions."""
+    file = path / "trials" / key / "predictions.csv"
+    if not file.exists():
+        return float("nan"), float("nan")
+    name, _ = first_set(pd.read_csv(file, nrows=0))
+    table = pd.read_csv(file, usecols=[f"{name}_true", f"{name}_predicted"])
+    known = table[f"{name}_true"].to_numpy() >= 0
+    right = (table[f"{name}_true"] == table[f"{name}_predicted"]).to_numpy(float)
+    even, odd = (float(right[start::2][known[start::2]].mean()) for start in (0, 1))
+    return even, odd
+
+
 def _top_share(classes: np.ndarray | None) -> float:
     return 0.0 if classes is None or not len(classes) else float(np.bincount(classes).max() / len(classes))
 
@@ -156,38 +178,43 @@ def _top_share(classes: np.ndarray | None) -> float:
 def picks(best: pd.DataFrame) -> list[Pick]:
     """Every rule's choice in every panel that has at least two lambdas, the study's own rule first, the oracle last.
 
-    `best` is what `readings` returns. The fitted target and the most trusted rule need two panels or more.
+    `best` is what `readings` returns. The fitted target and the most trusted rule need two panels or more, and
+    predictions of the test images in each.
     """
     panels = {str(panel): rows for panel, rows in best.groupby("panel", sort=False) if rows["lambda"].nunique() > 1}
     found = [pick for panel, rows in panels.items() for rule in RULES for pick in _pick(rule, panel, rows)]
     for panel, rows in panels.items():
-        others = {name: table for name, table in panels.items() if name != panel}
-        if others:
-            if (target := fitted_target(list(others.values()))) is not None:
-                needs = "clean labels of other conditions"
-                found += _pick(Rule(FITTED, needs, _target(target)), panel, rows)
-            trusted = _most_trusted([pick for pick in found if pick.panel in others])
-            found += [
-                replace(p, rule=TRUSTED, needs="clean labels of other conditions")
-                for p in found
-                if p.panel == panel and p.rule == trusted
-            ]
+        others = [table for name, table in panels.items() if name != panel]
+        if others and all(_halved(table) for table in panels.values()):
+            if (target := fitted_target(others)) is not None:
+                found += _pick(Rule(FITTED, CALIBRATED, _target(target)), panel, rows, "scoring_score")
+            trusted = _most_trusted(others)._replace(name=TRUSTED, needs=CALIBRATED)
+            found += _pick(trusted, panel, rows, "scoring_score")
         found += [_random(panel, rows), *_pick(Rule(ORACLE, "clean test labels", _mean("test_score")), panel, rows)]
     return found
 
 
-def _pick(rule: Rule, panel: str, trials: pd.DataFrame) -> list[Pick]:
-    """One pick, or none where the rule has nothing to go by."""
+def _halved(trials: pd.DataFrame) -> bool:
+    return "calibration_score" in trials and bool(trials["calibration_score"].notna().all())
+
+
+def _choice(rule: Rule, trials: pd.DataFrame) -> float | None:
+    """The lambda that a rule takes; None where it has nothing to go by."""
     value = rule.value(trials).dropna()
-    if value.empty:
+    return None if value.empty else float(value.index.to_numpy(dtype=float)[value.to_numpy().argmax()])
+
+
+def _pick(rule: Rule, panel: str, trials: pd.DataFrame, scored: str = "test_score") -> list[Pick]:
+    """One pick, or none where the rule has nothing to go by. `scored` is the column whose loss is its regret."""
+    lam = _choice(rule, trials)
+    if lam is None:
         return []
-    lam = float(value.index.to_numpy(dtype=float)[value.to_numpy().argmax()])
-    scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
+    scores = trials.groupby("lambda")[[scored, "test_accuracy"]].mean()
     spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
-    accuracy, score = float(scores["test_accuracy"][lam]), float(scores["test_score"][lam])
-    regret = float(scores["test_score"].max()) - score
-    top = float(scores["test_score"].idxmax())  # type: ignore[arg-type]
-    own, oracle = (trials[trials["lambda"] == x].groupby("seed")["test_score"].mean() for x in (lam, top))
+    accuracy, score = float(scores["test_accuracy"][lam]), float(scores[scored][lam])
+    regret = float(scores[scored].max()) - score
+    top = float(scores[scored].idxmax())  # type: ignore[arg-type]
+    own, oracle = (trials[trials["lambda"] == x].groupby("seed")[scored].mean() for x in (lam, top))
     seeds = own.index.intersection(oracle.index)
     _, low, high = paired_difference(oracle[seeds].to_numpy(), own[seeds].to_numpy())
     epochs, seconds = round(spent["search_epochs"].sum()), float(spent["search_seconds"].sum())
@@ -204,13 +231,21 @@ def _random(panel: str, trials: pd.DataFrame) -> Pick:
     return Pick(RANDOM, "nothing", panel, nan, float(mean["test_accuracy"]), regret, nan, nan, epochs, seconds)
 
 
+def calibrated_target(best: pd.DataFrame) -> tuple[float, float] | None:
+    """The target fitted on every condition, for other studies; None where predictions or converged losses lack."""
+    return fitted_target([rows for _, rows in best.groupby("panel", sort=False)]) if _halved(best) else None
+
+
 def fitted_target(panels: list[pd.DataFrame]) -> tuple[float, float] | None:
-    """Mean converged (L_G, L_D) at each panel's best lambda above 0 by clean labels; None where no loss has settled."""
+    """Mean converged (L_G, L_D) at each panel's best lambda above 0; None where no loss has settled.
+
+    The best by clean labels of the calibration half of the test images.
+    """
     places = []
     for rows in panels:
         played = rows.dropna(subset=["converged_generator", "converged_discriminator"])
         if len(played):
-            top = played.groupby("lambda")["test_score"].mean().idxmax()
+            top = played.groupby("lambda")["calibration_score"].mean().idxmax()
             places.append(played[played["lambda"] == top][["converged_generator", "converged_discriminator"]].mean())
     if not places:
         return None
@@ -224,7 +259,7 @@ def fitted_sentence(best: pd.DataFrame) -> str:
     distances, targets = [], []
     for panel, rows in panels.items():
         others = [table for name, table in panels.items() if name != panel]
-        if others and (target := fitted_target(others)) is not None:
+        if others and all(map(_halved, others)) and (target := fitted_target(others)) is not None:
             targets.append(target)
             distances.append(distance_to_target(rows["generator_joint_loss"], rows["discriminator_joint_loss"], target))
     if not distances:
@@ -237,12 +272,19 @@ def fitted_sentence(best: pd.DataFrame) -> str:
     return f"{name}, ranks within each: {convergence.in_words(found)}"
 
 
-def _most_trusted(found: list[Pick]) -> str:
-    """The rule without clean labels whose mean regret is least."""
-    table = pd.DataFrame([pick.__dict__ for pick in found])
-    plain = table[table["rule"].isin([rule.name for rule in RULES])]
-    plain = plain[plain.groupby("rule")["panel"].transform("size") == plain["panel"].nunique()]  # on everywhere
-    return str(plain.groupby("rule", sort=False)["regret"].mean().idxmin())
+def _most_trusted(panels: list[pd.DataFrame]) -> Rule:
+    """The rule without clean labels that loses least on the calibration half of the test images, of those on in all."""
+
+    def loss(rule: Rule) -> float:
+        lost = []
+        for rows in panels:
+            if (lam := _choice(rule, rows)) is None:
+                return np.inf
+            scores = rows.groupby("lambda")["calibration_score"].mean()
+            lost.append(float(scores.max() - scores[lam]))
+        return float(np.mean(lost))
+
+    return min(RULES, key=loss)
 
 
 def regrets(found: list[Pick]) -> pd.DataFrame:
@@ -314,11 +356,13 @@ def table(found: list[Pick]) -> list[dict[str, str]]:
 def epoch_chosen(epochs: pd.DataFrame, objective: str) -> dict[str, int]:
     """Which row (counted from 0) of one run's epochs each rule would stop at.
 
-    Label Wave: the first local minimum of prediction changes averaged over three epochs; the last epoch where the
-    changes have none.
+    Label Wave: the first local minimum of prediction changes averaged over three epochs, where the predictions are not
+    near-constant; the last epoch where the changes have none.
     """
     changes = epochs["prediction_changes"].rolling(WAVE).mean().to_numpy()
     inner = np.flatnonzero((changes[1:-1] < changes[:-2]) & (changes[1:-1] <= changes[2:])) + 1
+    if "val_top_share" in epochs:
+        inner = inner[epochs["val_top_share"].to_numpy()[inner] <= CONSTANT]
     last = len(epochs) - 1
     return {
         "last epoch": last,

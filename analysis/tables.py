@@ -152,6 +152,20 @@ def listed(study: dict[str, Any]) -> list[str]:
     return [name for name in study["conditions"] if name not in drawn(study)]
 
 
+def first_set(predictions: pd.DataFrame) -> tuple[str, list[str]]:
+    """The first categorical set of a predictions table, and its class names."""
+    columns = [str(c) for c in predictions]
+    sets = [c.removesuffix("_predicted") for c in columns if c.endswith("_predicted")]
+    name = next(s for s in sets if any(c.startswith(f"{s}_p_") for c in columns))
+    return name, [c.removeprefix(f"{name}_p_") for c in columns if c.startswith(f"{name}_p_")]
+
+
+def predictions(results: Results, key: str) -> pd.DataFrame | None:
+    """A trial's test predictions by sample index, or None where it wrote none."""
+    path = results.path / "trials" / key / "predictions.csv"
+    return pd.read_csv(path, index_col="index") if path.exists() else None
+
+
 def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     """A mean and its interval in words, the mean alone where there is none. `sign` is "+" for differences."""
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")

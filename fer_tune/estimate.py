@@ -23,6 +23,8 @@ FOLDS = 3
 STEPS = 1000  # of each fold's network, at most; the epoch that predicts held-out noisy labels best counts
 MOST_EPOCHS, PATIENCE = 60, 6  # and it stops after so many epochs without a better one
 RESAMPLES = 200
+TOO_HIGH = 0.15  # by how much confident learning has been, at the most, on drawn faces (docs/reading_the_report.md)
+OFF = 0.03  # by how much the annotators' disagreement has been, either way (tests/test_estimate.py)
 LEAST_LEARNT = 2.0  # times chance: below, the network's own mistakes are most of what is counted
 
 
@@ -32,7 +34,10 @@ class EstimateError(ValueError):
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """The share of wrong labels, between which values resampling puts it (2.5 to 97.5 %), and how it was found."""
+    """The share of wrong labels, between which values it may lie, and how it was found.
+
+    `low` and `high` are where resampling puts it (2.5 to 97.5 %), widened by the method's own error as measured.
+    """
 
     ratio: float
     low: float
@@ -99,7 +104,7 @@ def _from_annotators(answers: np.ndarray, classes: int, seed: int) -> NoiseEstim
     found = [annotator_error(answers[rng.integers(len(answers), size=len(answers))], classes) for _ in range(RESAMPLES)]
     low, high = np.quantile(found, [0.025, 0.975])
     method = f"disagreement between {answers.shape[1]} annotators on {len(answers)} samples"
-    return NoiseEstimate(annotator_error(answers, classes), float(low), float(high), method)
+    return NoiseEstimate(annotator_error(answers, classes), max(float(low) - OFF, 0.0), float(high) + OFF, method)
 
 
 def held_out_probabilities(
@@ -155,7 +160,8 @@ def _from_probabilities(classes: np.ndarray, probabilities: np.ndarray, seed: in
             found.append(confident_ratio(classes[chosen], probabilities[chosen]))
     low, high = np.quantile(found, [0.025, 0.975])
     method = f"confident learning on {len(classes)} samples, {FOLDS} networks"
-    return NoiseEstimate(confident_ratio(classes, probabilities), float(low), float(high), method)
+    low = max(float(low) - TOO_HIGH, 0.0)
+    return NoiseEstimate(confident_ratio(classes, probabilities), low, float(high), method)
 
 
 def confident_ratio(classes: np.ndarray, probabilities: np.ndarray) -> float:

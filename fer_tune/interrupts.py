@@ -1,9 +1,13 @@
-"""Ctrl-C where it must not strike."""
+"""Ctrl-C where it must not strike, and what else asks a study to stop."""
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+PATIENCE, LAST_PATIENCE = 7.0, 11.0  # seconds after a signal until a study is asked again, and until it is ended
 
 
 @contextmanager
@@ -25,3 +29,58 @@ def interrupt_held() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if held:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM and SIGHUP stop the body as Ctrl-C does.
+
+    Who sends them may have sent them to Ray's processes too, and then nobody answers any more: the body is asked once
+    more after 7 s, and after 11 s `give_up` is called from another thread. A closed terminal (SIGHUP) takes no more
+    output. Where the main thread does not run, signals are left alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    timers: list[threading.Timer] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _silence()
+        if not timers:
+            again = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))
+            timers.extend([again, threading.Timer(LAST_PATIENCE, give_up)])
+            for timer in timers:
+                timer.daemon = True
+                timer.start()
+        signal.raise_signal(signal.SIGINT)
+
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _silence() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+@contextmanager
+def hangups_ignored() -> Iterator[None]:
+    """Let processes that the body starts outlive a closed terminal: whoever started them ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,6 +1,7 @@
 """What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
 
 import math
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ class Progress(tune.Callback):
     Args:
         results: the study's results folder.
         finished: trials that had ended before this run.
+
+    Attributes:
+        begun: set as soon as the first trial has its worker.
     """
 
     def __init__(self, study: Study, results: Path, finished: int, console: Console) -> None:
@@ -35,6 +39,7 @@ class Progress(tune.Callback):
         self.objective, self.total, self.before = study.objective, study.total_trials(), finished
         self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.worked = 0.0
+        self.begun = threading.Event()
         self.first_start = self.last_end = math.nan
         self.trained_seconds = 0.0
         self.console: Console | None = console
@@ -50,8 +55,8 @@ class Progress(tune.Callback):
         self.last_weighed = -math.inf
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray pickles callbacks beside its own state; a terminal cannot be, and need not be."""
-        return {**self.__dict__, "console": None, "live": None}
+        """Ray pickles callbacks beside its own state; a terminal and an event cannot be, and need not be."""
+        return {**self.__dict__, "console": None, "live": None, "begun": None}
 
     def __enter__(self) -> "Progress":
         if self.live:
@@ -68,6 +73,7 @@ class Progress(tune.Callback):
         self.starts += 1
         if math.isnan(self.first_start):
             self.first_start = time.monotonic()
+            self.begun.set()
         self.most_running = max(self.most_running, len(self.running))
         self._show()
 

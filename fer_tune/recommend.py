@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.answer import SAME, answer, differences
+from analysis.answer import answer, differences
 from analysis.recommendation import findings
 from analysis.tables import NothingToReport, Results, load
 from fer_tune.data import DataError, NoiseSpec, load_data
@@ -69,12 +69,11 @@ def _reply(results: Results, options: argparse.Namespace, console: Console) -> s
         return "\n".join(["No evidence: this study's λ was found for other settings.", *(f"- {d}" for d in different)])
     estimate = _estimate(asked, console)
     lines = [
-        f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f} by "
-        f"resampling; the method's own error comes on top), by {estimate.method}.",
+        f"Estimated share of wrong labels: {estimate.ratio:.2f} (it may be {estimate.low:.2f} to {estimate.high:.2f}), "
+        f"by {estimate.method}.",
     ]
     kind = options.noise_kind or (asked.noise.kind if options.data.suffix in (".yaml", ".yml") else None)
-    error = max(SAME, (estimate.high - estimate.low) / 2)
-    lines.append(answer(results, found, estimate.ratio, kind, error).text())
+    lines.append(answer(results, found, estimate.ratio, kind, (estimate.low, estimate.high)).text())
     if kind is None:
         lines.append(f"Caution: of which kind your labels' noise is, is not known; the study's is {own.noise.kind}.")
     if asked.dataset.kind != own.dataset.kind:

@@ -14,12 +14,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
+import psutil
 from rich.console import Console
 
 from fer_tune.cost import START_SECONDS, duration, study_core_seconds
@@ -34,7 +35,7 @@ from fer_tune.data import (
 )
 from fer_tune.forked import Forked
 from fer_tune.growth import differences
-from fer_tune.interrupts import interrupt_held
+from fer_tune.interrupts import interrupt_held, stops_as_interrupts
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
 from fer_tune.results import (
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
-        return _run(study, options, console)
+        with stops_as_interrupts(lambda: _give_up(options)):
+            return _run(study, options, console)
     except (StudyError, DataError, UsageError, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -79,6 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.study is not None:
             _say(console, f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}")
         return INTERRUPTED
+
+
+def _give_up(options: argparse.Namespace) -> None:
+    """End this process and those below it at once, where a stop was asked for and nothing moves any more.
+
+    Trial folders are whole at any time, so only tables and report are not of the last moment.
+    """
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()
+    print(f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}", flush=True)
+    os._exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -119,13 +133,13 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     results = (options.results / study.name).resolve()
     _claim(study, results, options)
     _describe(study, console)
-    with _locked(results):
+    with _locked(results), ThreadPoolExecutor(1) as aside:
         _mark_incomplete(results)
         start = time.monotonic()
         with _kept_only_if_begun(results), _preparing(study, results, options.repeated) as wait:
-            complete, account = _search(study, results, options, console, wait)
+            complete, account = _search(study, results, options, console, wait, aside)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
-    return _conclude(study, results, options, console, complete)
+        return _conclude(study, results, options, console, complete)
 
 
 @contextmanager
@@ -359,9 +373,17 @@ def _check_game(saved: Path, config: TrialConfig) -> None:
 
 
 def _search(
-    study: Study, results: Path, options: argparse.Namespace, console: Console, wait: Callable[[], None]
+    study: Study,
+    results: Path,
+    options: argparse.Namespace,
+    console: Console,
+    wait: Callable[[], None],
+    aside: ThreadPoolExecutor,
 ) -> tuple[bool, dict[str, float | int | None]]:
-    """Run what is left of a study once it is prepared; return whether it is complete and what that took."""
+    """Run what is left of a study once it is prepared; return whether it is complete and what that took.
+
+    Ray is shut down on the thread of `aside`, while tables and report are made.
+    """
     with interrupt_held(), quick_imports():
         from fer_tune.live import Progress
         from fer_tune.search import NotRunnable, ray_session, run_search
@@ -371,15 +393,16 @@ def _search(
     try:
         if ended == study.total_trials():
             wait()
-            _export(study, results)
-            return True, progress.account()
-        with ThreadPoolExecutor(1) as pool:
-            with ray_session(options.address, options.verbose, options.cpus), progress:
+            complete = True
+        else:
+            with ExitStack() as session:
+                session.enter_context(ray_session(options.address, options.verbose, options.cpus))
                 wait()
-                Thread(target=_import_report, daemon=True).start()
-                complete = run_search(study, results, [progress], options.verbose)
-                exported = pool.submit(_export, study, results)  # while Ray shuts down
-            exported.result()
+                Thread(target=_import_report, args=[progress.begun], daemon=True).start()
+                with progress:
+                    complete = run_search(study, results, [progress], options.verbose)
+                aside.submit(session.pop_all().close)
+        _export(study, results)
         return complete, progress.account()
     except KeyboardInterrupt:
         if not (results / "data" / "digests.json").exists():
@@ -392,8 +415,9 @@ def _search(
         raise UsageError(str(error)) from None
 
 
-def _import_report() -> None:
-    """Load what the report needs while trials run."""
+def _import_report(begun: Event) -> None:
+    """Load what the report needs while trials run, and not while their workers start."""
+    begun.wait()
     with quick_imports():
         for module in ("analysis.report", "tensorboard.summary"):
             import_module(module)

@@ -82,7 +82,8 @@ def _metric_name(prefix: str, name: str, suffix: str) -> str:
 def label_readings(
     label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor]
 ) -> dict[str, float]:
-    """Two scores of the first categorical set's classes that label noise distorts less: val_dmi, val_peer_accuracy.
+    """Of the first categorical set's classes: val_dmi and val_peer_accuracy, scores that label noise distorts less,
+    and val_top_share, the share of the class predicted most often (1: a constant predictor).
 
     NaN where no sample has a label.
     """
@@ -90,11 +91,15 @@ def label_readings(
     truth = labels[first.name]
     present = truth != MISSING_CLASS
     if not present.any():
-        return {"val_dmi": MISSING, "val_peer_accuracy": MISSING}
+        return dict.fromkeys(("val_dmi", "val_peer_accuracy", "val_top_share"), MISSING)
     classes, truth = predictions[first.name].argmax(1)[present], truth[present]
     joint = torch.zeros(first.size, first.size, dtype=torch.float64)
     joint.index_put_((classes, truth), torch.tensor(1 / len(truth), dtype=torch.float64), accumulate=True)
-    return {"val_dmi": determinant_information(joint), "val_peer_accuracy": peer_accuracy(joint)}
+    return {
+        "val_dmi": determinant_information(joint),
+        "val_peer_accuracy": peer_accuracy(joint),
+        "val_top_share": float(joint.sum(1).max()),
+    }
 
 
 def determinant_information(joint: Tensor) -> float:

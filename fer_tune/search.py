@@ -32,7 +32,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
 from fer_tune.data import accuracy_shrinkage, dataset_key, split_sizes
-from fer_tune.interrupts import interrupt_held
+from fer_tune.interrupts import hangups_ignored, interrupt_held
 from fer_tune.labels import first_categorical
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
@@ -405,7 +405,7 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
     start: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose}
     try:
         if address is None:
-            with interrupt_held():
+            with interrupt_held(), hangups_ignored():
                 ray.init(address="local", **start, **own)
         else:
             ray.init(address=address, **start)

@@ -65,4 +65,6 @@ def test_class_noise_scales_both_readings_by_one_factor_for_every_classifier():
 
 def test_readings_are_of_the_predicted_classes():
     found = label_readings((CLASSES,), {"emotion": one_hot(TRUTH)}, {"emotion": TRUTH})
-    assert found == pytest.approx({"val_dmi": 1.0, "val_peer_accuracy": 2 / 3})
+    assert found == pytest.approx({"val_dmi": 1.0, "val_peer_accuracy": 2 / 3, "val_top_share": 1 / 3})
+    constant = label_readings((CLASSES,), {"emotion": one_hot(torch.zeros_like(TRUTH))}, {"emotion": TRUTH})
+    assert constant["val_top_share"] == pytest.approx(1)

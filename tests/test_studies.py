@@ -1,9 +1,12 @@
 """Every shipped study runs through the real command line, on small folders in the real formats."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.conftest import ROOT, run_command
 from tests.data import folders
@@ -48,7 +51,24 @@ def annotators(root):
     return {**settings, "search.lambda.grid": "[0.4]"}, 2
 
 
-STUDIES = {f.__name__: f for f in (raf, affectnet, cifar10, new_dataset, methods, annotators)}
+def machine_labels(root):
+    """The annotator and its target by their own study files, made small; then the labels that it has written."""
+    sizes = {"train": 64, "validation": 28, "test": 28}
+    for name in ("annotator", "machine_labels"):
+        raw = yaml.safe_load((ROOT / "studies" / f"{name}.yaml").read_text())
+        raw["dataset"] |= sizes
+        raw["training"] |= {"epochs": 1, "batch_size": 16, "warmup_epochs": 0}
+        root.mkdir(exist_ok=True)
+        (root / f"{name}.yaml").write_text(yaml.safe_dump(raw))
+    words = [root / "annotator.yaml", root / "machine_labels.yaml", "--results", root]
+    subprocess.run([sys.executable, "-m", "fer_tune.annotate", *map(str, words)], cwd=ROOT, check=True, timeout=120)
+    labels = root / "annotations" / "machine_labels" / "by_annotator.csv"
+    assert labels.exists()
+    lists = {"search.lr.per_lambda": "[2.0e-3, 2.0e-3]", "dataset.machine_labels": str(labels)}
+    return {**{f"dataset.{name}": n for name, n in sizes.items()}, **lists}, 2
+
+
+STUDIES = {f.__name__: f for f in (raf, affectnet, cifar10, new_dataset, methods, annotators, machine_labels)}
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_an_epoch_reports_everything(data, training):
     quality += tuple(f"recall_{emotion}" for emotion in EMOTIONS)
     quality += tuple(f"{m}_{value}" for m in ("ccc", "rmse", "sign") for value in ("valence", "arousal"))
     expected |= {f"{split}_{m}" for split in ("val", "test") for m in quality}
-    expected |= {"val_dmi", "val_peer_accuracy", "prediction_changes", "susceptibility"}
+    expected |= {"val_dmi", "val_peer_accuracy", "val_top_share", "prediction_changes", "susceptibility"}
     expected |= {"seconds", "images_per_second"}
     assert set(second) == expected
     assert all(0 <= second[f"discriminator_accuracy_{s}"] <= 1 for s in scores)

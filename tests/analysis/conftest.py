@@ -44,9 +44,14 @@ def results_folder(tmp_path: Path):
 
 
 def folder_writer(tmp_path: Path):
-    """What writes a results folder whose clean accuracy follows a curve, and returns its path."""
+    """What writes a results folder whose clean accuracy follows a curve, and returns its path.
 
-    def write(curve: Curve, epochs: int = 30, broken: int = 0, complete: bool = True, baselines=0, **changes) -> Path:
+    `shifted`: the curve is of lambda less the noise ratio.
+    """
+
+    def write(
+        curve: Curve, epochs: int = 30, broken: int = 0, complete: bool = True, baselines=0, shifted=False, **changes
+    ) -> Path:
         raw = {
             "name": "made_up",
             "noise": {"ratio": 0.4},
@@ -63,9 +68,10 @@ def folder_writer(tmp_path: Path):
         for cell in study.cells():
             for number in range(study.configurations(cell)):
                 for seed in study.seeds:
-                    _write_trial(path, study, cell, number, seed, curve)
+                    own = _shifted(curve, study.trial_config(cell, {}, seed).noise.ratio) if shifted else curve
+                    _write_trial(path, study, cell, number, seed, own)
                     if baselines > 0:
-                        _write_trial(path, study, cell, number, seed, curve, "baseline")
+                        _write_trial(path, study, cell, number, seed, own, "baseline")
                         baselines -= 1
         for folder in sorted((path / "trials").iterdir())[:broken]:
             TrialFolder(folder).end("diverged", study.objective, "<b>task_loss</b> is not finite in epoch 3")
@@ -73,6 +79,10 @@ def folder_writer(tmp_path: Path):
         return path
 
     return write
+
+
+def _shifted(curve: Curve, by: float) -> Curve:
+    return lambda lam, seed, epoch: curve(lam - by, seed, epoch)
 
 
 def _write_trial(path, study, cell, number, seed, curve, role="trial"):

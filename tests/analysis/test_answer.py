@@ -16,9 +16,9 @@ def moving(lam, seed, epoch):
 
 @pytest.fixture
 def asked(results_folder):
-    def ask(ratio, kind=None, error=0.005, **changes):
+    def ask(ratio, kind=None, between=None, **changes):
         results = load(results_folder(moving, **changes))
-        return answer(results, findings(results), ratio, kind, error)
+        return answer(results, findings(results), ratio, kind, between)
 
     return ask
 
@@ -51,8 +51,23 @@ def test_what_was_not_studied_is_no_evidence(asked, ratio, kind, changes, why):
     assert found.lam is None and found.text().startswith("No evidence.") and why in found.text()
 
 
-def test_a_study_of_one_ratio_answers_within_the_error_of_an_estimate(asked):
-    assert asked(0.37, error=0.05).lam == 0.2
+@pytest.mark.parametrize(("high", "lam"), [(0.42, 0.2), (0.39, None)])
+def test_a_study_of_one_ratio_answers_within_the_error_of_an_estimate(asked, high, lam):
+    assert asked(0.37, between=(0.3, high)).lam == lam
+
+
+def test_the_error_of_an_estimate_widens_the_interval(results_folder):
+    def peak(lam, seed, epoch):
+        return 0.85 - 0.6 * lam**2 + 0.002 * seed + 0 * epoch
+
+    search = {"lambda": {"grid": [0.0, 0.2, 0.4, 0.6]}}
+    results = load(results_folder(peak, shifted=True, conditions=RATIOS, search=search))
+    found = findings(results)
+    sure, unsure = answer(results, found, 0.4), answer(results, found, 0.4, None, (0.1, 0.4))
+    assert sure.lam == unsure.lam == 0.4 and sure.interval[0] > 0.2
+    assert unsure.interval[0] <= 0.2 < 0.4 <= unsure.interval[1]
+    assert "may be 0.10 to 0.40; the study's is 0.2 to 0.4" in unsure.text()
+    assert "may be" not in answer(results, found, 0.3, None, (0.25, 0.35)).text()
 
 
 def test_several_kinds_of_noise_have_an_answer_each(asked):

@@ -92,7 +92,7 @@ def test_lambdas_that_the_data_do_not_tell_apart_are_named_with_the_seeds_that_w
     assert more > 10
     assert f"do not tell it from λ = 0.6 with 3 seeds; about {more} more seeds would tell" in headline(results)
     rows = {row["λ"]: row for row in chances(findings(results))}
-    assert rows["0.6"]["seeds to tell it from the recommended"] == f"{more} more"
+    assert rows["0.6"]["seeds to tell it apart"] == f"{more} more"
     assert float(rows["0.2 (recommended)"]["P(best)"]) > 0.5 and float(rows["0"]["P(best)"]) == 0
 
 

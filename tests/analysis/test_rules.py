@@ -11,6 +11,7 @@ from analysis.rules import (
     PAPER,
     RANDOM,
     TRUSTED,
+    calibrated_target,
     epoch_chosen,
     fitted_sentence,
     picks,
@@ -41,7 +42,7 @@ def best(**changes):
     table = pd.DataFrame({**BEST, **changes})
     return table.assign(
         panel="all", seed=0, search_epochs=10, search_seconds=2.0, configuration=table["lambda"].astype(str),
-        test_accuracy=table["test_score"],
+        test_accuracy=table["test_score"], calibration_score=table["test_score"], scoring_score=table["test_score"],
     )  # fmt: skip
 
 
@@ -71,13 +72,32 @@ def test_where_most_losses_still_drift_convergence_chooses_nothing():
 def test_clean_labels_of_a_condition_never_score_what_they_have_fitted(results_folder):
     """The target and the trusted rule of one condition come from the other one, whatever its own labels are."""
     here, there = best().assign(panel="here"), best().assign(panel="there")
-    there["test_score"] = there["test_accuracy"] = [0.6, 0.85, 0.8, 0.7]
+    there["test_score"] = there["test_accuracy"] = there["calibration_score"] = [0.6, 0.85, 0.8, 0.7]
     found = {(p.panel, p.rule): p.lam for p in picks(pd.concat([here, there]))}
     assert found["here", FITTED] == 0.2 and found["there", FITTED] == 0.6
     assert found["here", TRUSTED] == 0.2 and found["there", TRUSTED] == 0.6
-    spoilt = here.assign(test_score=[0.9, 0.1, 0.1, 0.1])
+    spoilt = here.assign(test_score=[0.9, 0.1, 0.1, 0.1], calibration_score=[0.9, 0.1, 0.1, 0.1])
     again = {(p.panel, p.rule): p.lam for p in picks(pd.concat([spoilt, there]))}
     assert again["here", FITTED] == 0.2 and again["here", TRUSTED] == 0.2
+
+
+def test_calibration_and_scoring_see_different_test_images(results_folder):
+    path = results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]})
+    for folder in (path / "trials").iterdir():
+        good = "lambda=0.6" in folder.name
+        rows = "".join(f"{i},{i % 2},{0 if good else 1},{0.5},{0.5}\n" for i in range(10))
+        (folder / "predictions.csv").write_text("index,emotion_true,emotion_predicted,emotion_p_a,emotion_p_b\n" + rows)
+    table = readings(load(path))
+    halves = table.groupby("lambda")[["calibration_score", "scoring_score"]].mean()
+    assert halves.loc[[0.2, 0.6]].to_numpy().tolist() == [[0, 1], [1, 0]]
+    found = {p.rule: p for p in picks(table)}
+    assert found[FITTED].lam == 0.6 and found[FITTED].regret == 1, "fitted on even images, scored on odd ones"
+    assert calibrated_target(table) == pytest.approx((2.6, 0.45))
+
+
+def test_without_predictions_nothing_is_calibrated(results_folder):
+    table = readings(load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]})))
+    assert {FITTED, TRUSTED}.isdisjoint(p.rule for p in picks(table)) and calibrated_target(table) is None
 
 
 def test_the_fitted_target_is_told_with_where_it_was_fitted(results_folder):
@@ -150,5 +170,7 @@ def test_epochs_are_chosen_by_what_each_rule_may_see():
     )
     chosen = epoch_chosen(run, "val_accuracy")
     assert chosen == {"last epoch": 8, "best noisy validation": 2, "Label Wave": 5, ORACLE: 3}
+    constant = run.assign(val_top_share=[1.0] * 6 + [0.3] * 3)
+    assert epoch_chosen(constant, "val_accuracy")["Label Wave"] == 8
     falling = run.assign(prediction_changes=np.linspace(1, 0, 9))
     assert epoch_chosen(falling, "val_accuracy")["Label Wave"] == 8
