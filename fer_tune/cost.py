@@ -10,6 +10,10 @@ ENCODER_GFLOP_AT_64 = 7.5
 GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels whatever the image size up to 64
 # Of one busy core with AVX-512 in fp32, by `python -m fer_tune.bench`: narrow layers reach less.
 NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
+# Of a trial's state: parameters at width 1, each with its two moments of Adam; at one eighth 3.1 and 11.7 MB.
+ENCODER_PARAMETERS, GAME_PARAMETERS = 16.1e6, 45.5e6
+BYTES_A_PARAMETER = 12
+BYTES_A_TEST_SAMPLE = 300  # of predictions.csv
 START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 
@@ -59,6 +63,27 @@ def cell_core_seconds(study: Study, cell: Cell) -> float:
     if study.maximises_gain:
         seconds += trial_core_seconds(with_training(config, lam=0.0))
     return seconds * study.configurations(cell) * len(study.seeds)
+
+
+def study_bytes(study: Study) -> float:
+    """Estimated bytes of a study's results folder: data sets, and each trial's state and predictions."""
+    total, data = 0.0, {}
+    for cell in study.cells():
+        middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
+        config = study.trial_config(cell, middle, study.seeds[0])
+        sizes = split_sizes(config.dataset)
+        data[config.dataset.model_dump_json()] = sum(sizes.values()) * 3 * config.dataset.image_size**2
+        kinds = [config, *([with_training(config, lam=0.0)] if study.maximises_gain else [])]
+        trial = sum(_state_bytes(kind) + BYTES_A_TEST_SAMPLE * sizes["test"] for kind in kinds)
+        total += trial * study.configurations(cell) * len(study.seeds)
+    return total + sum(data.values())
+
+
+def _state_bytes(config: TrialConfig) -> float:
+    parameters = ENCODER_PARAMETERS + (GAME_PARAMETERS if config.training.lam > 0 else 0.0)
+    if config.training.method == "coteaching":
+        parameters *= 2
+    return BYTES_A_PARAMETER * parameters * config.model.width**2
 
 
 def duration(seconds: float) -> str:

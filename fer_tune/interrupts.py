@@ -74,13 +74,18 @@ def _silence() -> None:
 
 
 @contextmanager
-def hangups_ignored() -> Iterator[None]:
-    """Let processes that the body starts outlive a closed terminal: whoever started them ends them."""
+def signals_kept() -> Iterator[None]:
+    """Start processes that outlive a closed terminal (whoever starts them ends them), and keep one's own handlers.
+
+    Ray, when it starts, puts handlers of its own in their place.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        for number, handler in kept.items():
+            signal.signal(number, handler)

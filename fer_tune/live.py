@@ -18,13 +18,18 @@ from fer_tune.results import TrialFolder, write_tables
 from fer_tune.study import Study, TrialConfig
 
 COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
+FULL = ("No space left on device", "Disk quota exceeded", "Read-only file system")
+MEMORY = ("OutOfMemoryError", "can't allocate memory", "MemoryError", "out of memory")
+SMALLER = "out of memory: make training.batch_size, model.width or resources.gpu's share of trials smaller"
 PLAIN_EVERY = 10.0  # seconds between plain lines, at least
 TABULATE_EVERY = 10.0  # seconds between tables of a running study, at least
 WEIGH_EVERY = 5.0  # seconds between looks at the memory, at least
 
 
-class Progress(tune.Callback):
+class Progress(tune.Callback, tune.Stopper):
     """Follows the trials of a run, and writes into a trial's folder why Ray gave it up.
+
+    Stops the run where results can be written no more: trials then break by the dozen, and none by its own fault.
 
     Args:
         results: the study's results folder.
@@ -32,6 +37,7 @@ class Progress(tune.Callback):
 
     Attributes:
         begun: set as soon as the first trial has its worker.
+        unwritable: why results cannot be written any more; empty as long as they can.
     """
 
     def __init__(self, study: Study, results: Path, finished: int, console: Console) -> None:
@@ -40,6 +46,7 @@ class Progress(tune.Callback):
         self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.worked = 0.0
         self.begun = threading.Event()
+        self.unwritable = ""
         self.first_start = self.last_end = math.nan
         self.trained_seconds = 0.0
         self.console: Console | None = console
@@ -97,12 +104,30 @@ class Progress(tune.Callback):
         self._tabulate()
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.failed += 1
         reason = _reason(trial)
+        if not self.results.exists():
+            self.unwritable = "the folder has vanished"
+        elif any(text in reason for text in FULL):
+            self.unwritable = reason.rpartition(": ")[2]
+        if self.unwritable:
+            self._forget(trial)
+            return
+        self.failed += 1
         folder = TrialFolder(Path(trial.config["folder"]))
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.end("failed", self.objective, reason)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            folder.end("failed", self.objective, reason)
+        except OSError as error:
+            self.unwritable = str(error.strerror)
         self._close(trial, "failed", reason)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """As a Stopper: no single trial is stopped."""
+        return False
+
+    def stop_all(self) -> bool:
+        """As a Stopper: whether the run must end."""
+        return bool(self.unwritable)
 
     def _forget(self, trial: Trial) -> tuple[str, dict[str, Any]]:
         """Drop a trial from what runs; return its key and last result."""
@@ -126,7 +151,10 @@ class Progress(tune.Callback):
         """Write the tables of what has ended, for a report while the study runs; at most 2 % of the time goes there."""
         started = time.monotonic()
         if started >= self.tabulate_from:
-            write_tables(self.results)
+            try:
+                write_tables(self.results)
+            except OSError as error:
+                self.unwritable = str(error.strerror)
             self.tabulate_from = time.monotonic() + max(TABULATE_EVERY, 50 * (time.monotonic() - started))
 
     def _weigh(self) -> None:
@@ -186,9 +214,11 @@ def _number(value: float) -> str:
 
 
 def _reason(trial: Trial) -> str:
-    """The last line of the error that Ray noted for a trial."""
+    """The last line of the error that Ray noted for a trial; what to change where memory ran out."""
     file = trial.error_file
     lines = (
         [line for line in Path(file).read_text().splitlines() if line.strip()] if file and Path(file).exists() else []
     )
+    if any(text in line for line in lines for text in MEMORY):
+        return f"{SMALLER} ({lines[-1].strip()})"
     return lines[-1].strip() if lines else "its worker ended without a word"

@@ -61,6 +61,10 @@ PACKAGES = ("fer-tune", "torch", "torchvision", "ray", "optuna", "numpy", "panda
 Status = Literal["finished", "stopped", "diverged", "failed"]
 
 
+class Damaged(ValueError):
+    """A file of a results folder that is not whole; the message names it."""
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """One trial's folder."""
@@ -105,12 +109,15 @@ class TrialFolder:
                 time.sleep(0.05)
 
     def history(self) -> list[dict[str, float]]:
-        """One row an epoch; missing values are NaN."""
+        """One row an epoch; missing values are NaN. Raises Damaged."""
         path = self.path / "history.csv"
         if not path.exists():
             return []
-        with open(path, newline="", encoding="utf-8") as file:
-            return [{k: float(v) if v else math.nan for k, v in row.items()} for row in csv.DictReader(file)]
+        try:
+            with open(path, newline="", encoding="utf-8") as file:
+                return [_numbers(row) for row in csv.DictReader(file)]
+        except ValueError:
+            raise Damaged(f"{path} is damaged: go on with --resume, which mends it") from None
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Create the folder with the trial's settings. Raises ValueError where it holds other ones."""
@@ -139,6 +146,13 @@ class TrialFolder:
         }
         write_json(self.path / "result.json", result)
         return result
+
+
+def _numbers(row: Mapping[Any, Any]) -> dict[str, float]:
+    """A row of a history. Raises ValueError where it is not whole."""
+    if None in row or None in row.values() or "epoch" not in row:
+        raise ValueError
+    return {name: float(text) if text else math.nan for name, text in row.items()}
 
 
 def trial_folders(results: Path) -> list[TrialFolder]:
@@ -185,8 +199,11 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of this folder."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file of this folder. Raises Damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise Damaged(f"{path} is damaged: go on with --resume, which mends it") from None
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -21,9 +21,10 @@ from threading import Event, Thread
 from typing import Any
 
 import psutil
+from pydantic import ValidationError
 from rich.console import Console
 
-from fer_tune.cost import START_SECONDS, duration, study_core_seconds
+from fer_tune.cost import START_SECONDS, duration, study_bytes, study_core_seconds
 from fer_tune.data import (
     DataError,
     accuracy_shrinkage,
@@ -38,7 +39,9 @@ from fer_tune.growth import differences
 from fer_tune.interrupts import interrupt_held, stops_as_interrupts
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
+from fer_tune.mend import mend, wrong_version
 from fer_tune.results import (
+    Damaged,
     ended_trials,
     environment,
     read_json,
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         with stops_as_interrupts(lambda: _give_up(options)):
             return _run(study, options, console)
-    except (StudyError, DataError, UsageError, ChildProcessError) as error:
+    except (StudyError, DataError, UsageError, Damaged, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
@@ -132,8 +135,13 @@ def _check_options(options: argparse.Namespace) -> None:
 def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     results = (options.results / study.name).resolve()
     _claim(study, results, options)
+    _check_space(study, results)
     _describe(study, console)
     with _locked(results), ThreadPoolExecutor(1) as aside:
+        if options.resume:
+            for text in mend(results):
+                _say(console, f"mended: {text}")
+            _retry_failed(results)
         _mark_incomplete(results)
         start = time.monotonic()
         with _kept_only_if_begun(results), _preparing(study, results, options.repeated) as wait:
@@ -178,13 +186,10 @@ def _kept_only_if_begun(results: Path) -> Iterator[None]:
 
 
 def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
-    """Decide what becomes of an existing results folder; touch nothing unless the user has said so.
-
-    Resuming tries failed trials again, since what failed was a worker and not the game.
-    """
+    """Decide what becomes of an existing results folder; touch nothing unless the user has said so."""
     if not results.exists() or not any(path.name != ".lock" for path in results.iterdir()):
         return
-    if not (results / "study.json").exists():
+    if not (results / "study.json").exists() and not any(results.glob("trials/*/trial.json")):
         raise UsageError(f"{results} is not empty and is no results folder: choose another name or --results")
     if options.restart:
         with _locked(results):
@@ -193,15 +198,45 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
             shutil.rmtree(results)
     elif not options.resume:
         raise UsageError(f"{results} holds this study already: --resume goes on with it, --restart begins anew")
-    elif refused := [d for d in differences(read_json(results / "study.json"), _resolved(study)) if not d.harmless]:
+    elif problem := wrong_version(results):
+        raise UsageError(problem)
+    elif refused := [d for d in differences(_begun(study, results), _resolved(study)) if not d.harmless]:
         raise UsageError(
             f"{results} holds another version of this study: {'; '.join(map(str, refused))}. Undo the change, use "
             "--restart, or give the study a new name"
         )
-    else:
-        for folder in trial_folders(results):
-            if (folder.result() or {}).get("status") == "failed":
-                (folder.path / "result.json").unlink()
+
+
+def _begun(study: Study, results: Path) -> Any:
+    """The study that a results folder was begun with, settings that are newer than it at their defaults.
+
+    Where that is not known any more each trial's own settings are still compared.
+    """
+    try:
+        return _resolved(Study.model_validate(read_json(results / "study.json")))
+    except ValidationError:
+        return read_json(results / "study.json")
+    except (Damaged, OSError):
+        return _resolved(study)
+
+
+def _retry_failed(results: Path) -> None:
+    """Let failed trials run again, since what failed was a worker and not the game."""
+    for folder in trial_folders(results):
+        if (folder.result() or {}).get("status") == "failed":
+            (folder.path / "result.json").unlink()
+
+
+def _check_space(study: Study, results: Path) -> None:
+    """Refuse a study that the disk cannot hold."""
+    place = next(p for p in (results, *results.parents) if p.exists())
+    needed, free = study_bytes(study), shutil.disk_usage(place).free
+    there = sum(file.stat().st_size for file in results.rglob("*") if file.is_file()) if results.exists() else 0
+    if needed - there > free:
+        raise UsageError(
+            f"{place} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - there) / 2**30:.2g}: "
+            "make room, or choose another --results"
+        )
 
 
 def _mark_incomplete(results: Path) -> None:
@@ -256,6 +291,7 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
         )
         for cell in cells:
             _say(console, f"  {cell.key}: {study.configurations(cell)} x {len(study.seeds)}{_searched(cell)}")
+        _say(console, f"about {study_bytes(study) / 2**30:.2g} GiB of disk")
     if not any(NAMES.get(name, name) == "training.lambda" for name in (*study.search, *study.conditions)):
         _say(console, f"note: lambda is not searched; every trial uses training.lambda = {study.training.lam:g}")
     if study.maximises_gain:
@@ -400,8 +436,13 @@ def _search(
                 wait()
                 Thread(target=_import_report, args=[progress.begun], daemon=True).start()
                 with progress:
-                    complete = run_search(study, results, [progress], options.verbose)
+                    complete = run_search(study, results, progress, options.verbose)
                 aside.submit(session.pop_all().close)
+        if progress.unwritable:
+            raise UsageError(
+                f"{results}: {progress.unwritable}. What has ended is kept; once it can be written again, go on with:\n"
+                f"  {_resume_command(options)}"
+            )
         _export(study, results)
         return complete, progress.account()
     except KeyboardInterrupt:

@@ -32,8 +32,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.cost import epoch_core_seconds, remaining_core_seconds, trial_core_seconds
 from fer_tune.data import accuracy_shrinkage, dataset_key, split_sizes
-from fer_tune.interrupts import hangups_ignored, interrupt_held
+from fer_tune.interrupts import interrupt_held, signals_kept
 from fer_tune.labels import first_categorical
+from fer_tune.live import Progress
 from fer_tune.randomness import stream_seed
 from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
 from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
@@ -328,6 +329,7 @@ class StudySearcher(Searcher):
             "settings": dict(ready.job.settings),
             "objective": self.study.objective,
             "cpus": self.cpus,
+            "deterministic": self.study.resources.deterministic,
             "until": self._until(ready),
             "scheduled": self.study.scheduler != "none",
         }
@@ -405,7 +407,7 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
     start: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose}
     try:
         if address is None:
-            with interrupt_held(), hangups_ignored():
+            with interrupt_held(), signals_kept():
                 ray.init(address="local", **start, **own)
         else:
             ray.init(address=address, **start)
@@ -446,10 +448,11 @@ def trial_resources(study: Study) -> tuple[dict[str, float], int]:
     return {"cpu": float(study.resources.cpu), "gpu": gpu}, int(slots)
 
 
-def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], verbose: bool = False) -> bool:
+def run_search(study: Study, results: Path, progress: Progress, verbose: bool = False) -> bool:
     """Run every trial of a study that has not ended yet, on the connected Ray.
 
-    Returns whether the study is complete; False where it was interrupted.
+    Returns whether the study is complete; False where it was interrupted, or results could not be written any more
+    (`progress.unwritable`).
     """
     resources, slots = trial_resources(study)
     searcher = StudySearcher(study, results, study.resources.cpu, slots)
@@ -471,12 +474,18 @@ def run_search(study: Study, results: Path, callbacks: Sequence[tune.Callback], 
             storage_path=str(scratch),
             failure_config=tune.FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            callbacks=list(callbacks),
+            callbacks=[progress],
+            stop=progress,
             verbose=2 if verbose else 0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except OSError as error:  # of Ray's own files
+        progress.unwritable = progress.unwritable or str(error.strerror)
     shutil.rmtree(scratch, ignore_errors=True)
+    if progress.unwritable:
+        return False
     return is_complete(study, results)
 
 

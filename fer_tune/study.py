@@ -114,6 +114,9 @@ class Resources(_Spec):
     gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
         "auto", description="GPUs of a trial; may be a fraction"
     )
+    deterministic: bool = Field(
+        False, description="let torch use deterministic algorithms alone: on GPUs slower, on CPUs they always are"
+    )
 
 
 class TrialConfig(_Spec):

@@ -1,6 +1,7 @@
 """The Ray adapter of one trial: set up, step, save, load, reset. How a step is computed is not known here."""
 
 import math
+import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ def _libraries() -> "tuple[ModuleType, type[TrialRun]]":
     Later, quick_imports would keep what an earlier trial left to be collected.
     """
     keep_freed_memory()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read once; without it cuBLAS cannot be deterministic
     with quick_imports():
         import torch
 
@@ -33,8 +35,8 @@ def _libraries() -> "tuple[ModuleType, type[TrialRun]]":
 class TrialTrainable(tune.Trainable):
     """Runs the trial that its configuration names, from wherever the trial's folder stands.
 
-    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `warm_up` (a folder or
-    None), `until` (the epoch after which another trial may take this one's place), `scheduled`.
+    Configuration: `folder`, `data`, `settings` (trial.json), `objective`, `cpus`, `deterministic`, `warm_up` (a
+    folder or None), `until` (the epoch after which another trial may take this one's place), `scheduled`.
     Since the folder holds everything, Ray's checkpoints are empty and a restarted worker continues after the
     last whole epoch. Torch is imported here and not above, since the driver needs this class and no torch.
     """
@@ -45,6 +47,7 @@ class TrialTrainable(tune.Trainable):
         torch, TrialRun = _libraries()
         self.cleanup()
         torch.set_num_threads(config["cpus"])
+        torch.use_deterministic_algorithms(config["deterministic"])
         warm_up = Path(config["warm_up"]) if config["warm_up"] else None
         folder, data = Path(config["folder"]), Path(config["data"])
         self.run = TrialRun(folder, config["settings"], data, config["objective"], warm_up)

@@ -3,19 +3,24 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
 
 from fer_tune import ModelSpec, TrainingSpec, load_data
 from fer_tune.data import NoisyData
+from fer_tune.results import trial_folders
 
 ROOT = Path(__file__).parent.parent
 SMALL_MODEL = ModelSpec(width=0.125, encoder_norm="batch")
 SMALL_DATA = {"kind": "synthetic", "train": 64, "validation": 28, "test": 28}
+
+CLOCK = ["seconds", "images_per_second"]
 
 torch.set_num_threads(1)
 
@@ -60,6 +65,36 @@ def run_command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProces
         text=True,
         timeout=300,
     )
+
+
+def start(study: Path, cwd: Path, *words: str, **options: Any) -> subprocess.Popen:
+    """The real command line in a process group of its own, not waited for."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "fer_tune.run", str(study), *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+        start_new_session=True,
+        **options,
+    )
+
+
+def wait_for_epochs(results: Path, epochs: int) -> None:
+    """Until the trials of a results folder have run so many epochs in all."""
+    deadline = time.monotonic() + 120
+    while sum(len(folder.history()) for folder in trial_folders(results)) < epochs:
+        assert time.monotonic() < deadline, "the study does not start"
+        time.sleep(0.05)
+
+
+def tables(results: Path) -> list[pd.DataFrame]:
+    """Both tables of a results folder, the columns aside that hold clock times."""
+    read = [pd.read_csv(results / name) for name in ("trials.csv", "epochs.csv")]
+    return [table.drop(columns=[c for c in CLOCK if c in table]) for table in read]
+
+
+def assert_equal_tables(one: Path, other: Path) -> None:
+    for ours, theirs in zip(tables(one), tables(other), strict=True):
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
 
 
 @pytest.fixture(scope="session")

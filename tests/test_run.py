@@ -22,12 +22,11 @@ from ray.cluster_utils import Cluster
 from fer_tune.results import read_json, trial_folders, write_json
 from fer_tune.run import main
 from fer_tune.study import load_study
-from tests.conftest import ROOT, run_command
+from tests.conftest import ROOT, run_command, start
 from tests.data import folders
 from tests.models.test_weights import vgg_face_weights
 
 SMOKE = ROOT / "studies" / "smoke.yaml"
-CLOCK = ["seconds", "images_per_second"]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
@@ -168,50 +167,6 @@ def test_a_second_run_of_a_study_is_refused_naming_the_first(finished, capsys):
         first.wait()
         first.stdout.close()
     assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 0
-
-
-def start(study: Path, cwd: Path, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "fer_tune.run", str(study)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
-        start_new_session=True,
-        **options,
-    )
-
-
-def wait_for_epochs(results: Path, epochs: int) -> None:
-    deadline = time.monotonic() + 120
-    while sum(len(folder.history()) for folder in trial_folders(results)) < epochs:
-        assert time.monotonic() < deadline, "the study does not start"
-        time.sleep(0.05)
-
-
-@pytest.mark.slow
-def test_ctrl_c_stops_cleanly_and_resuming_gives_the_uninterrupted_tables(study_file, tmp_path):
-    study = study_file(
-        training={"epochs": 6, "batch_size": 16},
-        search={"lambda": {"grid": [0.0, 0.5]}, "lr": {"log_uniform": [1e-4, 1e-2]}}, optuna={"trials": 2, "batch": 1},
-    )  # fmt: skip
-    for name in ("whole", "parts"):
-        (tmp_path / name).mkdir()
-    assert run_command(study, cwd=tmp_path / "whole").returncode == 0
-    process = start(study, tmp_path / "parts", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    results = tmp_path / "parts" / "results" / "small"
-    wait_for_epochs(results, 5)
-    asked = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 30
-    assert process.returncode == 130, out
-    assert "Stopped with" in out and f"python -m fer_tune.run {study} --resume" in out and "Traceback" not in out
-    kept = {f.key: len(f.history()) for f in trial_folders(results)}
-    assert run_command(study, "--resume", cwd=tmp_path / "parts").returncode == 0
-    assert sum(kept.values()) >= 5 and len(trial_folders(results)) == 4
-    for table in ("trials.csv", "epochs.csv"):
-        whole, parts = (pd.read_csv(tmp_path / n / "results" / "small" / table) for n in ("whole", "parts"))
-        columns = [c for c in whole if c not in CLOCK]
-        pd.testing.assert_frame_equal(whole[columns], parts[columns], check_exact=True)
 
 
 @pytest.mark.slow

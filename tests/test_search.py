@@ -3,11 +3,14 @@
 import itertools
 import math
 import random
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 import optuna
 import pandas as pd
+import psutil
 import pytest
 import ray
 import torch
@@ -30,9 +33,8 @@ from fer_tune.search import (
 )
 from fer_tune.study import TrialConfig, load_study
 from fer_tune.trial import TrialRun
-from tests.conftest import ROOT
+from tests.conftest import CLOCK, ROOT
 
-CLOCK = ["seconds", "images_per_second"]
 LR = {"log_uniform": [1e-4, 1e-2]}
 
 
@@ -274,7 +276,7 @@ class TestWithRay:
         results.mkdir(parents=True)
         _prepare(study, results)
         progress = Progress(study, results, 0, Console(quiet=True))
-        complete = run_search(study, results, [progress])
+        complete = run_search(study, results, progress)
         assert complete and is_complete(study, results)
         assert len(pd.read_csv(results / "trials.csv")) >= 1  # written while it ran, for a report of what has ended
         write_tables(results)
@@ -348,10 +350,57 @@ class TestWithRay:
         results = tmp_path / "r"
         _prepare(study, results)
         progress = Progress(study, results, 0, Console(quiet=True))
-        assert run_search(study, results, [progress])
+        assert run_search(study, results, progress)
         status = {f.key: f.result()["status"] for f in trial_folders(results)}
         assert status.pop("lambda=0.5,n000,s0") == "failed" and set(status.values()) == {"finished"}
         assert read_json(broken / "result.json")["reason"]
+
+    @pytest.mark.slow
+    def test_a_killed_worker_goes_on_and_one_that_is_killed_again_and_again_fails(self, study_file, tmp_path):
+        """The first is killed while it writes a checkpoint; at its third death the second counts as failed."""
+        study = load_study(
+            study_file(
+                search={"lambda": {"grid": [0.5]}}, seeds=[0, 1, 2], resources={"cpu": 1, "gpu": 2},
+                training={"epochs": 12, "batch_size": 32},
+            )
+        )  # fmt: skip
+        results = tmp_path / "r"
+        results.mkdir()
+        _prepare(study, results)
+        seen = {}
+        folders = [TrialFolder(results / "trials" / f"lambda=0.5,n000,s{seed}") for seed in (0, 1)]
+        killers = [
+            threading.Thread(target=kill_workers, args=(folders[0], 1, seen, True), daemon=True),
+            threading.Thread(target=kill_workers, args=(folders[1], 3, seen), daemon=True),
+        ]
+        for killer in killers:
+            killer.start()
+        assert run_search(study, results, Progress(study, results, 0, Console(quiet=True)))
+        for killer in killers:
+            killer.join()
+        first, second, third = (folder.result() for folder in trial_folders(results))
+        assert (first["status"], second["status"], third["status"]) == ("finished", "failed", "finished")
+        assert second["reason"] and first["epochs"] == 12
+        assert repr(folders[0].history()[: len(seen[folders[0].key])]) == repr(seen[folders[0].key]), "run again"
+
+
+def kill_workers(folder, times, seen, writing=False):
+    """Kill whichever worker holds a trial's folder, so many times, each after another epoch (or amid its writing)."""
+    for _ in range(times):
+        before = len(folder.history())
+        while len(folder.history()) <= before or (writing and not list(folder.path.glob(".state.pt.*"))):
+            time.sleep(0.003)
+        seen[folder.key] = folder.history()
+        holder = next(p for p in psutil.process_iter() if holds(p, folder.path / ".lock"))
+        holder.kill()
+        holder.wait()
+
+
+def holds(process, path):
+    try:
+        return process.name().startswith("ray::") and str(path) in [file.path for file in process.open_files()]
+    except psutil.Error:
+        return False
 
 
 def test_a_study_that_has_grown_runs_the_new_trials_alone(smoke):

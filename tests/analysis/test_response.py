@@ -49,6 +49,16 @@ def test_intervals_of_differences_cover_95_percent(simulated):
     assert 0.92 <= np.mean(covered) <= 0.98
 
 
+def test_the_band_covers_the_true_curve_about_the_mean_of_all_lambdas(simulated):
+    """How good all seeds are together is left out of the band, so it is left out of the truth as well."""
+    covered = []
+    for peak, found in simulated:
+        band = found.band()
+        true = truth(band.index.to_numpy(), peak) - truth(LAMS, peak).mean() + found.means.mean()
+        covered.append(np.mean((band["low"] <= true) & (true <= band["high"])))
+    assert 0.93 <= np.mean(covered) <= 0.99
+
+
 def test_the_probability_of_being_best_is_as_often_right_as_it_says(simulated):
     said = [found.p_best.max() for _, found in simulated]
     right = [LAMS[truth(LAMS, peak).argmax()] == LAMS[found.p_best.argmax()] for peak, found in simulated]
