@@ -14,7 +14,7 @@ from rich.table import Table
 
 from fer_tune.cost import duration, epoch_core_seconds, study_core_seconds
 from fer_tune.memory import tree_bytes
-from fer_tune.results import TrialFolder, write_tables
+from fer_tune.results import TrialFolder, why_unwritable, write_tables
 from fer_tune.study import Study, TrialConfig
 
 COLUMNS = ("trial", "λ", "learning rate", "epoch", "L_G", "L_D", "validation accuracy")
@@ -105,10 +105,8 @@ class Progress(tune.Callback, tune.Stopper):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         reason = _reason(trial)
-        if not self.results.exists():
-            self.unwritable = "the folder has vanished"
-        elif any(text in reason for text in FULL):
-            self.unwritable = reason.rpartition(": ")[2]
+        full = next((text for text in FULL if text in reason), "")  # a state is large: less may fit still
+        self.unwritable = self.unwritable or full or why_unwritable(self.results)
         if self.unwritable:
             self._forget(trial)
             return

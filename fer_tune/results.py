@@ -187,6 +187,21 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         os.close(folder)
 
 
+def why_unwritable(folder: Path) -> str:
+    """Why nothing can be written into a results folder; empty where it can.
+
+    A worker that starts makes its trial's folder anew, so what has vanished is told by the study's own file.
+    """
+    if not (folder / "study.json").exists():
+        return "the folder has vanished"
+    try:
+        write_atomically(folder / ".probe", bytes(2**16))
+        (folder / ".probe").unlink()
+    except OSError as error:
+        return str(error.strerror)
+    return ""
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

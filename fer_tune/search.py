@@ -36,7 +36,7 @@ from fer_tune.interrupts import interrupt_held, signals_kept
 from fer_tune.labels import first_categorical
 from fer_tune.live import Progress
 from fer_tune.randomness import stream_seed
-from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders
+from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders, why_unwritable
 from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
 from fer_tune.trainable import TrialTrainable
 
@@ -481,8 +481,10 @@ def run_search(study: Study, results: Path, progress: Progress, verbose: bool = 
     )
     try:
         tuner.fit()
-    except OSError as error:  # of Ray's own files
-        progress.unwritable = progress.unwritable or str(error.strerror)
+    except Exception:  # Tune stumbles over its own files in many ways where the disk fails
+        if not (progress.unwritable or why_unwritable(results)):
+            raise
+    progress.unwritable = progress.unwritable or why_unwritable(results)
     shutil.rmtree(scratch, ignore_errors=True)
     if progress.unwritable:
         return False

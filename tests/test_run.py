@@ -17,7 +17,6 @@ import pytest
 import ray
 import torch
 import yaml
-from ray.cluster_utils import Cluster
 
 from fer_tune.results import read_json, trial_folders, write_json
 from fer_tune.run import main
@@ -287,18 +286,3 @@ def test_an_address_where_no_cluster_answers_is_named(study_file, tmp_path, caps
     assert main([str(study_file()), "--results", str(tmp_path / "r"), "--address", address]) == 2
     error = capsys.readouterr().err
     assert f"--address {address}: no Ray cluster answers there" in error and why in error
-
-
-@pytest.mark.slow
-def test_a_running_cluster_is_joined_and_left_running(study_file, tmp_path):
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False, "object_store_memory": 10**8}
-    )  # fmt: skip
-    try:
-        done = run_command(study_file(), "--address", cluster.address, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr + done.stdout
-        assert cluster.head_node.any_processes_alive()
-    finally:
-        cluster.shutdown()
-    trials = pd.read_csv(tmp_path / "results" / "small" / "trials.csv")
-    assert trials["status"].tolist() == ["finished"] * 2

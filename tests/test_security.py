@@ -1,0 +1,86 @@
+"""Nothing that a stranger's folder holds is run, and nobody listens to the network."""
+
+import io
+import os
+import pickle
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from analysis.report import main as report
+from fer_tune.results import trial_folders
+from tests.conftest import ROOT, run_command, start, wait_for_epochs
+
+SMOKE = ROOT / "studies" / "smoke.yaml"
+RAY_FILES = (
+    "ray/tune/tuner.pkl", "ray/tune/trainable.pkl", "ray/tune/searcher-state-2026.pkl",
+    "ray/tune/search_gen_state-2026.json", "ray/tune/experiment_state-2026.json", "ray/tune/.is_checkpoint",
+    "searcher-state.pkl", "data/planted.pkl",
+)  # fmt: skip
+
+
+class Bomb:
+    """A pickle that leaves a file behind when it is opened."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_the_bomb_goes_off_when_it_is_opened(tmp_path):
+    pickle.loads(pickle.dumps(Bomb(tmp_path / "mark")))
+    assert (tmp_path / "mark").exists()
+
+
+@pytest.mark.slow
+def test_pickles_planted_in_a_results_folder_stay_unopened(smoke, tmp_path):
+    results, mark = tmp_path / "results" / "smoke", tmp_path / "mark"
+    shutil.copytree(smoke[0], results)
+    bomb = pickle.dumps(Bomb(mark))
+    for name in RAY_FILES:
+        (results / name).parent.mkdir(parents=True, exist_ok=True)
+        (results / name).write_bytes(bomb)
+    plain, packed = [f for f in trial_folders(results) if f.settings()["role"] == "trial"][:2]
+    for folder in (plain, packed):
+        (folder.path / "result.json").unlink()
+    plain.state.write_bytes(bomb)
+    disguised = io.BytesIO()
+    with zipfile.ZipFile(packed.state) as whole, zipfile.ZipFile(disguised, "w") as spoilt:
+        for entry in whole.infolist():
+            spoilt.writestr(entry, bomb if entry.filename.endswith("data.pkl") else whole.read(entry))
+    packed.state.write_bytes(disguised.getvalue())
+    done = run_command(SMOKE, "--resume", cwd=tmp_path)
+    assert done.returncode == 1 and "1 trials failed" in done.stdout, done.stdout + done.stderr
+    assert plain.result()["status"] == "finished", "what is no state is set aside, and the trial begins anew"
+    assert packed.result()["status"] == "failed" and "weights" in packed.result()["reason"].lower()
+    assert report([str(results)]) == 0
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+def test_a_study_listens_on_loopback_alone(study_file, tmp_path):
+    study = study_file(training={"epochs": 200, "batch_size": 16})
+    process = start(study, tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_epochs(tmp_path / "results" / "small", 3)
+        whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        sockets = [c for p in whole for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+        assert len(sockets) > 3, "Ray listens, or the test looks at nothing"
+        assert {c.laddr.ip for c in sockets} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_no_token_or_secret_is_written_to_results(smoke):
+    secrets = [value for name, value in os.environ.items() if any(word in name for word in ("TOKEN", "SECRET", "KEY"))]
+    token = Path.home() / ".ray" / "auth_token"
+    secrets += [token.read_text().strip()] if token.exists() else []
+    texts = [p.read_bytes() for p in smoke[0].rglob("*") if p.suffix in (".json", ".csv", ".html", ".md")]
+    assert texts and not any(secret.encode() in text for secret in secrets if len(secret) > 8 for text in texts)
