@@ -460,6 +460,8 @@ def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     for error in errors:
         placed = getattr(error.get("ctx", {}).get("error"), "loc", None) or error["loc"]
         loc = _without_tags(placed)
+        if error["type"] == "extra_forbidden":  # a key of the user's, whatever it looks like
+            loc = (*_without_tags(placed[:-1]), placed[-1])
         dataset = str(placed[1]) if loc[:1] == ("dataset",) and loc != tuple(placed) else ""
         problems.append(_Problem(loc, error["type"], _plain_message(error), dataset))
     unknown = {p.loc[:-1] for p in problems if p.kind == "extra_forbidden"}

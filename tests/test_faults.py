@@ -229,11 +229,11 @@ def test_a_node_that_is_lost_costs_no_result_and_the_cluster_is_left_running(who
 def test_memory_that_runs_out_is_named_with_what_to_change(tmp_path):
     """Workers inherit a limit of their address space; the larger batch does not fit below it."""
     raw = yaml.safe_load(write_study(tmp_path).read_text())
-    raw |= {"training": {"epochs": 1, "batch_size": 2000, "lr": 1e-3}, "search": {"lambda": {"grid": [0.0]}}}
-    raw["dataset"] = {"kind": "synthetic", "train": 2000, "validation": 14, "test": 14, "image_size": 64}
+    raw |= {"training": {"epochs": 1, "batch_size": 1000, "lr": 1e-3}, "search": {"lambda": {"grid": [0.0]}}}
+    raw["dataset"] = {"kind": "synthetic", "train": 1000, "validation": 14, "test": 14, "image_size": 64}
     raw["model"] = {"width": 1.0}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(raw))
-    limit = partial(resource.setrlimit, resource.RLIMIT_AS, (14 * 2**30, 14 * 2**30))
+    limit = partial(resource.setrlimit, resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
     process = start(
         tmp_path / "study.yaml", tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=limit
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from fer_tune.data.files import FolderSpec, numbers, read_table
+from fer_tune.data.files import FolderSpec, numbers, read_table, regular
 from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
 from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
 
@@ -154,13 +154,13 @@ class _ScalarReader:
         return values
 
     def read(self, file: Path) -> float:
-        content = file.read_bytes()
+        content = regular(file).read_bytes()
         end = content.find(b"\n") + 1
         header = content[:end]
         if not header.startswith(b"\x93NUMPY"):
             raise ValueError("it is no .npy file")
         if header not in self.types:
-            self.types[header] = np.load(file, allow_pickle=False).dtype
+            self.types[header] = np.load(regular(file), allow_pickle=False).dtype
         data = np.frombuffer(content, dtype=self.types[header], offset=end)
         if len(data) != 1:
             raise ValueError(f"it holds {len(data)} values")

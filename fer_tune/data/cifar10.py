@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from fer_tune.data.files import regular
 from fer_tune.data.index import DataError, Index, Problems, cut_validation
 from fer_tune.labels import LabelSet
 
@@ -99,7 +100,7 @@ class _ArraysOnly(pickle.Unpickler):
 def _read_batch(path: Path, digest: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 (n, 3, 32, 32) and classes (n,)."""
     try:
-        content = path.read_bytes()
+        content = regular(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if digest and hashlib.md5(content, usedforsecurity=False).hexdigest() != digest:

@@ -28,10 +28,17 @@ class FolderSpec(BaseModel):
         return Path(self.folder)
 
 
+def regular(path: Path) -> Path:
+    """The path. Raises DataError where it is there and no file: reading a pipe would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file")
+    return path
+
+
 def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     """FILE:LINE and the words of each line that is not empty. Raises DataError for an unreadable file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -46,6 +53,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
     Raises DataError for a file that cannot be read or lacks one of the columns.
     """
+    regular(path)
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             table = pd.read_parquet(path)

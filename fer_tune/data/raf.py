@@ -43,6 +43,8 @@ def index_raf(spec: RafSpec) -> Index:
     for name, (origin, _) in official.items():
         if not name.startswith(("train_", "test_")):
             problems.add(origin, f"{name!r} must begin with train_ or test_, which names its split")
+    if not any(name.startswith("train_") for name in names):
+        problems.add(str(path), "it lists no training image")
     problems.raise_any()
     classes = np.array([official[name][1] for name in names], dtype=np.int64)
     training = np.array([name.startswith("train_") for name in names])
