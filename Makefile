@@ -4,13 +4,16 @@ VENV := .venv
 STUDY ?= studies/lambda_sweep.yaml
 ARGS ?=
 
-.PHONY: study test lint clean
+.PHONY: study test faults lint clean
 
 study: $(VENV)/.installed
 	$(VENV)/bin/python -m fer_tune.run $(STUDY) $(ARGS)
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest
+
+faults: $(VENV)/.installed-dev
+	FER_TUNE_KILLS=20 FER_TUNE_FUZZ=6 $(VENV)/bin/python -m pytest tests/test_faults.py tests/test_fuzz.py
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -300,7 +300,7 @@ class TestWithRay:
         study = load_study(
             study_file(
                 search={"lambda": {"grid": [0.0, 0.3, 0.5]}}, training={"epochs": 3, "batch_size": 32},
-                resources={"cpu": 4, "gpu": 0},
+                resources={"cpu": 4, "gpu": 0, "deterministic": True},  # on CPU the same numbers
             )
         )  # fmt: skip
         progress, sliced = self.run(study, tmp_path / "sliced")

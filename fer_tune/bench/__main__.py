@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fer_tune.bench import equivalence, growth, projection, reading, report, workers
+from fer_tune.bench import equivalence, growth, load, projection, reading, report, workers
 from fer_tune.bench.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
@@ -22,6 +22,7 @@ PARTS = {
     "workers": "trials at once against one, the start of a trial",
     "growth": "time and memory against everything that grows",
     "reading": "decoding images once, memory of trials that share them",
+    "load": "studies of very many small trials: seconds a trial, memory of the driver",
     "report": "time and memory of a report against the number of trials",
     "projection": "sweeps over RAF-DB and AffectNet on GPUs, by arithmetic",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--rounds", type=int, default=5, help="steps: timed steps of each variant (default 5)")
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
-    add("--figure", type=Path, help="growth: also draw it into this PNG")
+    add("--figure", type=Path, help="growth, load: also draw it into this PNG")
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     tables = _tables(options)
@@ -66,6 +67,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return {part.__name__.replace("_", " "): list(part()) for part in (reading.reading, reading.label_rows)}
     if options.what == "report":
         return {"report, made-up results": list(report.by_trials())}
+    if options.what == "load":
+        return {"load": list(load.by_trials(figure=options.figure))}
     if options.what == "projection":
         return {"projection": list(projection.project())}
     if options.what == "equivalence":

@@ -44,6 +44,8 @@ def write_made_up(folder: Path, trials: int) -> None:
     write_json(folder / "environment.json", {**environment(["0" * 32]), "made_up": True})
     write_json(folder / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": True}])
     rng = np.random.default_rng(0)
+    tested = "index,emotion_true,emotion_predicted,emotion_p_neutral\n"
+    tested += "".join(f"{i},{i % 7},{i % 5},0.5\n" for i in range(1500))
     for cell in study.cells():
         for seed in study.seeds:
             config = study.trial_config(cell, {}, seed)
@@ -60,6 +62,7 @@ def write_made_up(folder: Path, trials: int) -> None:
             trial.end("finished", study.objective)
             rows = "".join(f"{i},{k}\n" for i, k in enumerate(rng.integers(0, 7, 1500).tolist()))
             (trial.path / "predictions_validation.csv").write_text("index,emotion_predicted\n" + rows)
+            (trial.path / "predictions.csv").write_text(tested)
     write_tables(folder)
 
 
