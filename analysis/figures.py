@@ -169,7 +169,8 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
     ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")  # seaborn's heatmap draws every figure a further time
     for (row, column), share in np.ndenumerate(matrix):
         ink = "white" if share > 0.5 else "black"
-        ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
+        text = ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
+        text.set_in_layout(False)  # it stays within its cell, and measuring so many is slow
     ax.set_xticks(range(len(classes)), classes, rotation=45)
     ax.set_yticks(range(len(classes)), classes)
     ax.grid(False)

@@ -137,7 +137,7 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
     _claim(study, results, options)
     _check_space(study, results)
     _describe(study, console)
-    with _locked(results), ThreadPoolExecutor(1) as aside:
+    with _locked(results), ThreadPoolExecutor(2) as aside:
         if options.resume:
             for text in mend(results):
                 _say(console, f"mended: {text}")
@@ -146,8 +146,12 @@ def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
         start = time.monotonic()
         with _kept_only_if_begun(results), _preparing(study, results, options.repeated) as wait:
             complete, account = _search(study, results, options, console, wait, aside)
+        write_tables(results)
+        exported = aside.submit(_export, study, results)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
-        return _conclude(study, results, options, console, complete)
+        code = _conclude(study, results, options, console, complete)
+        exported.result()
+        return code
 
 
 @contextmanager
@@ -418,7 +422,7 @@ def _search(
 ) -> tuple[bool, dict[str, float | int | None]]:
     """Run what is left of a study once it is prepared; return whether it is complete and what that took.
 
-    Ray is shut down on the thread of `aside`, while tables and report are made.
+    Ray is shut down on a thread of `aside`, while tables and report are made.
     """
     with interrupt_held(), quick_imports():
         from fer_tune.live import Progress
@@ -443,12 +447,10 @@ def _search(
                 f"{results}: {progress.unwritable}. What has ended is kept; once it can be written again, go on with:\n"
                 f"  {_resume_command(options)}"
             )
-        _export(study, results)
         return complete, progress.account()
     except KeyboardInterrupt:
         if not (results / "data" / "digests.json").exists():
             raise  # nothing has run yet
-        _export(study, results)
         return False, progress.account()
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
@@ -465,10 +467,9 @@ def _import_report(begun: Event) -> None:
 
 
 def _export(study: Study, results: Path) -> None:
-    """Everything that is made of the trial folders but the report."""
+    """What other programs read: TensorBoard's event files and Optuna's database."""
     from fer_tune.search import export_optuna
 
-    write_tables(results)
     write_tensorboard(results)
     export_optuna(study, results)
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_recall
 
 from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.losses import concordance
@@ -57,6 +56,8 @@ def _class_metrics(
     label_set: LabelSet, probabilities: Tensor, truth: Tensor, prefix: str, suffix: str
 ) -> dict[str, float]:
     """Metrics of one categorical set from probabilities (N, K) and classes (N,)."""
+    from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_recall
+
     present, k = truth != MISSING_CLASS, label_set.size
     classes, truth = probabilities.argmax(1)[present], truth[present]
     averages = {"accuracy": "micro", "mean_class_accuracy": "macro"}
