@@ -272,11 +272,26 @@ def watch(path: Path, formats: Sequence[str]) -> None:
         time.sleep(WATCH_SECONDS)
 
 
+def _of_remote(uri: str, words: Sequence[str]) -> int:
+    """The report of results on object storage, written there."""
+    from fer_tune.remote import RemoteError, fetched
+
+    try:
+        with fetched(uri) as folder:
+            return main([str(folder) if word == uri else word for word in words])
+    except RemoteError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, or 2 where there is nothing to report."""
     parser = argument_parser("Write the report of a results folder, of a study that still runs too.")
     parser.add_argument("--watch", action="store_true", help="write it anew while the study runs")
-    options = parser.parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if uri := next((word for word in words if "://" in word), None):
+        return _of_remote(uri, words)
+    options = parser.parse_args(words)
     formats = options.format or ()
     try:
         if options.watch:

@@ -40,6 +40,7 @@ from fer_tune.interrupts import interrupt_held, stops_as_interrupts
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
 from fer_tune.mend import mend, wrong_version
+from fer_tune.remote import RemoteError, is_remote, mirrored
 from fer_tune.results import (
     Damaged,
     ended_trials,
@@ -73,8 +74,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
         with stops_as_interrupts(lambda: _give_up(options)):
-            return _run(study, options, console)
-    except (StudyError, DataError, UsageError, Damaged, ChildProcessError) as error:
+            if not is_remote(options.results):
+                return _run(study, Path(options.results), options, console)
+            with mirrored(options.results, study.name) as (folder, options.shown):
+                return _run(study, folder, options, console)
+    except (StudyError, DataError, UsageError, RemoteError, Damaged, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
@@ -104,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("study", type=Path, nargs="?", help="the study file (YAML)")
     add("--from", dest="repeated", type=Path, metavar="RESULTS", help="repeat the study of a results folder elsewhere")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value: training.epochs=4")
-    add("--results", type=Path, default=Path("results"), help="folder of results folders (default: results)")
+    add("--results", default="results", help="folder of results folders, or a URI such as s3://bucket/results")
     add("--resume", action="store_true", help="go on with the study's results folder")
     add("--restart", action="store_true", help="delete the study's results folder and start over")
     add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
@@ -112,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cpus", type=int, metavar="N", help="use only so many of this machine's CPUs (default: all)")
     add("--address", help="join a running Ray cluster; the results folder must be shared by its nodes")
     add("--verbose", action="store_true", help="let Ray print what it does")
+    parser.set_defaults(shown=None)
     return parser
 
 
@@ -128,12 +133,15 @@ def _check_options(options: argparse.Namespace) -> None:
         raise UsageError("--resume and --restart exclude each other")
     if options.cpus is not None and options.address is not None:
         raise UsageError("--cpus and --address exclude each other: a cluster has its own CPUs")
+    if options.address is not None and is_remote(options.results):
+        raise UsageError("--address needs a results folder on a disk that the cluster's nodes share, and no URI")
     if options.cpus is not None and options.cpus < 1:
         raise UsageError(f"--cpus {options.cpus}: a study needs at least 1")
 
 
-def _run(study: Study, options: argparse.Namespace, console: Console) -> int:
-    results = (options.results / study.name).resolve()
+def _run(study: Study, place: Path, options: argparse.Namespace, console: Console) -> int:
+    """Run a study in its folder below `place`."""
+    results = (place / study.name).resolve()
     _claim(study, results, options)
     _check_space(study, results)
     _describe(study, console)
@@ -486,7 +494,8 @@ def _conclude(study: Study, results: Path, options: argparse.Namespace, console:
 
     try:
         headline = write_report(results)
-        _say(console, f"\n{headline}\nReport: {results / 'report' / 'index.html'}")
+        shown = results if options.shown is None else f"{options.shown}/{study.name}"
+        _say(console, f"\n{headline}\nReport: {shown}/report/index.html")
     except NothingToReport as nothing:
         _say(console, f"\nNo report yet: {nothing}")
     failed = sum((folder.result() or {}).get("status") == "failed" for folder in trial_folders(results))
@@ -508,7 +517,7 @@ def _conclude(study: Study, results: Path, options: argparse.Namespace, console:
 
 
 def _resume_command(options: argparse.Namespace) -> str:
-    elsewhere = ["--results", str(options.results)] if options.results != Path("results") else []
+    elsewhere = ["--results", options.results] if options.results != "results" else []
     overrides = [word for text in options.set for word in ("--set", text)]
     elsewhere += ["--cpus", str(options.cpus)] if options.cpus else []
     return shlex.join(["python", "-m", "fer_tune.run", str(options.study), *elsewhere, *overrides, "--resume"])

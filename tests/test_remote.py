@@ -1,0 +1,103 @@
+"""Results on a real S3-compatible server on loopback: written, resumed elsewhere, and reported from there."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+
+from analysis.report import main as report
+from fer_tune.remote import LOCK, Mirror, RemoteError, fetched
+from fer_tune.run import main
+from tests.conftest import assert_equal_tables, run_command, start
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """The URI of an empty folder in a bucket, for this process and those that it starts."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        endpoint = f"http://{host}:{port}"
+        boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1").create_bucket(Bucket="faces")
+        yield f"s3://faces/studies?endpoint_override={endpoint}&region=us-east-1"
+    server.stop()
+
+
+def listed(uri: str) -> list[str]:
+    files, base = fs.FileSystem.from_uri(uri)
+    found = files.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
+    return sorted(f.path.removeprefix(f"{base}/") for f in found if f.type == fs.FileType.File)
+
+
+def test_a_mirror_brings_there_what_has_changed_and_takes_away_what_is_gone(bucket, tmp_path):
+    uri = bucket.replace("studies", "mirror")
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "small" / "ray").mkdir(parents=True)
+    for name in ("a.json", ".b.json.tmp", "ray/tuner.pkl"):
+        (here / "small" / name).write_text(name)
+    mirror = Mirror(uri, here)
+    mirror.upload()
+    assert listed(uri) == ["small/a.json"]
+    (here / "small" / "a.json").write_text("changed")
+    (here / "small" / "c d=0.5,ä.json").write_text("new")
+    mirror.upload()
+    Mirror(uri, there).download("small")
+    assert {p.name: p.read_text() for p in there.rglob("*.json")} == {"a.json": "changed", "c d=0.5,ä.json": "new"}
+    (here / "small" / "a.json").unlink()
+    mirror.upload()
+    assert listed(uri) == ["small/c d=0.5,ä.json"]
+
+
+def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path, monkeypatch):
+    uri = bucket.replace("studies", "held")
+    Mirror(uri, tmp_path).claim("small")
+    monkeypatch.setattr("fer_tune.remote._holder", lambda: "process 1 on elsewhere")
+    with pytest.raises(RemoteError, match="in use by another run \\(process"):
+        Mirror(uri, tmp_path).claim("small")
+    monkeypatch.setattr("fer_tune.remote.LOCK_SECONDS", 0.0)
+    Mirror(uri, tmp_path).claim("small")
+    assert listed(uri) == [f"small/{LOCK}"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["s4://faces/x", "s3://nowhere/x?endpoint_override=http://127.0.0.1:9&region=us-east-1"]
+)
+def test_storage_that_cannot_be_used_is_one_message(study_file, capsys, uri):
+    assert main([str(study_file()), "--results", uri]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(uri.partition("?")[0]) and "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_study_stopped_on_one_machine_is_resumed_and_reported_from_another(study_file, bucket, tmp_path):
+    study = study_file(training={"epochs": 12, "batch_size": 16})
+    (tmp_path / "whole").mkdir()
+    assert run_command(study, cwd=tmp_path / "whole").returncode == 0
+    process = start(study, tmp_path, "--results", bucket, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if " running, " in line and "left" in line:  # epochs have been run
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "--resume" in out and "Traceback" not in out, out
+    assert any(name.endswith("state.pt") for name in listed(bucket))
+    assert not any(LOCK in name or "/ray/" in name for name in listed(bucket))
+    assert list(Path(tmp_path).glob("*")) == [study, tmp_path / "whole"] or not (tmp_path / "results").exists()
+    done = run_command(study, "--results", bucket, "--resume", cwd=tmp_path)
+    assert done.returncode == 0 and "Report: s3://faces/studies/small/report/index.html" in done.stdout, done.stderr
+    results = bucket.replace("studies", "studies/small")
+    with fetched(results) as folder:
+        assert_equal_tables(folder, tmp_path / "whole" / "results" / "small")
+        (folder / "report" / "index.html").unlink()
+    assert "report/index.html" not in listed(results)
+    assert report([results]) == 0
+    assert "report/index.html" in listed(results)
