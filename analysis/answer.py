@@ -83,10 +83,11 @@ def answer(
         return Answer(
             None, why=[f"The study's noise ratio is {studied}: {ratio:.3g} lies outside, and nothing is extrapolated."]
         )
+    single = min(max(single, ratios[0]), ratios[-1])
     pair = _nearest(rows, single)
     reply = _between(pair, single)
     if between is not None:
-        ends = [min(max(at, ratios[0]), ratios[-1]) for at in between]
+        ends = [min(max(at, ratios[0]), ratios[-1]) for at in between] + [at for at in ratios if low < at < high]
         reply = replace(reply, interval=_hull([reply, *(_between(_nearest(rows, at), at) for at in ends)]))
         if low < ratios[0] - SAME or high > ratios[-1] + SAME:
             reply.why.append(

@@ -276,6 +276,9 @@ def _of_remote(uri: str, words: Sequence[str]) -> int:
     """The report of results on object storage, written there."""
     from fer_tune.remote import RemoteError, fetched
 
+    if "--watch" in words:
+        print("--watch follows a folder on this machine, no URI", file=sys.stderr)
+        return 2
     try:
         with fetched(uri) as folder:
             return main([str(folder) if word == uri else word for word in words])

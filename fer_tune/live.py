@@ -114,7 +114,8 @@ class Progress(tune.Callback, tune.Stopper):
         folder = TrialFolder(Path(trial.config["folder"]))
         try:
             folder.path.mkdir(parents=True, exist_ok=True)
-            folder.end("failed", self.objective, reason)
+            if folder.result() is None:  # else it died after its end
+                folder.end("failed", self.objective, reason)
         except OSError as error:
             self.unwritable = str(error.strerror)
         self._close(trial, "failed", reason)

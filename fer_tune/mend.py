@@ -22,6 +22,14 @@ DERIVED = {
 }
 
 
+AT_THE_END = ("predictions.csv", "predictions_validation.csv", "labels.json")
+KEYS = {
+    "trial.json": {"role", "cell", "condition_key", "number", "seed", "warm_up", "varied", "config"},
+    "result.json": {"status", "objective", "metric", "epochs", "seconds", "reason"},
+    "labels.json": {"digest"},
+}
+
+
 def wrong_version(results: Path) -> str:
     """Why another version of fer-tune must go on with a results folder; empty where this one can."""
     try:
@@ -50,7 +58,7 @@ def _mend_files(results: Path) -> Iterator[str]:
 
 
 def _mend_data(folder: Path) -> Iterator[str]:
-    for path in sorted(p for p in folder.glob("*") if p.is_dir() and p.suffix != ".damaged"):
+    for path in sorted(p for p in folder.glob("[!.]*") if p.is_dir() and p.suffix != ".damaged"):
         try:
             np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
             whole = _whole(path / "dataset.json") and zipfile.ZipFile(path / "labels.npz").testzip() is None
@@ -68,12 +76,12 @@ def _mend_trials(results: Path) -> Iterator[str]:
 
 def _mend_trial(folder: TrialFolder) -> Iterator[str]:
     """A trial's state tells everything else: what is damaged is written anew from it. Without it the trial is lost."""
-    names = ("trial.json", "result.json", "history.csv")
+    names = ("trial.json", "result.json", "history.csv", *AT_THE_END)
     damaged = [name for name in names if (folder.path / name).exists() and not _readable(folder, name)]
     for name in damaged:
         _set_aside(folder.path / name)
     if (result := folder.result()) is not None:
-        absent = [name for name in ("trial.json",) if not (folder.path / name).exists()]
+        absent = [] if (folder.path / "trial.json").exists() else ["trial.json"]
         absent += ["history.csv"] if len(folder.history()) != result["epochs"] and "history.csv" not in damaged else []
         lacking = [*damaged, *(name for name in absent if name not in damaged)]
         if lacking:
@@ -91,28 +99,33 @@ def _mend_trial(folder: TrialFolder) -> Iterator[str]:
 
 def _whole(path: Path) -> bool:
     try:
-        read_json(path)
+        found = read_json(path)
     except (OSError, Damaged):
         return False
-    return True
+    if path.name == "environment.json":
+        return isinstance(found, dict) and "data_digests" in found
+    return path.name != "run.json" or (isinstance(found, list) and all(isinstance(run, dict) for run in found))
 
 
 def _readable(folder: TrialFolder, name: str) -> bool:
+    """Whether a file is whole: JSON with what a trial needs, a table to the end of its last line."""
+    path = folder.path / name
     try:
-        if name == "history.csv":
+        if name.endswith(".csv"):
             folder.history()
-        else:
-            read_json(folder.path / name)
-    except (OSError, Damaged):
+            return path.read_bytes().endswith(b"\n")
+        return KEYS.get(name, set()) <= set(read_json(path))
+    except (OSError, Damaged, TypeError):
         return False
-    return True
 
 
 def _whole_state(folder: TrialFolder) -> bool:
-    """Whether the state is a whole archive; of a trial that has ended only whether it is one, as few need it again."""
+    """Whether the state is a whole archive; of a trial that has ended only whether it is one: only warm-ups are
+    continued by others."""
     try:
         with zipfile.ZipFile(folder.state) as archive:
-            return folder.result() is not None or archive.testzip() is None
+            few = folder.result() is not None and ",warm_up=" not in folder.key
+            return few or archive.testzip() is None
     except (OSError, zipfile.BadZipFile):
         return False
 

@@ -8,20 +8,25 @@ import json
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyarrow import ArrowException, fs  # type: ignore[import-untyped]
 
+from fer_tune.interrupts import interrupt_held
+
 SYNC_SECONDS = 20.0  # between uploads: what a machine that is lost may cost
 LOCK_SECONDS = 90.0  # without a sign of life until a run counts as dead
 LOCK = ".lock.json"
 LAST = ("trials.csv", "epochs.csv", "result.json")  # what says that something has ended goes up after all else
+LOCAL = fs.LocalFileSystem()
 
 
 class RemoteError(ValueError):
@@ -34,83 +39,113 @@ def is_remote(place: str | Path) -> bool:
 
 
 class Mirror:
-    """A local folder and its copy below a URI.
+    """A results folder here and its copy at a URI.
+
+    Args:
+        uri: of the folder that the results folder lies in, or its own.
+        name: of the results folder, where the URI is not its own.
 
     Raises RemoteError where the storage cannot be reached.
     """
 
-    def __init__(self, uri: str, local: Path) -> None:
-        self.uri, self.local = uri, local
+    def __init__(self, uri: str, local: Path, name: str = "") -> None:
+        self.local, self.token = local, uuid.uuid4().hex
         parts = urlsplit(uri)
+        if "@" in parts.netloc:
+            raise RemoteError(f"{parts.scheme}://…@…: leave credentials out of the URI: it is written into the results")
+        self.shown = "/".join(filter(None, [f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), name]))
         try:
             self.files, base = fs.FileSystem.from_uri(uri)
         except (ArrowException, ValueError, OSError) as error:
-            raise RemoteError(f"{uri}: cannot be used: {error}") from None
-        self.base = base.rstrip("/")
-        self.shown = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+            raise RemoteError(f"{self.shown}: cannot be used: {error}") from None
+        self.base = "/".join(filter(None, [base.rstrip("/"), name]))
         self.stamps: dict[str, tuple[int, int] | None] = {}
 
-    def download(self, name: str = "") -> None:
-        """Bring everything below NAME here, if anything is there."""
-        for found in self._listed(name):
-            if found.base_name == LOCK:
+    def holds_results(self) -> bool:
+        """Whether a results folder is there."""
+        with self._named():
+            found: fs.FileInfo = self.files.get_file_info(f"{self.base}/study.json")
+        return bool(found.type == fs.FileType.File)
+
+    def download(self) -> None:
+        """Bring everything here that is there. A file appears whole."""
+        with self._named():
+            selector = fs.FileSelector(self.base, recursive=True, allow_not_found=True)
+            found = [f for f in self.files.get_file_info(selector) if f.type == fs.FileType.File]
+        for file in found:
+            name = file.path.removeprefix(f"{self.base}/")
+            if not _mirrored(name):
                 continue
-            target = self.local / self._relative(found.path)
+            target = self.local / name
             if not target.resolve().is_relative_to(self.local.resolve()):
-                raise RemoteError(f"{self.shown}: {found.path!r} leaves its folder")
+                raise RemoteError(f"{self.shown}: {file.path!r} leaves its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_name(f".{target.name}.part")
             with self._named():
-                fs.copy_files(found.path, str(target), source_filesystem=self.files, destination_filesystem=LOCAL)
-            self.stamps[self._relative(found.path)] = _stamp(target)
+                fs.copy_files(file.path, str(part), source_filesystem=self.files, destination_filesystem=LOCAL)
+            part.replace(target)
+            self.stamps[name] = _stamp(target)
 
     def upload(self) -> None:
         """Bring there what has changed here, and remove there what is gone here."""
-        here = {str(p.relative_to(self.local)): p for p in sorted(self.local.rglob("*")) if _kept(p, self.local)}
+        names = [str(path.relative_to(self.local)) for path in _files(self.local)]
+        here = {name for name in names if _mirrored(name)}
         for name in sorted(here, key=lambda name: (Path(name).name in LAST, name)):
-            stamp = _stamp(here[name])
+            stamp = _stamp(self.local / name)
             if stamp is not None and self.stamps.get(name) != stamp:
-                self._put(here[name], name)
+                self.put(name)
                 self.stamps[name] = stamp
-        for name in set(self.stamps) - set(here):
+        for name in set(self.stamps) - here:
             with self._named():
                 self.files.delete_file(f"{self.base}/{name}")
             del self.stamps[name]
 
-    def claim(self, name: str) -> None:
-        """Hold NAME there against other runs. Raises RemoteError where one is alive."""
-        for found in self._listed(name):
-            if found.base_name == LOCK:
-                with self._named(), self.files.open_input_stream(found.path) as stream:
-                    about = json.loads(stream.read())
-                if about["holder"] != _holder() and time.time() - about["beat"] < LOCK_SECONDS:
-                    raise RemoteError(f"{self.shown}/{name} is in use by another run ({about['holder']}): wait for it")
-        self.beat(name)
-
-    def beat(self, name: str) -> None:
-        """Give a sign of life."""
-        with self._named():
-            self.files.create_dir(f"{self.base}/{name}")
-            with self.files.open_output_stream(f"{self.base}/{name}/{LOCK}") as stream:
-                stream.write(json.dumps({"holder": _holder(), "beat": time.time()}).encode())
-
-    def release(self, name: str) -> None:
-        """Let other runs have NAME."""
-        with self._named():
-            self.files.delete_file(f"{self.base}/{name}/{LOCK}")
-
-    def _listed(self, name: str) -> list[fs.FileInfo]:
-        with self._named():
-            selector = fs.FileSelector(f"{self.base}/{name}".rstrip("/"), recursive=True, allow_not_found=True)
-            return [found for found in self.files.get_file_info(selector) if found.type == fs.FileType.File]
-
-    def _put(self, path: Path, name: str) -> None:
+    def put(self, name: str) -> None:
+        """Bring one file there. Arrow copies it without heeding signals, so none is cut short by Ctrl-C."""
         with self._named():
             self.files.create_dir(f"{self.base}/{name}".rpartition("/")[0])
-            with open(path, "rb") as source, self.files.open_output_stream(f"{self.base}/{name}") as target:
-                shutil.copyfileobj(source, target, 2**20)
+            source, target = str(self.local / name), f"{self.base}/{name}"
+            fs.copy_files(source, target, source_filesystem=LOCAL, destination_filesystem=self.files)
 
-    def _relative(self, path: str) -> str:
-        return path.removeprefix(f"{self.base}/")
+    def claim(self) -> None:
+        """Hold the results folder there. Raises RemoteError where another run holds it and is alive."""
+        about = self._lock()
+        if about["token"] != self.token and time.time() - float(about["beat"]) < LOCK_SECONDS:
+            raise RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
+        self._beat()
+
+    def keep(self) -> None:
+        """Give a sign of life. Raises RemoteError where another run has taken over meanwhile."""
+        about = self._lock()
+        if about["token"] not in (self.token, ""):
+            raise RemoteError(f"{self.shown} has been taken over by another run ({about['holder']})")
+        self._beat()
+
+    def release(self) -> None:
+        """Let other runs have it."""
+        with self._named():
+            self.files.delete_file(f"{self.base}/{LOCK}")
+
+    def _beat(self) -> None:
+        about = {"token": self.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "beat": time.time()}
+        with self._named():
+            self.files.create_dir(self.base)
+            with self.files.open_output_stream(f"{self.base}/{LOCK}") as stream:
+                stream.write(json.dumps(about).encode())
+
+    def _lock(self) -> dict[str, float | str]:
+        """Who holds the folder; nobody where there is no lock, or one that cannot be read."""
+        nobody: dict[str, float | str] = {"token": "", "holder": "", "beat": 0.0}
+        with self._named():
+            if self.files.get_file_info(f"{self.base}/{LOCK}").type != fs.FileType.File:
+                return nobody
+            with self.files.open_input_stream(f"{self.base}/{LOCK}") as stream:
+                content = stream.read()
+        try:
+            found = json.loads(content)
+            return {"token": str(found["token"]), "holder": str(found["holder"]), "beat": float(found["beat"])}
+        except (ValueError, KeyError, TypeError):
+            return nobody
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -120,65 +155,93 @@ class Mirror:
             raise RemoteError(f"{self.shown}: {error}") from None
 
 
-LOCAL = fs.LocalFileSystem()
-
-
 @contextmanager
 def mirrored(uri: str, name: str) -> Iterator[tuple[Path, str]]:
     """A local folder that holds NAME as it is at the URI, mirrored there every 20 s and at the end; and the URI's name.
 
-    Raises RemoteError where the storage cannot be used or another run works on NAME.
+    Raises RemoteError where the storage cannot be used or another run works on NAME. Where the last upload fails the
+    local folder is kept, and the message names it.
     """
-    with _folder() as local:
-        mirror = Mirror(uri, local)
-        mirror.claim(name)
-        ended = threading.Event()
-        thread = threading.Thread(target=_follow, args=(mirror, name, ended), daemon=True)
-        try:
-            mirror.download(name)
-            thread.start()
-            yield local, mirror.shown
-        finally:
-            ended.set()
-            if thread.ident is not None:
-                thread.join()
-            mirror.upload()
-            mirror.release(name)
+    local = Path(tempfile.mkdtemp(prefix="fer-tune-results-"))
+    safe = True
+    try:
+        mirror = Mirror(uri, local / name, name)
+        mirror.claim()
+        with _repeated(mirror.keep):
+            mirror.download()
+            safe = False
+            with _repeated(mirror.upload):
+                yield local, mirror.shown
+            with interrupt_held():
+                _finish(mirror)
+                safe = True
+    except BaseException:
+        if not safe:
+            with interrupt_held():
+                _finish(mirror)
+                safe = True
+        raise
+    finally:
+        if safe:
+            shutil.rmtree(local, ignore_errors=True)
 
 
-def _follow(mirror: Mirror, name: str, ended: threading.Event) -> None:
-    """Upload until the end. Storage that fails for a while is tried again; at the end it must not."""
-    while not ended.wait(SYNC_SECONDS):
-        try:
-            mirror.upload()
-            mirror.beat(name)
-        except RemoteError:
-            continue
+def _finish(mirror: Mirror) -> None:
+    try:
+        mirror.keep()
+        mirror.upload()
+        mirror.release()
+    except Exception as error:
+        raise RemoteError(f"{error}. Nothing is lost: the results lie in {mirror.local}") from None
+
+
+@contextmanager
+def _repeated(act: Callable[[], None]) -> Iterator[None]:
+    """Act every 20 s on a thread. What fails is said once and tried again."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        told = False
+        while not ended.wait(SYNC_SECONDS):
+            try:
+                act()
+            except Exception as error:  # storage, or a folder that is removed while it is looked through
+                if not told and isinstance(error, RemoteError):
+                    print(f"{error}: what is here is kept, and tried again", file=sys.stderr, flush=True)
+                    told = True
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager
 def fetched(uri: str) -> Iterator[Path]:
-    """A local copy of the results folder at a URI; what changes in it is brought back at the end."""
-    with _folder() as local:
-        mirror = Mirror(uri, local)
+    """A local copy of the results folder at a URI; its report is brought back at the end. Raises RemoteError."""
+    with tempfile.TemporaryDirectory(prefix="fer-tune-results-") as place:
+        mirror = Mirror(uri, Path(place))
+        if not mirror.holds_results():
+            raise RemoteError(f"{mirror.shown} is no results folder: study.json is missing")
         mirror.download()
-        yield local
-        mirror.upload()
+        yield mirror.local
+        for path in _files(mirror.local):
+            name = str(path.relative_to(mirror.local))
+            if name.startswith("report/") or name == "recommendation.json":
+                mirror.put(name)
 
 
-@contextmanager
-def _folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="fer-tune-results-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _files(folder: Path) -> list[Path]:
+    """Files below a folder, of which some may go while it is looked through."""
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
-def _kept(path: Path, root: Path) -> bool:
-    """Files but those that are being written, held, or Ray's own."""
-    parts = path.relative_to(root).parts
-    return path.is_file() and not path.name.startswith(".") and "ray" not in parts[1:2]
+def _mirrored(name: str) -> bool:
+    """Whether a file belongs there: not one that is being written or held, nor Ray's own."""
+    return not Path(name).name.startswith(".") and Path(name).parts[0] != "ray"
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -187,7 +250,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except FileNotFoundError:  # replaced meanwhile: next time
         return None
     return about.st_size, about.st_mtime_ns
-
-
-def _holder() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"

@@ -116,7 +116,7 @@ class TrialFolder:
         try:
             with open(path, newline="", encoding="utf-8") as file:
                 return [_numbers(row) for row in csv.DictReader(file)]
-        except ValueError:
+        except (ValueError, csv.Error):
             raise Damaged(f"{path} is damaged: go on with --resume, which mends it") from None
 
     def begin(self, settings: Mapping[str, Any]) -> None:

@@ -10,10 +10,11 @@ import json
 import os
 import shlex
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -73,11 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             _describe(study, console, options.cpus or os.cpu_count() or 1)
             return 0
-        with stops_as_interrupts(lambda: _give_up(options)):
-            if not is_remote(options.results):
-                return _run(study, Path(options.results), options, console)
-            with mirrored(options.results, study.name) as (folder, options.shown):
-                return _run(study, folder, options, console)
+        if not is_remote(options.results):
+            return _stoppable(study, Path(options.results), options, console)
+        with mirrored(options.results, study.name) as (folder, options.shown):
+            return _stoppable(study, folder, options, console)
     except (StudyError, DataError, UsageError, RemoteError, Damaged, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
@@ -90,6 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _stoppable(study: Study, place: Path, options: argparse.Namespace, console: Console) -> int:
+    """Run a study that SIGTERM and SIGHUP stop as Ctrl-C does."""
+    with stops_as_interrupts(lambda: _give_up(options)):
+        try:
+            return _run(study, place, options, console)
+        except SystemExit:  # Ray, while it starts, answers SIGTERM so
+            raise KeyboardInterrupt from None
+
+
 def _give_up(options: argparse.Namespace) -> None:
     """End this process and those below it at once, where a stop was asked for and nothing moves any more.
 
@@ -98,8 +107,11 @@ def _give_up(options: argparse.Namespace) -> None:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             child.kill()
-    print(f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}", flush=True)
-    os._exit(INTERRUPTED)
+    text = f"Stopped; what was finished is kept. Go on with:\n  {_resume_command(options)}\n"
+    try:
+        os.write(sys.stdout.fileno(), text.encode())  # no lock that the main thread may hold
+    finally:
+        os._exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,9 +155,9 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
     """Run a study in its folder below `place`."""
     results = (place / study.name).resolve()
     _claim(study, results, options)
-    _check_space(study, results)
     _describe(study, console)
     with _locked(results), ThreadPoolExecutor(2) as aside:
+        _check_space(study, results)
         if options.resume:
             for text in mend(results):
                 _say(console, f"mended: {text}")
@@ -158,8 +170,16 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
         exported = aside.submit(_export, study, results)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
         code = _conclude(study, results, options, console, complete)
-        exported.result()
+        _await(exported, console)
         return code
+
+
+def _await(exported: Future[None], console: Console) -> None:
+    """Wait for what other programs read; a study is none the worse without it."""
+    try:
+        exported.result()
+    except Exception as error:  # of SQLite or TensorBoard
+        _say(console, f"TensorBoard's or Optuna's files could not be written: {str(error).splitlines()[0]}")
 
 
 @contextmanager
@@ -199,8 +219,10 @@ def _kept_only_if_begun(results: Path) -> Iterator[None]:
 
 def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
     """Decide what becomes of an existing results folder; touch nothing unless the user has said so."""
-    if not results.exists() or not any(path.name != ".lock" for path in results.iterdir()):
+    if not results.exists() or not any(not path.name.startswith(".") for path in results.iterdir()):
         return
+    if link := next(_neither_file_nor_folder(results), None):
+        raise UsageError(f"{link}: links and pipes in a results folder are not followed: remove it")
     if not (results / "study.json").exists() and not any(results.glob("trials/*/trial.json")):
         raise UsageError(f"{results} is not empty and is no results folder: choose another name or --results")
     if options.restart:
@@ -217,6 +239,16 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
             f"{results} holds another version of this study: {'; '.join(map(str, refused))}. Undo the change, use "
             "--restart, or give the study a new name"
         )
+
+
+def _neither_file_nor_folder(folder: Path) -> Iterator[Path]:
+    """What in a results folder this project cannot have written. Links are looked at and not followed."""
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            with suppress(FileNotFoundError):  # another run may be writing
+                mode = path.lstat().st_mode
+                if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                    yield path
 
 
 def _begun(study: Study, results: Path) -> Any:
@@ -241,12 +273,11 @@ def _retry_failed(results: Path) -> None:
 
 def _check_space(study: Study, results: Path) -> None:
     """Refuse a study that the disk cannot hold."""
-    place = next(p for p in (results, *results.parents) if p.exists())
-    needed, free = study_bytes(study), shutil.disk_usage(place).free
+    needed, free = study_bytes(study), shutil.disk_usage(results).free
     there = sum(file.stat().st_size for file in results.rglob("*") if file.is_file()) if results.exists() else 0
     if needed - there > free:
         raise UsageError(
-            f"{place} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - there) / 2**30:.2g}: "
+            f"{results} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - there) / 2**30:.2g}: "
             "make room, or choose another --results"
         )
 
@@ -268,7 +299,8 @@ def _locked(results: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             results.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(results / ".lock", "a+"))
+            handle = os.open(results / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            file = stack.enter_context(os.fdopen(handle, "r+"))
         except OSError as error:
             raise UsageError(f"{results}: cannot be written: {error.strerror}") from None
         try:
@@ -494,7 +526,7 @@ def _conclude(study: Study, results: Path, options: argparse.Namespace, console:
 
     try:
         headline = write_report(results)
-        shown = results if options.shown is None else f"{options.shown}/{study.name}"
+        shown = options.shown or results
         _say(console, f"\n{headline}\nReport: {shown}/report/index.html")
     except NothingToReport as nothing:
         _say(console, f"\nNo report yet: {nothing}")
@@ -520,6 +552,7 @@ def _resume_command(options: argparse.Namespace) -> str:
     elsewhere = ["--results", options.results] if options.results != "results" else []
     overrides = [word for text in options.set for word in ("--set", text)]
     elsewhere += ["--cpus", str(options.cpus)] if options.cpus else []
+    elsewhere += ["--address", options.address] if options.address else []
     return shlex.join(["python", "-m", "fer_tune.run", str(options.study), *elsewhere, *overrides, "--resume"])
 
 

@@ -337,7 +337,7 @@ class StudySearcher(Searcher):
 
 def _finished_folder(job: Job | None) -> str | None:
     """The folder of a warm-up that can be continued; a trial whose warm-up broke starts by itself."""
-    if job is None or (job.folder.result() or {}).get("status") != "finished":
+    if job is None or (job.folder.result() or {}).get("status") != "finished" or not job.folder.state.exists():
         return None
     return str(job.folder.path)
 
@@ -406,11 +406,11 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
     }  # fmt: skip
     start: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose}
     try:
-        if address is None:
-            with interrupt_held(), signals_kept():
+        with interrupt_held(), signals_kept():
+            if address is None:
                 ray.init(address="local", **start, **own)
-        else:
-            ray.init(address=address, **start)
+            else:
+                ray.init(address=address, **start)
         yield
     finally:
         ray.shutdown()

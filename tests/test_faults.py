@@ -59,10 +59,6 @@ def close_terminal(process: subprocess.Popen) -> None:
     os.killpg(process.pid, signal.SIGHUP)
 
 
-def end_group(process: subprocess.Popen) -> None:
-    os.killpg(process.pid, signal.SIGTERM)
-
-
 def ctrl_c(process: subprocess.Popen) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
@@ -78,9 +74,9 @@ def test_a_study_stopped_in_every_polite_way_ends_as_one_that_never_was(whole, t
     study, reference = whole
     results = tmp_path / "results" / "small"
     before = 0
-    for stop in (ctrl_c, stop_driver, close_terminal, end_group, ctrl_c_twice):
+    for stop in (ctrl_c, stop_driver, close_terminal, ctrl_c_twice):
         process = start(study, tmp_path, "--resume", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wait_for_epochs(results, before + 6)
+        wait_for_epochs(results, before + 4)
         asked = time.monotonic()
         stop(process)
         out, _ = process.communicate(timeout=60)
@@ -90,7 +86,7 @@ def test_a_study_stopped_in_every_polite_way_ends_as_one_that_never_was(whole, t
         if stop is not close_terminal:
             assert f"python -m fer_tune.run {study} --resume" in out, (stop.__name__, out)
         done = sum(epochs_done(results).values())
-        assert done >= before + 6
+        assert done >= before + 4
         before = done
     assert run_command(study, "--resume", cwd=tmp_path).returncode == 0
     assert_equal_tables(results, reference)

@@ -8,6 +8,7 @@ import pytest
 from fer_tune.mend import mend, wrong_version
 from fer_tune.results import Damaged, read_json, trial_folders, write_json
 from fer_tune.run import main
+from fer_tune.search import Job, _finished_folder
 from tests.conftest import ROOT, assert_equal_tables, run_command
 
 SMOKE = ROOT / "studies" / "smoke.yaml"
@@ -31,7 +32,10 @@ def test_a_whole_folder_is_left_as_it_is(results):
 PIECES = ("study.json", "environment.json", "run.json", "data/digests.json", "images.npy", "labels.npz")
 
 
-@pytest.mark.parametrize("name", [*PIECES, "trial.json", "result.json", "history.csv", "state.pt"])
+ENDS = ("predictions.csv", "predictions_validation.csv", "labels.json")
+
+
+@pytest.mark.parametrize("name", [*PIECES, *ENDS, "trial.json", "result.json", "history.csv", "state.pt"])
 def test_each_piece_that_is_cut_short_is_set_aside_and_named(results, name):
     place = next(p for p in sorted(results.rglob(name.rpartition("/")[2])) if "warm_up" not in str(p))
     cut(place)
@@ -54,6 +58,16 @@ def test_damage_is_an_error_with_the_files_name(results):
     cut(results / "study.json")
     with pytest.raises(Damaged, match=r"study\.json is damaged"):
         read_json(results / "study.json")
+
+
+def test_a_warm_up_whose_state_is_gone_is_not_continued(results):
+    warm_up = next(f for f in trial_folders(results) if f.settings()["role"] == "warm_up")
+    content = bytearray(warm_up.state.read_bytes())
+    content[len(content) // 2] ^= 255
+    warm_up.state.write_bytes(content)
+    (said,) = mend(results)
+    assert "state.pt was damaged" in said
+    assert _finished_folder(Job(warm_up, {})) is None
 
 
 @pytest.mark.slow

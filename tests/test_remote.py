@@ -1,6 +1,7 @@
 """Results on a real S3-compatible server on loopback: written, resumed elsewhere, and reported from there."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from analysis.report import main as report
-from fer_tune.remote import LOCK, Mirror, RemoteError, fetched
+from fer_tune.remote import LOCK, Mirror, RemoteError, fetched, mirrored
 from fer_tune.run import main
 from tests.conftest import assert_equal_tables, run_command, start
 
@@ -41,40 +42,71 @@ def listed(uri: str) -> list[str]:
 def test_a_mirror_brings_there_what_has_changed_and_takes_away_what_is_gone(bucket, tmp_path):
     uri = bucket.replace("studies", "mirror")
     here, there = tmp_path / "here", tmp_path / "there"
-    (here / "small" / "ray").mkdir(parents=True)
+    (here / "ray").mkdir(parents=True)
     for name in ("a.json", ".b.json.tmp", "ray/tuner.pkl"):
-        (here / "small" / name).write_text(name)
-    mirror = Mirror(uri, here)
+        (here / name).write_text(name)
+    mirror = Mirror(uri, here, "small")
     mirror.upload()
     assert listed(uri) == ["small/a.json"]
-    (here / "small" / "a.json").write_text("changed")
-    (here / "small" / "c d=0.5,ä.json").write_text("new")
+    (here / "a.json").write_text("changed")
+    (here / "c d=0.5,ä.json").write_text("new")
     mirror.upload()
-    Mirror(uri, there).download("small")
+    Mirror(uri, there, "small").download()
     assert {p.name: p.read_text() for p in there.rglob("*.json")} == {"a.json": "changed", "c d=0.5,ä.json": "new"}
-    (here / "small" / "a.json").unlink()
+    (here / "a.json").unlink()
     mirror.upload()
     assert listed(uri) == ["small/c d=0.5,ä.json"]
 
 
 def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path, monkeypatch):
     uri = bucket.replace("studies", "held")
-    Mirror(uri, tmp_path).claim("small")
-    monkeypatch.setattr("fer_tune.remote._holder", lambda: "process 1 on elsewhere")
-    with pytest.raises(RemoteError, match="in use by another run \\(process"):
-        Mirror(uri, tmp_path).claim("small")
+    first, second = (Mirror(uri, tmp_path / name, "small") for name in ("first", "second"))
+    first.claim()
+    with pytest.raises(RemoteError, match=r"in use by another run \(process"):
+        second.claim()
     monkeypatch.setattr("fer_tune.remote.LOCK_SECONDS", 0.0)
-    Mirror(uri, tmp_path).claim("small")
+    second.claim()
+    with pytest.raises(RemoteError, match="has been taken over"):
+        first.keep()
     assert listed(uri) == [f"small/{LOCK}"]
 
 
+def test_what_cannot_be_brought_there_stays_here(bucket, tmp_path, monkeypatch):
+    uri = bucket.replace("studies", "lost")
+    with (
+        pytest.raises(RemoteError, match="Nothing is lost: the results lie in") as raised,
+        mirrored(uri, "small") as (place, _),
+    ):
+        (place / "small").mkdir(exist_ok=True)
+        (place / "small" / "a.json").write_text("years of work")
+        monkeypatch.setattr(Mirror, "put", refuse)
+    kept = Path(str(raised.value).rpartition(" ")[2])
+    assert (kept / "a.json").read_text() == "years of work"
+    shutil.rmtree(kept.parent)
+
+
+def refuse(mirror, name):
+    raise RemoteError("the storage is gone")
+
+
+def test_a_report_touches_nothing_else_there(bucket, tmp_path, capsys):
+    uri = bucket.replace("studies", "others")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "thesis.txt").write_text("years of work")
+    Mirror(uri, tmp_path / "others").upload()
+    assert report([uri]) == 2
+    assert "is no results folder" in capsys.readouterr().err
+    assert listed(uri) == ["thesis.txt"]
+
+
 @pytest.mark.parametrize(
-    "uri", ["s4://faces/x", "s3://nowhere/x?endpoint_override=http://127.0.0.1:9&region=us-east-1"]
+    "uri",
+    ["s4://faces/x", "s3://key:secret@faces/x", "s3://nowhere/x?endpoint_override=http://127.0.0.1:9&region=us-east-1"],
 )
 def test_storage_that_cannot_be_used_is_one_message(study_file, capsys, uri):
     assert main([str(study_file()), "--results", uri]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(uri.partition("?")[0]) and "Traceback" not in error
+    assert error.startswith(uri[:5]) and "Traceback" not in error and "secret" not in error
 
 
 @pytest.mark.slow
@@ -91,7 +123,7 @@ def test_a_study_stopped_on_one_machine_is_resumed_and_reported_from_another(stu
     assert process.returncode == 130 and "--resume" in out and "Traceback" not in out, out
     assert any(name.endswith("state.pt") for name in listed(bucket))
     assert not any(LOCK in name or "/ray/" in name for name in listed(bucket))
-    assert list(Path(tmp_path).glob("*")) == [study, tmp_path / "whole"] or not (tmp_path / "results").exists()
+    assert not (tmp_path / "results").exists()
     done = run_command(study, "--results", bucket, "--resume", cwd=tmp_path)
     assert done.returncode == 0 and "Report: s3://faces/studies/small/report/index.html" in done.stdout, done.stderr
     results = bucket.replace("studies", "studies/small")

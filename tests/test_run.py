@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -173,7 +174,8 @@ def test_failed_trials_are_said_and_tried_again_on_resume(finished, tmp_path):
     words = [SMOKE, "--results", finished, "--cpus", "1", "--resume"]
     trial = next(f.path for f in trial_folders(finished / "smoke") if f.settings()["config"]["training"]["lambda"] > 0)
     (trial / "result.json").unlink()
-    (trial / "state.pt").write_bytes(b"not a state")
+    with zipfile.ZipFile(trial / "state.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"not a state")
     done = run_command(*words, cwd=tmp_path)
     assert done.returncode == 1 and "1 trials failed; their reasons stand in the report" in done.stdout, done.stderr
     assert "Traceback" not in done.stderr
