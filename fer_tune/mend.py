@@ -113,10 +113,18 @@ def _readable(folder: TrialFolder, name: str) -> bool:
     try:
         if name.endswith(".csv"):
             folder.history()
-            return path.read_bytes().endswith(b"\n")
+            return path.read_bytes().endswith(b"\n") and _whole_length(folder, path)
         return KEYS.get(name, set()) <= set(read_json(path))
     except (OSError, Damaged, TypeError):
         return False
+
+
+def _whole_length(folder: TrialFolder, path: Path) -> bool:
+    """Whether predictions of the validation split are there for all of it, as far as the trial tells."""
+    if path.name != "predictions_validation.csv" or not folder.has_settings():
+        return True
+    wanted = read_json(folder.path / "trial.json").get("validation_samples")
+    return wanted is None or path.read_bytes().count(b"\n") == wanted + 1
 
 
 def _whole_state(folder: TrialFolder) -> bool:
