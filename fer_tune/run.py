@@ -405,9 +405,17 @@ def _prepare(study: Study, results: Path, repeated: Path | None = None) -> None:
         write_json(results / "environment.json", environment(digests.values()))
 
 
+def _known_digests(folder: Path) -> Iterable[str]:
+    path = folder / "environment.json"
+    try:
+        return [str(digest) for digest in read_json(path)["data_digests"]]
+    except (KeyError, TypeError, FileNotFoundError):
+        raise Damaged(f"{path} is damaged or missing: on which data that study was run is not known") from None
+
+
 def _check_repeated(folder: Path | None, digests: Iterable[str]) -> None:
     """Refuse data that are not those of the study that is repeated."""
-    if folder is not None and set(read_json(folder / "environment.json")["data_digests"]) != set(digests):
+    if folder is not None and set(_known_digests(folder)) != set(digests):
         raise UsageError(
             f"--from {folder}: the data have changed since that study was run: its numbers cannot be repeated"
         )

@@ -1,6 +1,7 @@
 """AffectNet (Mollahosseini, Hasani and Mahoor, 2017) in both of its releases."""
 
 import os
+import tokenize
 from pathlib import Path
 from typing import Literal
 
@@ -160,11 +161,19 @@ class _ScalarReader:
         if not header.startswith(b"\x93NUMPY"):
             raise ValueError("it is no .npy file")
         if header not in self.types:
-            self.types[header] = np.load(regular(file), allow_pickle=False).dtype
+            self.types[header] = _dtype_of(file)
         data = np.frombuffer(content, dtype=self.types[header], offset=end)
         if len(data) != 1:
             raise ValueError(f"it holds {len(data)} values")
         return float(data[0])
+
+
+def _dtype_of(file: Path) -> np.dtype:
+    """Raises ValueError where the header cannot be read; numpy reads it as Python source."""
+    try:
+        return np.load(regular(file), allow_pickle=False).dtype
+    except (SyntaxError, tokenize.TokenError, EOFError, RecursionError, MemoryError):
+        raise ValueError("its header cannot be read") from None
 
 
 def _check_codes(table: pd.DataFrame) -> None:
