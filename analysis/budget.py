@@ -40,7 +40,7 @@ def by_budget(results: Results) -> pd.DataFrame:
         for end in ends[np.unique(np.linspace(0, len(ends) - 1, min(BUDGETS, len(ends))).astype(int))]:
             then = about.assign(**{name: table[end] for name, table in averaged.items()}).dropna()
             if then["lambda"].nunique() > 1:
-                found = respond(then, results.objective, validation, smoothed=False)
+                found = respond(then, results.objective, validation, smoothed=False, objective=results.objective)
                 at = then.loc[then["lambda"] == found.lam, "test_accuracy"].mean()
                 rows.append((str(panel), int(end), found.lam, float(found.p_best[found.regret.argmin()]), at))
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -91,7 +91,7 @@ def findings(results: Results) -> Findings:
 
 
 def _recommend(results: Results, panel: str, best: pd.DataFrame, found: list[Pick]) -> Recommendation:
-    response = respond(best, "score", int(best["validation_samples"].iloc[0]))
+    response = respond(best, "score", int(best["validation_samples"].iloc[0]), objective=results.objective)
     chosen = response.lam
     shrinkage = max(0.05, float(best["accuracy_shrinkage"].mean()))
     lams = [float(lam) for lam in response.lams]

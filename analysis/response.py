@@ -156,17 +156,27 @@ def spread_of(trials: pd.DataFrame, value: str) -> tuple[float, int]:
     return float(np.sqrt((rest**2).sum(axis=None) / freedom)), freedom
 
 
-def respond(trials: pd.DataFrame, value: str, validation: int, smoothed: bool = True) -> Response:
+def sampling_error(level: float, samples: int, objective: str) -> float:
+    """Standard error of a score of that level on so many samples: of a share, or of a correlation (Lin, 1989, whose
+    concordance has about that of Pearson's) where the score is val_ccc. Classes are taken as even."""
+    if objective == "val_ccc":
+        return float((1 - min(abs(level), 0.95) ** 2) / np.sqrt(samples - 1))
+    level = float(np.clip(level, 0.05, 0.95))
+    return float(np.sqrt(level * (1 - level) / samples))
+
+
+def respond(
+    trials: pd.DataFrame, value: str, validation: int, smoothed: bool = True, objective: str = "val_accuracy"
+) -> Response:
     """The response of a score to lambda, from the trials of each lambda's best configuration.
 
-    `validation` is the number of samples that scored them: with one seed its sampling error is all that is known, a
-    lower bound. Not `smoothed` leaves the curve out where no more than eight lambdas need it.
+    `validation` is the number of samples that scored them: with one seed the sampling error of `objective` on them is
+    all that is known, a lower bound. Not `smoothed` leaves the curve out where no more than eight lambdas need it.
     """
     means = trials.groupby("lambda")[value].mean()
     spread, freedom = spread_of(trials, value)
     if not freedom:
-        level = float(np.clip(means.abs().mean(), 0.05, 0.95))
-        spread = float(np.sqrt(level * (1 - level) / validation))
+        spread = sampling_error(float(means.abs().mean()), validation, objective)
     spread = max(spread, 1e-6)
     counts = trials.groupby("lambda")["seed"].nunique()
     lams = means.index.to_numpy(dtype=float)

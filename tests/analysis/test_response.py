@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.response import respond, rises_then_falls, seeds_needed, spread_of
+from analysis.response import respond, rises_then_falls, sampling_error, seeds_needed, spread_of
 
 LAMS = np.array([0.0, 0.2, 0.4, 0.7, 1.0])
 SPREAD = 0.02
@@ -93,6 +93,15 @@ def test_the_seeds_own_levels_are_taken_out_where_all_lambdas_share_them():
 def test_one_seed_leaves_the_sampling_error_of_the_validation_set():
     found = respond(study(np.random.default_rng(4), 0.4, seeds=1), "score", 1500)
     assert found.freedom == 0 and found.spread == pytest.approx(np.sqrt(0.8 * 0.2 / 1500), rel=0.2)
+
+
+def test_the_sampling_error_is_that_of_the_score():
+    rng = np.random.default_rng(0)
+    shares = rng.binomial(400, 0.7, 2000) / 400
+    assert sampling_error(0.7, 400, "val_accuracy") == pytest.approx(shares.std(), rel=0.1)
+    pairs = rng.multivariate_normal([0, 0], [[1, 0.8], [0.8, 1]], (2000, 400))
+    correlations = [np.corrcoef(pair.T)[0, 1] for pair in pairs]
+    assert sampling_error(0.8, 400, "val_ccc") == pytest.approx(np.std(correlations), rel=0.1)
 
 
 def test_a_searched_lambda_is_smoothed_over_its_learning_rates():
