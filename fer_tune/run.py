@@ -157,15 +157,16 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
     _claim(study, results, options)
     _describe(study, console)
     with _locked(results), ThreadPoolExecutor(2) as aside:
-        _check_space(study, results)
         if options.resume:
             for text in mend(results):
                 _say(console, f"mended: {text}")
             _retry_failed(results)
         _mark_incomplete(results)
         start = time.monotonic()
-        with _kept_only_if_begun(results), _preparing(study, results, options.repeated) as wait:
-            complete, account = _search(study, results, options, console, wait, aside)
+        with _kept_only_if_begun(results):
+            _check_space(study, results)
+            with _preparing(study, results, options.repeated) as wait:
+                complete, account = _search(study, results, options, console, wait, aside)
         write_tables(results)
         exported = aside.submit(_export, study, results)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})

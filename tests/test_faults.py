@@ -195,7 +195,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_starts(tmp_path, capsy
     assert main([str(study), *words]) == 2
     error = capsys.readouterr().err
     assert "GiB left, and the study needs about" in error and len(error.splitlines()) == 1
-    assert not (tmp_path / "r").exists()
+    assert not (tmp_path / "r" / "lambda_sweep").exists()
 
 
 @pytest.mark.slow

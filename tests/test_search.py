@@ -177,6 +177,7 @@ def simulate(study, results, slots):
         folder.write_history([{"epoch": e, "val_accuracy": 0.5, "seconds": 1.0} for e in range(1, until + 1)])
         if until == epochs:
             folder.end("finished", "val_accuracy")
+            folder.state.touch()
             ends[folder.key] = clock
         searcher.on_trial_complete(trial_id)
 

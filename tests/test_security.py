@@ -65,7 +65,9 @@ def test_pickles_planted_in_a_results_folder_stay_unopened(smoke, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_study_listens_on_loopback_alone(study_file, tmp_path):
+def test_a_study_listens_on_loopback_alone_and_writes_no_secret(study_file, tmp_path, monkeypatch):
+    """A secret is planted in the environment; Ray's own token lies in the home folder once a study runs."""
+    monkeypatch.setenv("SERVICE_TOKEN", "planted-in-the-environment")
     study = study_file(training={"epochs": 200, "batch_size": 16})
     process = start(study, tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -77,13 +79,6 @@ def test_a_study_listens_on_loopback_alone(study_file, tmp_path):
     finally:
         process.terminate()
         process.wait()
-
-
-@pytest.mark.slow
-def test_no_token_or_secret_is_written_to_results(study_file, tmp_path, monkeypatch):
-    """One is planted; Ray's own token lies in the home folder once a study has run."""
-    monkeypatch.setenv("SERVICE_TOKEN", "planted-in-the-environment")
-    assert run_command(study_file(training={"epochs": 1, "batch_size": 32}), cwd=tmp_path).returncode == 0
     secrets = ["planted-in-the-environment", (Path.home() / ".ray" / "auth_token").read_text().strip()]
     contents = [p.read_bytes() for p in (tmp_path / "results").rglob("*") if p.is_file()]
     assert len(contents) > 10 and not any(secret.encode() in content for secret in secrets for content in contents)
