@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_tune.labels import EMOTIONS
 from fer_tune.results import TrialFolder, environment, write_json, write_tables
 from fer_tune.study import Study
 
@@ -44,8 +45,10 @@ def write_made_up(folder: Path, trials: int) -> None:
     write_json(folder / "environment.json", {**environment(["0" * 32]), "made_up": True})
     write_json(folder / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": True}])
     rng = np.random.default_rng(0)
-    tested = "index,emotion_true,emotion_predicted,emotion_p_neutral\n"
-    tested += "".join(f"{i},{i % 7},{i % 5},0.5\n" for i in range(1500))
+    tested = (
+        ",".join(["index", "emotion_true", "emotion_predicted", *(f"emotion_p_{name}" for name in EMOTIONS)]) + "\n"
+    )
+    tested += "".join(f"{i},{i % 7},{i % 5}{',0.142857' * 7}\n" for i in range(1500))
     for cell in study.cells():
         for seed in study.seeds:
             config = study.trial_config(cell, {}, seed)
