@@ -25,7 +25,7 @@ from analysis.statistics import (
     mean_interval,
     paired_difference,
 )
-from analysis.tables import Results, first_set, script, with_interval
+from analysis.tables import Results, first_set, predictions, script, with_interval
 
 FIXED = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
 CALIBRATED = "clean labels of other conditions and other images"
@@ -130,7 +130,7 @@ def readings(results: Results) -> pd.DataFrame:
     predicted = {key: _predicted(results.path, key) for key in best["key"]}
     _note_cost(results, best)
     best["near_constant"] = [_top_share(predicted[key]) > CONSTANT for key in best["key"]]
-    best[["calibration_score", "scoring_score"]] = np.array([_halves(results.path, key) for key in best["key"]])
+    best[["calibration_score", "scoring_score"]] = np.array([_halves(results, key) for key in best["key"]])
     best["disagreement"] = np.nan
     for _, rows in best.groupby(["panel", "lambda", "configuration"]):
         found = [p for p in (predicted[key] for key in rows["key"]) if p is not None]
@@ -158,13 +158,12 @@ def _predicted(path: Path, key: str) -> np.ndarray | None:
     return np.loadtxt(file, delimiter=",", skiprows=1, usecols=1, dtype=np.int64, ndmin=1) if file.exists() else None
 
 
-def _halves(path: Path, key: str) -> tuple[float, float]:
+def _halves(results: Results, key: str) -> tuple[float, float]:
     """Accuracy on the test images at even and at odd places; missing where a trial left no predictions."""
-    file = path / "trials" / key / "predictions.csv"
-    if not file.exists():
+    table = predictions(results, key)
+    if table is None:
         return float("nan"), float("nan")
-    name, _ = first_set(pd.read_csv(file, nrows=0))
-    table = pd.read_csv(file, usecols=[f"{name}_true", f"{name}_predicted"])
+    name, _ = first_set(table)
     known = table[f"{name}_true"].to_numpy() >= 0
     right = (table[f"{name}_true"] == table[f"{name}_predicted"]).to_numpy(float)
     even, odd = (float(right[start::2][known[start::2]].mean()) for start in (0, 1))
@@ -183,9 +182,10 @@ def picks(best: pd.DataFrame) -> list[Pick]:
     """
     panels = {str(panel): rows for panel, rows in best.groupby("panel", sort=False) if rows["lambda"].nunique() > 1}
     found = [pick for panel, rows in panels.items() for rule in RULES for pick in _pick(rule, panel, rows)]
+    halved = all(map(_halved, panels.values()))
     for panel, rows in panels.items():
         others = [table for name, table in panels.items() if name != panel]
-        if others and all(_halved(table) for table in panels.values()):
+        if others and halved:
             if (target := fitted_target(others)) is not None:
                 found += _pick(Rule(FITTED, CALIBRATED, _target(target)), panel, rows, "scoring_score")
             trusted = _most_trusted(others)._replace(name=TRUSTED, needs=CALIBRATED)

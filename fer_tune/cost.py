@@ -57,25 +57,26 @@ def study_core_seconds(study: Study) -> float:
 
 def cell_core_seconds(study: Study, cell: Cell) -> float:
     """Estimated seconds of one cell's trials on one CPU core; a warm-up shared with other cells counts in each."""
+    return sum(map(trial_core_seconds, _typical(study, cell))) * study.configurations(cell) * len(study.seeds)
+
+
+def _typical(study: Study, cell: Cell) -> list[TrialConfig]:
+    """What one suggestion of a cell runs for each seed, a searched value at its range's middle."""
     middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
     config = study.trial_config(cell, middle, study.seeds[0])
-    seconds = trial_core_seconds(config)
-    if study.maximises_gain:
-        seconds += trial_core_seconds(with_training(config, lam=0.0))
-    return seconds * study.configurations(cell) * len(study.seeds)
+    return [config, with_training(config, lam=0.0)] if study.maximises_gain else [config]
 
 
 def study_bytes(study: Study) -> float:
     """Estimated bytes of a study's results folder: data sets, and each trial's state and predictions."""
     total, data = 0.0, {}
     for cell in study.cells():
-        middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
-        config = study.trial_config(cell, middle, study.seeds[0])
-        sizes = split_sizes(config.dataset)
-        data[config.dataset.model_dump_json()] = sum(sizes.values()) * 3 * config.dataset.image_size**2
-        kinds = [config, *([with_training(config, lam=0.0)] if study.maximises_gain else [])]
-        trial = sum(_state_bytes(kind) + BYTES_A_TEST_SAMPLE * sizes["test"] for kind in kinds)
-        total += trial * study.configurations(cell) * len(study.seeds)
+        configs = _typical(study, cell)
+        dataset = configs[0].dataset
+        sizes = split_sizes(dataset)
+        data[dataset.model_dump_json()] = sum(sizes.values()) * 3 * dataset.image_size**2
+        trials = sum(_state_bytes(config) + BYTES_A_TEST_SAMPLE * sizes["test"] for config in configs)
+        total += trials * study.configurations(cell) * len(study.seeds)
     return total + sum(data.values())
 
 

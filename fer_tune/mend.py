@@ -81,12 +81,11 @@ def _mend_trial(folder: TrialFolder) -> Iterator[str]:
     for name in damaged:
         _set_aside(folder.path / name)
     if (result := folder.result()) is not None:
-        absent = [] if (folder.path / "trial.json").exists() else ["trial.json"]
-        absent += ["history.csv"] if len(folder.history()) != result["epochs"] and "history.csv" not in damaged else []
-        lacking = [*damaged, *(name for name in absent if name not in damaged)]
-        if lacking:
+        damaged += [] if folder.has_settings() else ["trial.json"]
+        damaged += [] if len(folder.history()) == result["epochs"] else ["history.csv"]
+        damaged = list(dict.fromkeys(damaged))
+        if damaged:
             _set_aside(folder.path / "result.json")
-            damaged = lacking
     if damaged:
         yield f"{', '.join(damaged)} damaged or missing: written anew from its state"
     if folder.state.exists() and not _whole_state(folder):
@@ -111,8 +110,9 @@ def _readable(folder: TrialFolder, name: str) -> bool:
     """Whether a file is whole: JSON with what a trial needs, a table to the end of its last line."""
     path = folder.path / name
     try:
-        if name.endswith(".csv"):
+        if name == "history.csv":
             folder.history()
+        if name.endswith(".csv"):
             return path.read_bytes().endswith(b"\n") and _whole_length(folder, path)
         return KEYS.get(name, set()) <= set(read_json(path))
     except (OSError, Damaged, TypeError):

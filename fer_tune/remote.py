@@ -170,17 +170,13 @@ def mirrored(uri: str, name: str) -> Iterator[tuple[Path, str]]:
         with _repeated(mirror.keep):
             mirror.download()
             safe = False
-            with _repeated(mirror.upload):
-                yield local, mirror.shown
-            with interrupt_held():
-                _finish(mirror)
-                safe = True
-    except BaseException:
-        if not safe:
-            with interrupt_held():
-                _finish(mirror)
-                safe = True
-        raise
+            try:
+                with _repeated(mirror.upload):
+                    yield local, mirror.shown
+            finally:
+                with interrupt_held():
+                    _finish(mirror)
+                    safe = True
     finally:
         if safe:
             shutil.rmtree(local, ignore_errors=True)

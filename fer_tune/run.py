@@ -275,7 +275,7 @@ def _retry_failed(results: Path) -> None:
 def _check_space(study: Study, results: Path) -> None:
     """Refuse a study that the disk cannot hold."""
     needed, free = study_bytes(study), shutil.disk_usage(results).free
-    there = sum(file.stat().st_size for file in results.rglob("*") if file.is_file()) if results.exists() else 0
+    there = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
     if needed - there > free:
         raise UsageError(
             f"{results} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - there) / 2**30:.2g}: "
