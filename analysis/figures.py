@@ -14,6 +14,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -27,6 +30,13 @@ TARGET_COLOUR = "#c23b22"
 PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
 MOST_LINES, RANGES = 8, 5  # more lambdas than lines that can be told apart are shown in ranges
+DOTS_PER_INCH = 130
+# Canvases are told to print one by one: Figure.savefig draws every figure twice.
+PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
+    "png": lambda figure, file: FigureCanvasAgg(figure).print_png(file),
+    "svg": lambda figure, file: FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None}),
+    "pdf": lambda figure, file: FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None}),
+}
 
 
 def set_style() -> None:
@@ -283,11 +293,11 @@ def _share_legend(row: np.ndarray) -> None:
 def save(figure: Figure, results: Results, name: str) -> bytes:
     """Write a figure into the results folder's report in the formats wanted; return it as SVG, or empty bytes."""
     results.figures.mkdir(parents=True, exist_ok=True)
+    figure.set_dpi(DOTS_PER_INCH)
     svg = b""
     for wanted in results.formats:
         buffer = io.BytesIO()
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(wanted)
-        figure.savefig(buffer, format=wanted, metadata=metadata, dpi=130)
+        PRINT[wanted](figure, buffer)
         figure.set_layout_engine("none")  # found once, kept for the next file
         (results.figures / f"{name}.{wanted}").write_bytes(buffer.getvalue())
         svg = buffer.getvalue() if wanted == "svg" else svg

@@ -402,7 +402,8 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
     level = logging.INFO if verbose else logging.CRITICAL
     temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
     own: dict[str, Any] = {
-        "num_cpus": cpus, "include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary)
+        "num_cpus": cpus, "include_dashboard": False, "object_store_memory": 128 * 2**20, "_temp_dir": str(temporary),
+        "_system_config": {"prestart_worker_first_driver": False},  # Tune's trials never take the workers kept ready
     }  # fmt: skip
     start: dict[str, Any] = {"logging_level": level, "log_to_driver": verbose}
     try:
