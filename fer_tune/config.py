@@ -67,7 +67,9 @@ class TrainingSpec(BaseModel):
     forget_rate: float | None = Field(
         None, ge=0, lt=1, description="coteaching: share of each batch that is forgotten; the noise ratio if not given"
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast to bfloat16")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: autocast to bfloat16, for GPUs and for CPUs that compute in it"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -155,6 +155,7 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
     """Run a study in its folder below `place`."""
     results = (place / study.name).resolve()
     _claim(study, results, options)
+    _check_precision(study, options)
     _describe(study, console)
     with _locked(results), ThreadPoolExecutor(2) as aside:
         if options.resume:
@@ -239,6 +240,20 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
         raise UsageError(
             f"{results} holds another version of this study: {'; '.join(map(str, refused))}. Undo the change, use "
             "--restart, or give the study a new name"
+        )
+
+
+def _check_precision(study: Study, options: argparse.Namespace) -> None:
+    """Refuse bf16 where this machine computes and cannot: a study would seem to hang."""
+    configs = [study.trial_config(cell, _ends(cell, min), 0) for cell in study.cells()]
+    if options.address is not None or not any(config.training.precision == "bf16" for config in configs):
+        return
+    from fer_tune.trainer import computes_bf16, usual_device
+
+    if not computes_bf16(usual_device()):
+        raise UsageError(
+            "training.precision: bf16 needs a GPU, or a CPU with arithmetic for it (AVX-512 or ARM's bf16), and would "
+            "take this machine some 50 times as long as fp32: use fp32"
         )
 
 

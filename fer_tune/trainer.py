@@ -66,6 +66,16 @@ class Pairs(NamedTuple):
         )
 
 
+def usual_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device has bf16 arithmetic worth the name; on a CPU without it bf16 takes some 50 times fp32's time."""
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class Trainer:
     """One training run, a function of (data, model, training, seed).
 
@@ -97,7 +107,7 @@ class Trainer:
         self.model = model or ModelSpec()
         self.training = training or TrainingSpec()
         self.seed = seed
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(device) if device else usual_device()
         self.epoch = 0
         self.label_sets = data.label_sets
         self.first = first_categorical(self.label_sets)

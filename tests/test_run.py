@@ -22,6 +22,7 @@ import yaml
 from fer_tune.results import read_json, trial_folders, write_json
 from fer_tune.run import main
 from fer_tune.study import load_study
+from fer_tune.trainer import computes_bf16
 from tests.conftest import ROOT, run_command, start
 from tests.data import folders
 from tests.models.test_weights import vgg_face_weights
@@ -182,6 +183,13 @@ def test_failed_trials_are_said_and_tried_again_on_resume(finished, tmp_path):
     (trial / "state.pt").unlink()
     assert run_command(*words, cwd=tmp_path).returncode == 0
     assert set(pd.read_csv(finished / "smoke" / "trials.csv")["status"]) == {"finished"}
+
+
+@pytest.mark.skipif(computes_bf16(torch.device("cpu")) or torch.cuda.is_available(), reason="computes in bf16")
+def test_bf16_is_refused_where_the_processor_has_no_arithmetic_for_it(tmp_path, capsys):
+    assert main([str(SMOKE), "--set", "training.precision=bf16", "--results", str(tmp_path)]) == 2
+    assert "training.precision: bf16 needs a GPU, or a CPU" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

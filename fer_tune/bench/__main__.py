@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--figure", type=Path, help="growth, load: also draw it into this PNG")
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    if options.what in ("steps", "profile", "equivalence") and "fast bf16" not in VARIANTS:
+        print("bf16 is left out: this CPU has no arithmetic for it", file=sys.stderr)
     tables = _tables(options)
     if options.json:
         print(json.dumps(tables, indent=1, default=float))

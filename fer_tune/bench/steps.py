@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,12 @@ from fer_tune.data import Dataset, NoisyData
 from fer_tune.labels import FACE_LABELS, LabelSet
 from fer_tune.memory import keep_freed_memory, own_peak_bytes
 from fer_tune.reference import PlainTrainer
-from fer_tune.trainer import Trainer
+from fer_tune.trainer import Trainer, computes_bf16, usual_device
 
 CIFAR_LABELS = tuple(LabelSet(f"annotator {i}", "categorical", tuple("0123456789")) for i in (1, 2, 3))
-VARIANTS: Mapping[str, tuple[type[Trainer], str]] = {
-    "plain fp32": (PlainTrainer, "fp32"),
-    "fast fp32": (Trainer, "fp32"),
-    "fast bf16": (Trainer, "bf16"),
-}
+VARIANTS: dict[str, tuple[type[Trainer], str]] = {"plain fp32": (PlainTrainer, "fp32"), "fast fp32": (Trainer, "fp32")}
+if computes_bf16(usual_device()):
+    VARIANTS["fast bf16"] = (Trainer, "bf16")
 
 
 @dataclass(frozen=True)
@@ -143,7 +141,7 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name in cases:
         case = CASES[name]
-        rates = {precision: matrix_rate(precision, case.threads) for precision in ("fp32", "bf16")}
+        rates = {precision: matrix_rate(precision, case.threads) for _, precision in VARIANTS.values()}
         for variant, found in measure_steps(case, rounds).items():
             rate = rates[VARIANTS[variant][1]]
             memory = in_own_process(case, variant)["peak_bytes"]
