@@ -18,7 +18,7 @@ def interrupt_held() -> Iterator[None]:
     would run on; a Ray interrupted while it starts leaves processes behind for a minute. Only the main thread is
     interrupted, so elsewhere nothing is held.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _can_be_interrupted():
         yield
         return
     held: list[int] = []
@@ -39,7 +39,7 @@ def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
     more after 7 s, and after 11 s `give_up` is called from another thread. A closed terminal (SIGHUP) takes no more
     output. Where the main thread does not run, signals are left alone.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _can_be_interrupted():
         yield
         return
     timers: list[threading.Timer] = []
@@ -66,6 +66,11 @@ def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _can_be_interrupted() -> bool:
+    """Python hears signals in the main thread alone."""
+    return threading.current_thread() is threading.main_thread()
+
+
 def _silence() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
@@ -77,15 +82,16 @@ def _silence() -> None:
 def signals_kept() -> Iterator[None]:
     """Start processes that outlive a closed terminal (whoever starts them ends them), and keep one's own handlers.
 
-    Ray, when it starts, puts handlers of its own in their place.
+    Ray, when it starts, puts handlers of its own in their place. A terminal closed meanwhile is heard at the end.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _can_be_interrupted():
         yield
         return
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # processes inherit it
     try:
         yield
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -24,6 +24,7 @@ from fer_tune.interrupts import interrupt_held
 
 SYNC_SECONDS = 20.0  # between uploads: what a machine that is lost may cost
 LOCK_SECONDS = 90.0  # without a sign of life until a run counts as dead
+CLAIM_SECONDS = 1.0  # within which a run that has looked for a lock has written its own
 LOCK = ".lock.json"
 LAST = ("trials.csv", "epochs.csv", "result.json")  # what says that something has ended goes up after all else
 LOCAL = fs.LocalFileSystem()
@@ -108,11 +109,19 @@ class Mirror:
             fs.copy_files(source, target, source_filesystem=LOCAL, destination_filesystem=self.files)
 
     def claim(self) -> None:
-        """Hold the results folder there. Raises RemoteError where another run holds it and is alive."""
+        """Hold the results folder there. Raises RemoteError where another run holds it and is alive.
+
+        Of runs that see no lock and write theirs at once, the last one's stays and the others find out.
+        """
+        self._refuse_if_held()
+        self._beat()
+        time.sleep(CLAIM_SECONDS)
+        self._refuse_if_held()
+
+    def _refuse_if_held(self) -> None:
         about = self._lock()
         if about["token"] != self.token and time.time() - float(about["beat"]) < LOCK_SECONDS:
             raise RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
-        self._beat()
 
     def keep(self) -> None:
         """Give a sign of life. Raises RemoteError where another run has taken over meanwhile."""

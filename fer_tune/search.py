@@ -36,7 +36,7 @@ from fer_tune.interrupts import interrupt_held, signals_kept
 from fer_tune.labels import first_categorical
 from fer_tune.live import Progress
 from fer_tune.randomness import stream_seed
-from fer_tune.results import TrialFolder, ended_trials, read_json, trial_folders, why_unwritable
+from fer_tune.results import Damaged, TrialFolder, ended_trials, read_json, trial_folders, why_unwritable
 from fer_tune.study import NAMES, Cell, Dimension, Study, TrialConfig, with_training
 from fer_tune.trainable import TrialTrainable
 
@@ -227,15 +227,20 @@ def earlier_values(study: Study, results: Path) -> list[dict[str, Any]]:
     """
     if not (results / "study.json").exists():
         raise NotRunnable(f"warm_start: {results} is no results folder: study.json is missing")
-    objective = read_json(results / "study.json")["objective"]
-    if objective != study.objective:
-        raise NotRunnable(f"warm_start: {results} maximised {objective}, this study maximises {study.objective}")
     groups: dict[tuple[str, int], list[tuple[dict[str, Any], float]]] = {}
-    for folder in trial_folders(results):
-        settings, result = folder.settings(), folder.result()
-        if settings["role"] == "trial" and result is not None and result[OBJECTIVE] is not None:
-            place = groups.setdefault((settings["cell"], settings["number"]), [])
-            place.append((settings["varied"], result[OBJECTIVE]))
+    try:
+        objective = read_json(results / "study.json")["objective"]
+        if objective != study.objective:
+            raise NotRunnable(f"warm_start: {results} maximised {objective}, this study maximises {study.objective}")
+        for folder in trial_folders(results):
+            settings, result = folder.settings(), folder.result()
+            if settings["role"] == "trial" and result is not None and result[OBJECTIVE] is not None:
+                place = groups.setdefault((settings["cell"], settings["number"]), [])
+                place.append((dict(settings["varied"]), float(result[OBJECTIVE])))
+    except (Damaged, KeyError, TypeError, ValueError):
+        raise NotRunnable(
+            f"warm_start: {results} is damaged: go on with that study by --resume, which mends it"
+        ) from None
     return [
         {"varied": group[0][0], "value": sum(value for _, value in group) / len(group)} for group in groups.values()
     ]

@@ -21,6 +21,7 @@ from fer_tune.run import main
 from tests.conftest import ROOT, SMALL_DATA, assert_equal_tables, run_command, start, wait_for_epochs
 
 KILLS = int(os.environ.get("FER_TUNE_KILLS", "4"))  # `make faults` kills twenty times
+SAMPLERS = ("tpe", "random") if KILLS > 4 else ("tpe",)
 EPOCHS = 16
 SEARCH = {
     "training": {"epochs": EPOCHS, "batch_size": 16, "warmup_epochs": 2},
@@ -36,16 +37,20 @@ def epochs_done(results: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A study that was never stopped: its file and its results."""
-    folder = tmp_path_factory.mktemp("whole")
-    study = write_study(folder)
+    return run_whole(tmp_path_factory.mktemp("whole"))
+
+
+def run_whole(folder: Path, **optuna: object) -> tuple[Path, Path]:
+    folder.mkdir(exist_ok=True)
+    study = write_study(folder, **optuna)
     assert run_command(study, cwd=folder).returncode == 0
     return study, folder / "results" / "small"
 
 
-def write_study(folder: Path) -> Path:
+def write_study(folder: Path, **optuna: object) -> Path:
     raw = {
         "name": "small", "dataset": SMALL_DATA, "noise": {"kind": "symmetric", "ratio": 0.4},
-        "model": {"width": 0.125, "encoder_norm": "batch"}, **SEARCH,
+        "model": {"width": 0.125, "encoder_norm": "batch"}, **SEARCH, "optuna": {**SEARCH["optuna"], **optuna},
     }  # fmt: skip
     (folder / "study.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     return folder / "study.yaml"
@@ -106,9 +111,10 @@ def writes(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
-def test_a_driver_killed_at_random_moments_costs_no_finished_epoch(whole, tmp_path):
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_driver_killed_at_random_moments_costs_no_finished_epoch(whole, tmp_path, sampler):
     """The clock columns of an epoch tell whether it was run again."""
-    study, reference = whole
+    study, reference = whole if sampler == "tpe" else run_whole(tmp_path / "whole", sampler=sampler)
     results = tmp_path / "results" / "small"
     moments = random.Random(0)
     known: dict[str, list[dict[str, float]]] = {}

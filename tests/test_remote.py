@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import boto3
 import pytest
@@ -69,6 +71,27 @@ def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path,
     with pytest.raises(RemoteError, match="has been taken over"):
         first.keep()
     assert listed(uri) == [f"small/{LOCK}"]
+
+
+def test_of_runs_that_claim_at_once_one_gets_it(bucket, tmp_path):
+    """All look before any writes, as runs started by one script do."""
+    uri = bucket.replace("studies", "race")
+    looked = Barrier(4)
+
+    class Eager(Mirror):
+        def _beat(self) -> None:
+            looked.wait()
+            super()._beat()
+
+    def claims(number: int) -> bool:
+        try:
+            Eager(uri, tmp_path / str(number), "small").claim()
+        except RemoteError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(claims, range(4))) == 1
 
 
 def test_what_cannot_be_brought_there_stays_here(bucket, tmp_path, monkeypatch):

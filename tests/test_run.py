@@ -192,26 +192,35 @@ def test_bf16_is_refused_where_the_processor_has_no_arithmetic_for_it(tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how):
+@pytest.mark.parametrize(
+    ("how", "meanwhile"),
+    [(signal.SIGINT, "fer_tune.run"), (signal.SIGHUP, "gcs_server"), (signal.SIGKILL, "fer_tune.run")],
+)
+def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how, meanwhile):
+    """Ray starts meanwhile."""
     study = ROOT / "studies" / "lambda_sweep.yaml"
     process = start(study, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "results" / "lambda_sweep" / "study.json").exists() and time.monotonic() < deadline:
+    while not _below(process, "fer_tune.run") or not _below(process, meanwhile):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(0.5)  # into the drawing
-    drawing = [
-        child for child in psutil.Process(process.pid).children(recursive=True) if "fer_tune.run" in _words(child)
-    ]
-    if how == signal.SIGINT:  # as a terminal sends it
-        os.killpg(process.pid, how)
-    else:
+    time.sleep(0.5)  # well into it
+    drawing = _below(process, "fer_tune.run")
+    if how == signal.SIGKILL:
         process.send_signal(how)
+    else:  # as a terminal sends it
+        os.killpg(process.pid, how)
     out, _ = process.communicate(timeout=60)
     assert drawing and not psutil.wait_procs(drawing, timeout=10)[1]
-    if how == signal.SIGINT:
+    if how != signal.SIGKILL:
         assert process.returncode == 130 and "Traceback" not in out, out
+    if how == signal.SIGINT:
         assert "Go on with:\n  python -m fer_tune.run " in out and out.rstrip().endswith("--resume")
+
+
+def _below(process: subprocess.Popen, word: str) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if any(word in argument for argument in _words(child))]
 
 
 def _words(process: psutil.Process) -> list[str]:

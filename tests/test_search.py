@@ -224,6 +224,26 @@ def test_an_earlier_study_that_does_not_fit_is_refused(searched, tmp_path):
         earlier_values(searched, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("study.json", "[]"),
+        ("study.json", "{}"),
+        ("study.json", "{"),
+        ("trial.json", "{}"),
+        ("trial.json", "[1]"),
+        ("result.json", '{"objective": "much"}'),
+    ],
+)
+def test_an_earlier_study_that_is_damaged_is_named(searched, tmp_path, name, text):
+    walk(searched, tmp_path, most=1)
+    write_json(tmp_path / "study.json", {"objective": searched.objective})
+    path = next(iter(tmp_path.rglob(name)))
+    path.write_text(text)
+    with pytest.raises(NotRunnable, match=r"warm_start: .* is damaged"):
+        earlier_values(searched, tmp_path)
+
+
 def test_a_suggestion_that_differs_from_the_one_on_record_stops_the_study(searched, tmp_path):
     walk(searched, tmp_path, most=3)
     changed = searched.model_copy(update={"optuna": searched.optuna.model_copy(update={"seed": 9})})

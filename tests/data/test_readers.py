@@ -335,6 +335,14 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         read_dataset(spec_of(settings))
 
 
+@pytest.mark.parametrize("form", ["ICO", "PCX", "EPS"])
+def test_a_format_that_no_face_comes_in_is_never_decoded(tmp_path, form):
+    settings = folders.write_manifest(tmp_path)
+    folders.face(0, 0).save(tmp_path / "people" / "face 3.png", format=form)
+    with pytest.raises(DataError, match=r"faces\.csv:5: .*is no image that can be read"):
+        read_dataset(spec_of(settings))
+
+
 def test_an_image_of_too_many_pixels_is_refused_unread(tmp_path):
     settings = folders.write_manifest(tmp_path)
     Image.new("1", (20_000, 20_000)).save(tmp_path / "people" / "face 3.png")
