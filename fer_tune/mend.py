@@ -24,6 +24,7 @@ DERIVED = {
 
 AT_THE_END = ("predictions.csv", "predictions_validation.csv", "labels.json")
 KEYS = {
+    "environment.json": {"data_digests"},
     "trial.json": {"role", "cell", "condition_key", "number", "seed", "warm_up", "varied", "config"},
     "result.json": {"status", "objective", "metric", "epochs", "seconds", "reason"},
     "labels.json": {"digest"},
@@ -97,24 +98,25 @@ def _mend_trial(folder: TrialFolder) -> Iterator[str]:
 
 
 def _whole(path: Path) -> bool:
+    """Whether a JSON file can be read and holds what is asked of it."""
     try:
         found = read_json(path)
     except (OSError, Damaged):
         return False
-    if path.name == "environment.json":
-        return isinstance(found, dict) and "data_digests" in found
-    return path.name != "run.json" or (isinstance(found, list) and all(isinstance(run, dict) for run in found))
+    if path.name == "run.json":
+        return isinstance(found, list) and all(isinstance(run, dict) for run in found)
+    return path.name not in KEYS or (isinstance(found, dict) and KEYS[path.name] <= found.keys())
 
 
 def _readable(folder: TrialFolder, name: str) -> bool:
-    """Whether a file is whole: JSON with what a trial needs, a table to the end of its last line."""
+    """Whether a trial's file is whole: JSON, or a table to the end of its last line."""
     path = folder.path / name
+    if not name.endswith(".csv"):
+        return _whole(path)
     try:
         if name == "history.csv":
             folder.history()
-        if name.endswith(".csv"):
-            return path.read_bytes().endswith(b"\n") and _whole_length(folder, path)
-        return KEYS.get(name, set()) <= set(read_json(path))
+        return path.read_bytes().endswith(b"\n") and _whole_length(folder, path)
     except (OSError, Damaged, TypeError):
         return False
 
