@@ -23,7 +23,8 @@ from pyarrow import ArrowException, fs  # type: ignore[import-untyped]
 from fer_tune.interrupts import interrupt_held
 
 SYNC_SECONDS = 20.0  # between uploads: what a machine that is lost may cost
-LOCK_SECONDS = 90.0  # without a sign of life until a run counts as dead
+LOCK_SECONDS = 90.0  # since a sign of life within which a run surely lives, if clocks agree
+WATCH_SECONDS = 1.5 * SYNC_SECONDS  # without a new sign until a run counts as dead, whatever clocks say
 CLAIM_SECONDS = 1.0  # within which a run that has looked for a lock has written its own
 LOCK = ".lock.json"
 LAST = ("trials.csv", "epochs.csv", "result.json")  # what says that something has ended goes up after all else
@@ -120,8 +121,13 @@ class Mirror:
 
     def _refuse_if_held(self) -> None:
         about = self._lock()
-        if about["token"] != self.token and time.time() - float(about["beat"]) < LOCK_SECONDS:
-            raise RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
+        if about["token"] in (self.token, ""):
+            return
+        if not 0 <= time.time() - float(about["beat"]) < LOCK_SECONDS:
+            time.sleep(WATCH_SECONDS)
+            if self._lock() == about:
+                return
+        raise RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
 
     def keep(self) -> None:
         """Give a sign of life. Raises RemoteError where another run has taken over meanwhile."""

@@ -140,6 +140,34 @@ def test_a_driver_killed_at_random_moments_costs_no_finished_epoch(whole, tmp_pa
 
 
 @pytest.fixture
+def clock():
+    """The machine's clock, which the test may set: right again at the end, by the clock that cannot be set."""
+    if not os.environ.get("FER_TUNE_SET_CLOCK"):
+        pytest.skip("FER_TUNE_SET_CLOCK=1 lets this test set the machine's clock back")
+    ahead = time.time() - time.monotonic()
+    yield lambda seconds: time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+    time.clock_settime(time.CLOCK_REALTIME, ahead + time.monotonic())
+
+
+@pytest.mark.slow
+def test_a_clock_set_back_costs_nothing(whole, tmp_path, clock):
+    study, reference = whole
+    results = tmp_path / "results" / "small"
+    process = start(study, tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for_epochs(results, 4)
+    clock(-3600)
+    wait_for_epochs(results, 12)
+    asked = time.monotonic()
+    ctrl_c(process)
+    out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 15 and process.returncode == 130 and "Traceback" not in out, out
+    clock(-3600)
+    done = run_command(study, "--resume", cwd=tmp_path)
+    assert done.returncode == 0 and "mended" not in done.stdout, done.stdout + done.stderr
+    assert_equal_tables(results, reference)
+
+
+@pytest.fixture
 def small_disk(tmp_path):
     """A disk of 100 MB of its own, where this machine lets one be mounted."""
     place = tmp_path / "disk"

@@ -4,9 +4,10 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Timer
 
 import boto3
 import pytest
@@ -66,11 +67,26 @@ def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path,
     first.claim()
     with pytest.raises(RemoteError, match=r"in use by another run \(process"):
         second.claim()
-    monkeypatch.setattr("fer_tune.remote.LOCK_SECONDS", 0.0)
+    monkeypatch.setattr("fer_tune.remote.WATCH_SECONDS", 0.2)
+    set_back = time.time() - 3600
+    monkeypatch.setattr("fer_tune.remote.time.time", lambda: set_back)
     second.claim()
     with pytest.raises(RemoteError, match="has been taken over"):
         first.keep()
     assert listed(uri) == [f"small/{LOCK}"]
+
+
+def test_a_run_that_lives_is_not_taken_for_dead_whatever_the_clocks_say(bucket, tmp_path, monkeypatch):
+    uri = bucket.replace("studies", "clocks")
+    first, second = (Mirror(uri, tmp_path / name, "small") for name in ("first", "second"))
+    first.claim()
+    monkeypatch.setattr("fer_tune.remote.LOCK_SECONDS", 0.0)  # as if its clock were slow
+    monkeypatch.setattr("fer_tune.remote.WATCH_SECONDS", 1.0)
+    beating = Timer(0.5, first.keep)
+    beating.start()
+    with pytest.raises(RemoteError, match="in use by another run"):
+        second.claim()
+    beating.join()
 
 
 def test_of_runs_that_claim_at_once_one_gets_it(bucket, tmp_path):
