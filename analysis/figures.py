@@ -293,10 +293,10 @@ def _share_legend(row: np.ndarray) -> None:
 def save(figure: Figure, results: Results, name: str) -> bytes:
     """Write a figure into the results folder's report in the formats wanted; return it as SVG, or empty bytes."""
     results.figures.mkdir(parents=True, exist_ok=True)
-    figure.set_dpi(DOTS_PER_INCH)
     svg = b""
     for wanted in results.formats:
         buffer = io.BytesIO()
+        figure.set_dpi(DOTS_PER_INCH)  # SVG and PDF leave their own behind
         PRINT[wanted](figure, buffer)
         figure.set_layout_engine("none")  # found once, kept for the next file
         (results.figures / f"{name}.{wanted}").write_bytes(buffer.getvalue())

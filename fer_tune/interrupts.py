@@ -82,7 +82,8 @@ def _silence() -> None:
 def signals_kept() -> Iterator[None]:
     """Start processes that outlive a closed terminal (whoever starts them ends them), and keep one's own handlers.
 
-    Ray, when it starts, puts handlers of its own in their place. A terminal closed meanwhile is heard at the end.
+    Ray, when it starts, puts handlers of its own in their place. A terminal closed meanwhile is heard at the end at
+    the latest.
     """
     if not _can_be_interrupted():
         yield

@@ -24,7 +24,10 @@ DERIVED = {
 
 AT_THE_END = ("predictions.csv", "predictions_validation.csv", "labels.json")
 KEYS = {
+    "study.json": {"name", "objective"},
     "environment.json": {"data_digests"},
+    "digests.json": set(),
+    "weights.json": set(),
     "trial.json": {"role", "cell", "condition_key", "number", "seed", "warm_up", "varied", "config"},
     "result.json": {"status", "objective", "metric", "epochs", "seconds", "reason"},
     "labels.json": {"digest"},
@@ -123,7 +126,7 @@ def _readable(folder: TrialFolder, name: str) -> bool:
 
 def _whole_length(folder: TrialFolder, path: Path) -> bool:
     """Whether predictions of the validation split are there for all of it, as far as the trial tells."""
-    if path.name != "predictions_validation.csv" or not folder.has_settings():
+    if path.name != "predictions_validation.csv" or not _whole(folder.path / "trial.json"):
         return True
     wanted = read_json(folder.path / "trial.json").get("validation_samples")
     return wanted is None or path.read_bytes().count(b"\n") == wanted + 1

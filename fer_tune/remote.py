@@ -13,8 +13,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,8 +24,8 @@ from fer_tune.interrupts import interrupt_held
 
 SYNC_SECONDS = 20.0  # between uploads: what a machine that is lost may cost
 LOCK_SECONDS = 90.0  # since a sign of life within which a run surely lives, if clocks agree
-WATCH_SECONDS = 1.5 * SYNC_SECONDS  # without a new sign until a run counts as dead, whatever clocks say
-CLAIM_SECONDS = 1.0  # within which a run that has looked for a lock has written its own
+WATCH_SECONDS = 2.5 * SYNC_SECONDS  # without a new sign until a run counts as dead, whatever clocks say
+CLAIM_SECONDS = 3.0  # within which a run that has looked for a lock must have written its own
 LOCK = ".lock.json"
 LAST = ("trials.csv", "epochs.csv", "result.json")  # what says that something has ended goes up after all else
 LOCAL = fs.LocalFileSystem()
@@ -114,20 +114,36 @@ class Mirror:
 
         Of runs that see no lock and write theirs at once, the last one's stays and the others find out.
         """
-        self._refuse_if_held()
-        self._beat()
-        time.sleep(CLAIM_SECONDS)
-        self._refuse_if_held()
-
-    def _refuse_if_held(self) -> None:
+        looked = self._refuse_if_held()
+        try:
+            self._beat()
+            if time.monotonic() - looked > CLAIM_SECONDS:
+                raise RemoteError(
+                    f"{self.shown}: the storage answers too slowly to be sure that no other run uses it: try again"
+                )
+            time.sleep(CLAIM_SECONDS)
+        except BaseException:
+            self.release()
+            raise
         about = self._lock()
-        if about["token"] in (self.token, ""):
-            return
-        if not 0 <= time.time() - float(about["beat"]) < LOCK_SECONDS:
+        if about["token"] != self.token:
+            raise self._in_use(about)
+
+    def _refuse_if_held(self) -> float:
+        """The moment of the last look at the lock, by the clock that is never set. Raises RemoteError."""
+        looked, about = time.monotonic(), self._lock()
+        if about["token"] and abs(time.time() - float(about["beat"])) >= LOCK_SECONDS:
+            print(f"{self.shown}: waiting whether {about['holder']} still lives", file=sys.stderr, flush=True)
             time.sleep(WATCH_SECONDS)
-            if self._lock() == about:
-                return
-        raise RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
+            before, looked, about = about, time.monotonic(), self._lock()
+            if about == before:
+                return looked
+        if about["token"]:
+            raise self._in_use(about)
+        return looked
+
+    def _in_use(self, about: Mapping[str, float | str]) -> RemoteError:
+        return RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
 
     def keep(self) -> None:
         """Give a sign of life. Raises RemoteError where another run has taken over meanwhile."""
@@ -137,9 +153,10 @@ class Mirror:
         self._beat()
 
     def release(self) -> None:
-        """Let other runs have it."""
-        with self._named():
-            self.files.delete_file(f"{self.base}/{LOCK}")
+        """Let other runs have what this one holds."""
+        if self._lock()["token"] == self.token:
+            with self._named():
+                self.files.delete_file(f"{self.base}/{LOCK}")
 
     def _beat(self) -> None:
         about = {"token": self.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "beat": time.time()}
@@ -179,9 +196,11 @@ def mirrored(uri: str, name: str) -> Iterator[tuple[Path, str]]:
     """
     local = Path(tempfile.mkdtemp(prefix="fer-tune-results-"))
     safe = True
+    held: Mirror | None = None
     try:
         mirror = Mirror(uri, local / name, name)
         mirror.claim()
+        held = mirror
         with _repeated(mirror.keep):
             mirror.download()
             safe = False
@@ -195,6 +214,9 @@ def mirrored(uri: str, name: str) -> Iterator[tuple[Path, str]]:
     finally:
         if safe:
             shutil.rmtree(local, ignore_errors=True)
+            if held is not None:
+                with suppress(RemoteError):
+                    held.release()
 
 
 def _finish(mirror: Mirror) -> None:

@@ -154,8 +154,8 @@ def _check_options(options: argparse.Namespace) -> None:
 def _run(study: Study, place: Path, options: argparse.Namespace, console: Console) -> int:
     """Run a study in its folder below `place`."""
     results = (place / study.name).resolve()
-    _claim(study, results, options)
     _check_precision(study, options)
+    _claim(study, results, options)
     _describe(study, console)
     with _locked(results), ThreadPoolExecutor(2) as aside:
         if options.resume:
@@ -248,13 +248,17 @@ def _check_precision(study: Study, options: argparse.Namespace) -> None:
     configs = [study.trial_config(cell, _ends(cell, min), 0) for cell in study.cells()]
     if options.address is not None or not any(config.training.precision == "bf16" for config in configs):
         return
-    from fer_tune.trainer import computes_bf16, usual_device
-
-    if not computes_bf16(usual_device()):
+    if not Forked(_computes_bf16).result():  # torch stays out of this process, which will fork again
         raise UsageError(
             "training.precision: bf16 needs a GPU, or a CPU with arithmetic for it (AVX-512 or ARM's bf16), and would "
             "take this machine some 50 times as long as fp32: use fp32"
         )
+
+
+def _computes_bf16() -> bool:
+    from fer_tune.trainer import computes_bf16, usual_device
+
+    return computes_bf16(usual_device())
 
 
 def _neither_file_nor_folder(folder: Path) -> Iterator[Path]:
@@ -275,7 +279,8 @@ def _begun(study: Study, results: Path) -> Any:
     try:
         return _resolved(Study.model_validate(read_json(results / "study.json")))
     except ValidationError:
-        return read_json(results / "study.json")
+        found = read_json(results / "study.json")
+        return found if isinstance(found, dict) and "name" in found else _resolved(study)
     except (Damaged, OSError):
         return _resolved(study)
 

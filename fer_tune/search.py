@@ -238,9 +238,7 @@ def earlier_values(study: Study, results: Path) -> list[dict[str, Any]]:
                 place = groups.setdefault((settings["cell"], settings["number"]), [])
                 place.append((dict(settings["varied"]), float(result[OBJECTIVE])))
     except (Damaged, KeyError, TypeError, ValueError):
-        raise NotRunnable(
-            f"warm_start: {results} is damaged: go on with that study by --resume, which mends it"
-        ) from None
+        raise NotRunnable(f"warm_start: {results} is damaged: resume that study, or leave warm_start out") from None
     return [
         {"varied": group[0][0], "value": sum(value for _, value in group) / len(group)} for group in groups.values()
     ]

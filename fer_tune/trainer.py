@@ -73,7 +73,9 @@ def usual_device() -> torch.device:
 
 def computes_bf16(device: torch.device) -> bool:
     """Whether a device has bf16 arithmetic worth the name; on a CPU without it bf16 takes some 50 times fp32's time."""
-    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type != "cpu":
+        return True
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Trainer:

@@ -45,6 +45,14 @@ def test_each_piece_that_is_cut_short_is_set_aside_and_named(results, name):
     assert mend(results) == []
 
 
+@pytest.mark.parametrize("name", ["study.json", "data/digests.json", "trial.json", "result.json"])
+def test_a_piece_that_is_json_and_not_what_it_should_be_is_set_aside(results, name):
+    place = next(p for p in sorted(results.rglob(name.rpartition("/")[2])) if "warm_up" not in str(p))
+    place.write_text("[1]")
+    (said,) = mend(results)
+    assert place.name in said and mend(results) == []
+
+
 def test_a_history_or_settings_gone_missing_are_noticed(results):
     first, second = trial_folders(results)[:2]
     (first.path / "history.csv").unlink()

@@ -36,6 +36,11 @@ def bucket():
     server.stop()
 
 
+@pytest.fixture(autouse=True)
+def quick_claims(monkeypatch):
+    monkeypatch.setattr("fer_tune.remote.CLAIM_SECONDS", 1.0)
+
+
 def listed(uri: str) -> list[str]:
     files, base = fs.FileSystem.from_uri(uri)
     found = files.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
@@ -108,6 +113,22 @@ def test_of_runs_that_claim_at_once_one_gets_it(bucket, tmp_path):
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(claims, range(4))) == 1
+
+
+def test_a_run_that_is_too_slow_to_claim_or_interrupted_holds_nothing(bucket, tmp_path, monkeypatch):
+    uri = bucket.replace("studies", "slow")
+    with monkeypatch.context() as patch, pytest.raises(RemoteError, match="answers too slowly"):
+        patch.setattr("fer_tune.remote.CLAIM_SECONDS", 0.0)
+        Mirror(uri, tmp_path, "small").claim()
+    assert listed(uri) == []
+
+    def interrupted(mirror: Mirror) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Mirror, "download", interrupted)
+    with pytest.raises(KeyboardInterrupt), mirrored(uri, "small"):
+        pass
+    assert listed(uri) == []
 
 
 def test_what_cannot_be_brought_there_stays_here(bucket, tmp_path, monkeypatch):

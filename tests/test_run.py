@@ -186,10 +186,12 @@ def test_failed_trials_are_said_and_tried_again_on_resume(finished, tmp_path):
 
 
 @pytest.mark.skipif(computes_bf16(torch.device("cpu")) or torch.cuda.is_available(), reason="computes in bf16")
-def test_bf16_is_refused_where_the_processor_has_no_arithmetic_for_it(tmp_path, capsys):
-    assert main([str(SMOKE), "--set", "training.precision=bf16", "--results", str(tmp_path)]) == 2
+def test_bf16_is_refused_where_the_processor_has_no_arithmetic_for_it(finished, capsys):
+    before = snapshot(finished)
+    words = ["--set", "training.precision=bf16", "--restart"]
+    assert main([str(SMOKE), *words, "--results", str(finished)]) == 2
     assert "training.precision: bf16 needs a GPU, or a CPU" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert snapshot(finished) == before
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,10 @@ def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how,
         process.send_signal(how)
     else:  # as a terminal sends it
         os.killpg(process.pid, how)
+    asked = time.monotonic()
     out, _ = process.communicate(timeout=60)
+    if how == signal.SIGHUP:
+        assert time.monotonic() - asked < 10, "Ray's processes did not outlive the terminal"
     assert drawing and not psutil.wait_procs(drawing, timeout=10)[1]
     if how != signal.SIGKILL:
         assert process.returncode == 130 and "Traceback" not in out, out

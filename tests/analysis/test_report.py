@@ -10,9 +10,12 @@ import time
 from threading import Thread
 
 import pytest
+from PIL import Image
 
 from analysis import report
+from analysis.figures import DOTS_PER_INCH, by_panel, save
 from analysis.report import write_report
+from analysis.tables import load
 from tests.analysis.conftest import folder_writer, plateau
 from tests.conftest import ROOT
 
@@ -140,6 +143,15 @@ def test_figures_come_in_the_format_that_is_asked_for(results_folder):
     assert done.returncode == 0 and "λ = 0.2 leads" in done.stdout, done.stderr
     (figure,) = (path / "report" / "figures").iterdir()
     assert figure.name == "budget.pdf" and figure.read_bytes().startswith(b"%PDF")
+
+
+def test_a_figure_has_the_same_pixels_whatever_is_written_before(results_folder):
+    results = load(results_folder(PEAK), ("svg", "png"))
+    figure = by_panel(results, results.trials, lambda ax, table: ax)
+    inches = figure.get_size_inches()
+    save(figure, results, "one")
+    with Image.open(results.figures / "one.png") as picture:
+        assert picture.size == tuple((inches * DOTS_PER_INCH).astype(int))
 
 
 def test_a_page_of_a_hundred_trials_stays_under_five_megabytes(results_folder):
