@@ -70,7 +70,8 @@ def _weighed_run(folder: Path, trials: int) -> tuple[np.ndarray, float]:
             weight = driver.memory_info().rss
         except psutil.NoSuchProcess:
             break
-        rows.append((time.monotonic() - started, log.read_text().count("\nfinished: "), weight))
+        if weight:  # none is left of a process that waits to be asked how it ended
+            rows.append((time.monotonic() - started, log.read_text().count("\nfinished: "), weight))
         time.sleep(1)
     if driver.wait():
         raise subprocess.CalledProcessError(driver.returncode, driver.args)
