@@ -518,8 +518,8 @@ def _search(
             )
         return complete, progress.account()
     except KeyboardInterrupt:
-        if not (results / "data" / "digests.json").exists():
-            raise  # nothing has run yet
+        if not any(results.glob("trials/*/history.csv")):
+            raise  # no epoch has run yet, and loading the report's libraries to say so would take seconds
         return False, progress.account()
     except ConnectionError as error:
         raise UsageError(f"--address {options.address}: no Ray cluster answers there: {error}") from None

@@ -214,8 +214,7 @@ def test_stopped_while_the_data_are_drawn_nothing_is_left_running(tmp_path, how,
         os.killpg(process.pid, how)
     asked = time.monotonic()
     out, _ = process.communicate(timeout=60)
-    if how == signal.SIGHUP:
-        assert time.monotonic() - asked < 10, "Ray's processes did not outlive the terminal"
+    assert time.monotonic() - asked < 15
     assert drawing and not psutil.wait_procs(drawing, timeout=10)[1]
     if how != signal.SIGKILL:
         assert process.returncode == 130 and "Traceback" not in out, out
