@@ -66,15 +66,16 @@ def test_a_mirror_brings_there_what_has_changed_and_takes_away_what_is_gone(buck
     assert listed(uri) == ["small/c d=0.5,ä.json"]
 
 
-def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path, monkeypatch):
-    uri = bucket.replace("studies", "held")
+@pytest.mark.parametrize("later", [3600, -3600])  # by a clock that may have been set back
+def test_a_second_run_there_is_refused_until_the_first_is_gone(bucket, tmp_path, monkeypatch, later):
+    uri = bucket.replace("studies", f"held{later}")
     first, second = (Mirror(uri, tmp_path / name, "small") for name in ("first", "second"))
     first.claim()
     with pytest.raises(RemoteError, match=r"in use by another run \(process"):
         second.claim()
     monkeypatch.setattr("fer_tune.remote.WATCH_SECONDS", 0.2)
-    set_back = time.time() - 3600
-    monkeypatch.setattr("fer_tune.remote.time.time", lambda: set_back)
+    now = time.time() + later
+    monkeypatch.setattr("fer_tune.remote.time.time", lambda: now)
     second.claim()
     with pytest.raises(RemoteError, match="has been taken over"):
         first.keep()
