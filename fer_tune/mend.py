@@ -56,7 +56,7 @@ def mend(results: Path) -> list[str]:
 def _mend_files(results: Path) -> Iterator[str]:
     for name, then in DERIVED.items():
         path = results / name
-        if path.exists() and not _whole(path):
+        if path.exists() and not whole(path):
             _set_aside(path)
             yield f"{name} was damaged: {then}"
 
@@ -65,10 +65,10 @@ def _mend_data(folder: Path) -> Iterator[str]:
     for path in sorted(p for p in folder.glob("[!.]*") if p.is_dir() and p.suffix != ".damaged"):
         try:
             np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
-            whole = _whole(path / "dataset.json") and zipfile.ZipFile(path / "labels.npz").testzip() is None
+            sound = whole(path / "dataset.json") and zipfile.ZipFile(path / "labels.npz").testzip() is None
         except Exception:  # numpy reads a header as Python source, and fails in as many ways
-            whole = False
-        if not whole:
+            sound = False
+        if not sound:
             _set_aside(path)
             yield f"data/{path.name} was damaged: the data are read anew"
 
@@ -100,7 +100,7 @@ def _mend_trial(folder: TrialFolder) -> Iterator[str]:
         yield "state.pt was damaged: " + ("its network is lost, its results are not" if ended else "it begins anew")
 
 
-def _whole(path: Path) -> bool:
+def whole(path: Path) -> bool:
     """Whether a JSON file can be read and holds what is asked of it."""
     try:
         found = read_json(path)
@@ -115,7 +115,7 @@ def _readable(folder: TrialFolder, name: str) -> bool:
     """Whether a trial's file is whole: JSON, or a table to the end of its last line."""
     path = folder.path / name
     if not name.endswith(".csv"):
-        return _whole(path)
+        return whole(path)
     try:
         if name == "history.csv":
             folder.history()
@@ -126,7 +126,7 @@ def _readable(folder: TrialFolder, name: str) -> bool:
 
 def _whole_length(folder: TrialFolder, path: Path) -> bool:
     """Whether predictions of the validation split are there for all of it, as far as the trial tells."""
-    if path.name != "predictions_validation.csv" or not _whole(folder.path / "trial.json"):
+    if path.name != "predictions_validation.csv" or not whole(folder.path / "trial.json"):
         return True
     wanted = read_json(folder.path / "trial.json").get("validation_samples")
     return wanted is None or path.read_bytes().count(b"\n") == wanted + 1

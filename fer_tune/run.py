@@ -40,7 +40,7 @@ from fer_tune.growth import differences
 from fer_tune.interrupts import interrupt_held, stops_as_interrupts
 from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
-from fer_tune.mend import mend, wrong_version
+from fer_tune.mend import mend, whole, wrong_version
 from fer_tune.remote import RemoteError, is_remote, mirrored
 from fer_tune.results import (
     Damaged,
@@ -190,7 +190,7 @@ def _preparing(study: Study, results: Path, repeated: Path | None) -> Iterator[C
 
     Only drawn faces are prepared meanwhile. Files come first: reading them may find mistakes.
     """
-    if any(_reads_files(study.trial_config(cell, _ends(cell, min), 0)) for cell in study.cells()):
+    if any(_reads_files(_at_end(study, cell, min)) for cell in study.cells()):
         _prepare(study, results, repeated)
         yield lambda: None
         return
@@ -245,7 +245,7 @@ def _claim(study: Study, results: Path, options: argparse.Namespace) -> None:
 
 def _check_precision(study: Study, options: argparse.Namespace) -> None:
     """Refuse bf16 where this machine computes and cannot: a study would seem to hang."""
-    configs = [study.trial_config(cell, _ends(cell, min), 0) for cell in study.cells()]
+    configs = [_at_end(study, cell, min) for cell in study.cells()]
     if options.address is not None or not any(config.training.precision == "bf16" for config in configs):
         return
     if not Forked(_computes_bf16).result():  # torch stays out of this process, which will fork again
@@ -276,13 +276,13 @@ def _begun(study: Study, results: Path) -> Any:
 
     Where that is not known any more each trial's own settings are still compared.
     """
-    try:
-        return _resolved(Study.model_validate(read_json(results / "study.json")))
-    except ValidationError:
-        found = read_json(results / "study.json")
-        return found if isinstance(found, dict) and "name" in found else _resolved(study)
-    except (Damaged, OSError):
+    if not whole(results / "study.json"):
         return _resolved(study)
+    found = read_json(results / "study.json")
+    try:
+        return _resolved(Study.model_validate(found))
+    except ValidationError:
+        return found
 
 
 def _retry_failed(results: Path) -> None:
@@ -364,7 +364,7 @@ def _describe(study: Study, console: Console, cores: int = 0) -> None:
     first, validation = first_categorical(study.dataset.label_sets), split_sizes(study.dataset)["validation"]
     sampling = f"one standard error of an accuracy there is up to {0.5 / validation**0.5:.3f}"
     ends = [(cell, end) for cell in cells for end in (min, max)]
-    noises = [study.trial_config(cell, _ends(cell, end), 0).noise for cell, end in ends]
+    noises = [_at_end(study, cell, end).noise for cell, end in ends]
     for noise in {noise.model_dump_json(): noise for noise in noises}.values():
         if study.dataset.kind != "synthetic" and not noise.ratio_of(first):
             _say(console, f"labels as they come, how noisy is not known; {validation} validation samples: {sampling}")
@@ -384,9 +384,10 @@ def _searched(cell: Cell) -> str:
     return "; " + ", ".join(parts) if parts else ""
 
 
-def _ends(cell: Cell, end: Callable[[tuple[float, float]], float]) -> dict[str, float]:
-    """The lowest (min) or highest (max) value of everything that a cell searches."""
-    return {name: end(dimension.range) for name, dimension in cell.space.items() if dimension.range}
+def _at_end(study: Study, cell: Cell, end: Callable[[tuple[float, float]], float]) -> TrialConfig:
+    """A trial of a cell with everything that it searches at its lowest (min) or highest (max)."""
+    suggestion = {name: end(dimension.range) for name, dimension in cell.space.items() if dimension.range}
+    return study.trial_config(cell, suggestion, 0)
 
 
 def _prepare(study: Study, results: Path, repeated: Path | None = None) -> None:
@@ -407,7 +408,7 @@ def _prepare(study: Study, results: Path, repeated: Path | None = None) -> None:
     weights = read_json(results / "weights.json") if (results / "weights.json").exists() else {}
     seen: set[str] = set()
     for cell in study.cells():
-        config = study.trial_config(cell, _ends(cell, min), 0)
+        config = _at_end(study, cell, min)
         key = dataset_key(config.dataset.model_dump(mode="json"))
         if key not in seen:
             seen.add(key)
@@ -416,7 +417,7 @@ def _prepare(study: Study, results: Path, repeated: Path | None = None) -> None:
                 where = getattr(config.dataset, "file", None) or getattr(config.dataset, "folder", "its label file")
                 raise UsageError(f"dataset: {where} has changed since the study began: use --restart, or a new name")
         weights |= _checked_weights(config, weights)
-        if study.trial_config(cell, _ends(cell, max), 0).training.lam > 0:
+        if _at_end(study, cell, max).training.lam > 0:
             _check_game(results / "data" / digests[key], config)
     if weights:
         write_json(results / "weights.json", weights)
