@@ -8,8 +8,9 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ COLUMNS = {
     "seconds": "seconds",
 }
 CURVES = ("test_accuracy", "generator_joint_loss", "discriminator_joint_loss")  # beside the objective, on demand
+Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 WATCH_SECONDS = 5.0  # between looks at whether a running study has new results
 
 
@@ -59,9 +61,9 @@ class Plate(NamedTuple):
 
 @dataclass(frozen=True)
 class Sketch:
-    """A figure to be, or None where a study has nothing to show there."""
+    """A figure to be, or None of it where a study has nothing to show there."""
 
-    figure: Figure | None
+    draw: Callable[[], Figure | None]
     name: str
     title: str
     reading: str
@@ -70,15 +72,17 @@ class Sketch:
 
     def plate(self, results: Results) -> list[Plate]:
         """Write the figure; return it for the page."""
-        if self.figure is None:
+        figure = self.draw()
+        if figure is None:
             return []
-        svg = base64.b64encode(save(self.figure, results, self.name)).decode()
+        svg = base64.b64encode(save(figure, results, self.name)).decode()
         return [Plate(self.name, self.title, self.reading, self.alt, f"data:image/svg+xml;base64,{svg}", self.notes)]
 
 
-def write_report(path: Path, formats: Sequence[str] = ()) -> str:
+def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> str:
     """Write the report of a results folder, figures in further formats too; return its headline.
 
+    `each` calls a function for every item of a list, as map does or on several cores, and returns what they return.
     Raises NothingToReport where no trial has ended.
     """
     results = load(path)
@@ -87,7 +91,7 @@ def write_report(path: Path, formats: Sequence[str] = ()) -> str:
     shutil.rmtree(target / "figures", ignore_errors=True)
     target.mkdir(exist_ok=True)
     found = recommendation.findings(results)
-    page = _content(results, found)
+    page = _content(results, found, each)
     environment = Environment(
         loader=PackageLoader("analysis"),
         autoescape=select_autoescape(["html"]),
@@ -109,7 +113,7 @@ def _replace(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def _content(results: Results, found: Findings) -> dict[str, Any]:
+def _content(results: Results, found: Findings, each: Each) -> dict[str, Any]:
     runs = results.trials[[c for c in COLUMNS if c in results.trials]].sort_values(["lambda", "lr", "seed"])
     return {
         "name": results.study["name"],
@@ -123,7 +127,7 @@ def _content(results: Results, found: Findings) -> dict[str, Any]:
         "systems": methods.table(results) if methods.compared(results) else [],
         "baseline": recommendation.against_baseline(results),
         "recalls": recalls(results),
-        "plates": _plates(results, found),
+        "plates": _plates(results, found, each),
         "importance": conditions.importance_sentence(results),
         "columns": [COLUMNS[c] for c in runs.columns],
         "trials": [[_cell(v) for v in row] for row in runs.itertuples(index=False)],
@@ -169,9 +173,10 @@ def _short(value: float) -> float | None:
     return float(f"{value:.3g}") if math.isfinite(value) else None
 
 
-def _plates(results: Results, found: Findings) -> list[Plate]:
+def _plates(results: Results, found: Findings, each: Each) -> list[Plate]:
     """Every figure that the study has something to show in."""
-    return [plate for sketch in _sketches(results, found) for plate in sketch.plate(results)]
+    drawn = each(lambda sketch: sketch.plate(results), _sketches(results, found))
+    return [plate for plates in drawn for plate in plates]
 
 
 def _sketches(results: Results, found: Findings) -> list[Sketch]:
@@ -181,61 +186,63 @@ def _sketches(results: Results, found: Findings) -> list[Sketch]:
     budgets, early = budget.by_budget(results), convergence.by_epoch(results)
     told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
     return [
-        Sketch(methods.figure(results) if methods.compared(results) else None, "methods",
+        Sketch(lambda: methods.figure(results) if methods.compared(results) else None, "methods",
                "Systems by seconds of training",
                "Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
                "intervals over seeds. Read upwards at one time: what each is worth at equal seconds.",
                "Line plot of test accuracy against seconds of training, a line for each system"),
-        Sketch(curves.response_figure(results), "accuracy_by_lambda", "Accuracy by λ",
+        Sketch(lambda: curves.response_figure(results), "accuracy_by_lambda", "Accuracy by λ",
                "Each point is a λ's mean over the last five epochs (all of them in a shorter run); bars are 95 % "
                "intervals over seeds where there are several. Choose by the noisy validation line; the test "
                "line shows what that was worth.",
                "Line plot of test and noisy validation accuracy against lambda"),
-        Sketch(curves.smooth_figure(results, found), "smooth_response", "The deciding score over λ, as a smooth curve",
+        Sketch(lambda: curves.smooth_figure(results, found), "smooth_response",
+               "The deciding score over λ, as a smooth curve",
                "The curve is a Gaussian process through the means. Its band (95 %) is for comparing λs: how good all "
                "seeds are together is left out of it. Where it is wide between two λs, a λ there is a guess.",
                "Smooth curve with a band of the validation score against lambda"),
-        Sketch(conditions.noise_figure(results, found), "lambda_by_noise", "The best λ against the noise",
+        Sketch(lambda: conditions.noise_figure(results, found), "lambda_by_noise", "The best λ against the noise",
                "Bars hold the best λ with 95 %. Only where bars do not overlap is a move of the best λ shown.",
                "Best lambda with intervals against the share of wrong labels",
                conditions.noise_sentences(results, found)),
-        Sketch(conditions.interaction_figure(results), "lambda_and_learning_rate", "λ and learning rate together",
+        Sketch(lambda: conditions.interaction_figure(results), "lambda_and_learning_rate",
+               "λ and learning rate together",
                "Brighter scores higher; white dots are what was run. Ridges that slant say that λ and learning "
                "rate must be chosen together.",
                "Contours of the validation score over lambda and learning rate"),
-        Sketch(curves.accuracy_figure(results), "accuracy_by_epoch", "Test accuracy while training",
+        Sketch(lambda: curves.accuracy_figure(results), "accuracy_by_epoch", "Test accuracy while training",
                "A line that still climbs at the right edge has not been given enough epochs; one that falls has "
                "begun to learn the wrong labels.",
                "Line plot of test accuracy by epoch, a line for each lambda"),
-        Sketch(budget.figure(results, budgets), "budget", "Which λ leads after how many epochs",
+        Sketch(lambda: budget.figure(results, budgets), "budget", "Which λ leads after how many epochs",
                "Larger dots are surer. A λ that leads only at the end starts slowly: short runs would call it bad.",
                "Leading lambda against the number of epochs trained",
                budget.sentences(budgets)),
-        Sketch(curves.loss_figure(results) if plays else None, "losses_by_epoch", "Joint losses while training",
+        Sketch(lambda: curves.loss_figure(results) if plays else None, "losses_by_epoch", "Joint losses while training",
                "The paper's good runs settle at the dashed values. λ = 0 plays no joint game and has no line.",
                "Two line plots, generator and discriminator joint loss by epoch, a line for each lambda"),
-        Sketch(convergence.figure(results) if plays else None, "convergence", "Does convergence tell accuracy?",
+        Sketch(lambda: convergence.figure(results) if plays else None, "convergence", "Does convergence tell accuracy?",
                "Each mark is a trial, its losses means of the last five epochs, converged or not. If the paper's "
                "remark held here, accuracy would peak at the dashed values.",
                "Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
                [text for text in told if text]),
-        Sketch(convergence.early_figure(results, early) if plays else None, "convergence_by_epoch",
+        Sketch(lambda: convergence.early_figure(results, early) if plays else None, "convergence_by_epoch",
                "How early convergence tells",
                "Rank correlation of the final test accuracy with the distance of both losses to (2.6, 0.45) at each "
                "epoch, ranks within each condition. Below 0: nearer is better. The band holds 95 %.",
                "Rank correlation with a band against the epoch",
                [text for text in [convergence.early_sentence(early)] if text]),
-        Sketch(examples.confusion_figure(results), "confusion", f"Which classes are taken for which{first}",
+        Sketch(lambda: examples.confusion_figure(results), "confusion", f"Which classes are taken for which{first}",
                "Shares of each true class on the test split, over all seeds. Compare the diagonals: what one "
                "system finds that the other does not. Where better labels are known, the first matrix shows what "
                "the training labels confuse: a system that repeats its pattern has learnt the noise.",
                "Confusion matrices, one for each system, rows are true classes"),
-        Sketch(examples.faces_figure(results), "faces", f"Test faces that systems disagree on{first}",
+        Sketch(lambda: examples.faces_figure(results), "faces", f"Test faces that systems disagree on{first}",
                "First faces where the joint method is right and the others wrong, then those where it is wrong and "
                "another right; one seed, evenly spread over the classes. L: label; V: multi-task VGGNet; C: "
                "Co-teaching; G: generalised cross-entropy; P: joint.",
                "Rows of test faces with the label and what each system says"),
-        *(Sketch(curves.surface_figure(results, name), f"surface_{name}", f"λ against {name}",
+        *(Sketch(partial(curves.surface_figure, results, name), f"surface_{name}", f"λ against {name}",
                  "Each mark is a trial at its drawn condition; brighter is more accurate.",
                  f"Scatter plot of lambda against {name}, coloured by test accuracy") for name in drawn(results.study)),
     ]  # fmt: skip

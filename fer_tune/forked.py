@@ -4,11 +4,13 @@ import ctypes
 import multiprocessing
 import signal
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 PR_SET_PDEATHSIG = 1  # Linux's sys/prctl.h
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 CAN_FORK = sys.platform == "linux"  # elsewhere a forked process may not use what its parent has loaded
 
@@ -39,7 +41,7 @@ class Forked(Generic[Answer]):
         try:
             returned, value = self._answers.recv()
         except EOFError:
-            raise ChildProcessError("a process that prepares the data was killed: is memory short?") from None
+            raise ChildProcessError("a process of this study was killed: is memory short?") from None
         self._process.join()
         if returned:
             return value
@@ -52,12 +54,33 @@ class Forked(Generic[Answer]):
             self._process.join()
 
 
+def forked_map(task: Callable[[Item], Answer], items: Sequence[Item], processes: int) -> list[Answer]:
+    """What a task returns for each item, worked out by so many processes, this one among them.
+
+    Raises what the task raises, and ChildProcessError as `Forked.result` does.
+    """
+
+    def every(start: int) -> list[Answer]:
+        return [task(item) for item in items[start::processes]]
+
+    processes = max(1, min(processes, len(items)))
+    helpers = [Forked(every, start) for start in range(1, processes)]
+    try:
+        shares = [every(0), *(helper.result() for helper in helpers)]
+    finally:
+        for helper in helpers:
+            helper.stop()
+    return [shares[i % processes][i // processes] for i in range(len(items))]
+
+
 def _work(answer: Connection, task: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the parent decides
     try:
         value = (True, task(*arguments))
     except Exception as error:
+        error.add_note(traceback.format_exc())  # where it was raised does not travel with it
         value = (False, error)
     try:
         answer.send(value)

@@ -1,8 +1,8 @@
 """What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
 
 import math
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,25 @@ class Progress(tune.Callback, tune.Stopper):
     Args:
         results: the study's results folder.
         finished: trials that had ended before this run.
+        begun: called as soon as the first trial has its worker.
 
     Attributes:
-        begun: set as soon as the first trial has its worker.
         unwritable: why results cannot be written any more; empty as long as they can.
     """
 
-    def __init__(self, study: Study, results: Path, finished: int, console: Console) -> None:
+    def __init__(
+        self,
+        study: Study,
+        results: Path,
+        finished: int,
+        console: Console,
+        begun: Callable[[], None] = lambda: None,
+    ) -> None:
         self.results, self.tabulate_from = results, -math.inf
         self.objective, self.total, self.before = study.objective, study.total_trials(), finished
         self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.worked = 0.0
-        self.begun = threading.Event()
+        self.begun: Callable[[], None] | None = begun
         self.unwritable = ""
         self.first_start = self.last_end = math.nan
         self.trained_seconds = 0.0
@@ -62,7 +69,7 @@ class Progress(tune.Callback, tune.Stopper):
         self.last_weighed = -math.inf
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray pickles callbacks beside its own state; a terminal and an event cannot be, and need not be."""
+        """Ray pickles callbacks beside its own state; a terminal and a pipe cannot be, and need not be."""
         return {**self.__dict__, "console": None, "live": None, "begun": None}
 
     def __enter__(self) -> "Progress":
@@ -80,7 +87,8 @@ class Progress(tune.Callback, tune.Stopper):
         self.starts += 1
         if math.isnan(self.first_start):
             self.first_start = time.monotonic()
-            self.begun.set()
+            if self.begun is not None:
+                self.begun()
         self.most_running = max(self.most_running, len(self.running))
         self._show()
 

@@ -15,10 +15,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from importlib import import_module
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -42,6 +40,7 @@ from fer_tune.labels import first_categorical
 from fer_tune.memory import quick_imports
 from fer_tune.mend import mend, whole, wrong_version
 from fer_tune.remote import RemoteError, is_remote, mirrored
+from fer_tune.reporting import NoReport, Reporter
 from fer_tune.results import (
     Damaged,
     ended_trials,
@@ -157,7 +156,7 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
     _check_precision(study, options)
     _claim(study, results, options)
     _describe(study, console)
-    with _locked(results), ThreadPoolExecutor(2) as aside:
+    with _locked(results), closing(Reporter(results)) as report, ThreadPoolExecutor(2) as aside:
         if options.resume:
             for text in mend(results):
                 _say(console, f"mended: {text}")
@@ -167,11 +166,12 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
         with _kept_only_if_begun(results):
             _check_space(study, results)
             with _preparing(study, results, options.repeated) as wait:
-                complete, account = _search(study, results, options, console, wait, aside)
+                complete, account = _search(study, results, options, console, wait, aside, report.prepare)
         write_tables(results)
-        exported = aside.submit(_export, study, results)
         _finish(results, {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete})
-        code = _conclude(study, results, options, console, complete)
+        report.begin()
+        exported = aside.submit(_export, study, results)
+        code = _conclude(study, results, options, console, complete, report)
         _await(exported, console)
         return code
 
@@ -489,17 +489,18 @@ def _search(
     console: Console,
     wait: Callable[[], None],
     aside: ThreadPoolExecutor,
+    begun: Callable[[], None],
 ) -> tuple[bool, dict[str, float | int | None]]:
     """Run what is left of a study once it is prepared; return whether it is complete and what that took.
 
-    Ray is shut down on a thread of `aside`, while tables and report are made.
+    Ray is shut down on a thread of `aside`, while tables and report are made. `begun` is called when trials run.
     """
     with interrupt_held(), quick_imports():
         from fer_tune.live import Progress
         from fer_tune.search import NotRunnable, ray_session, run_search
 
     ended = ended_trials(results)
-    progress = Progress(study, results, ended, console)
+    progress = Progress(study, results, ended, console, begun)
     try:
         if ended == study.total_trials():
             wait()
@@ -508,7 +509,6 @@ def _search(
             with ExitStack() as session:
                 session.enter_context(ray_session(options.address, options.verbose, options.cpus))
                 wait()
-                Thread(target=_import_report, args=[progress.begun], daemon=True).start()
                 with progress:
                     complete = run_search(study, results, progress, options.verbose)
                 aside.submit(session.pop_all().close)
@@ -528,14 +528,6 @@ def _search(
         raise UsageError(str(error)) from None
 
 
-def _import_report(begun: Event) -> None:
-    """Load what the report needs while trials run, and not while their workers start."""
-    begun.wait()
-    with quick_imports():
-        for module in ("analysis.report", "tensorboard.summary"):
-            import_module(module)
-
-
 def _export(study: Study, results: Path) -> None:
     """What other programs read: TensorBoard's event files and Optuna's database."""
     from fer_tune.search import export_optuna
@@ -551,15 +543,20 @@ def _finish(results: Path, run: dict[str, Any]) -> None:
     write_json(results / "run.json", [*runs, run])
 
 
-def _conclude(study: Study, results: Path, options: argparse.Namespace, console: Console, complete: bool) -> int:
-    from analysis.report import NothingToReport, write_report
-
+def _conclude(
+    study: Study,
+    results: Path,
+    options: argparse.Namespace,
+    console: Console,
+    complete: bool,
+    report: Reporter,
+) -> int:
     try:
-        headline = write_report(results)
+        headline = report.headline()
         shown = options.shown or results
         _say(console, f"\n{headline}\nReport: {shown}/report/index.html")
-    except NothingToReport as nothing:
-        _say(console, f"\nNo report yet: {nothing}")
+    except NoReport as reason:
+        _say(console, f"\nNo report yet: {reason}")
     failed = sum((folder.result() or {}).get("status") == "failed" for folder in trial_folders(results))
     if failed:
         _say(

@@ -12,7 +12,7 @@ from fer_tune.data.dataset import SPLITS, Dataset, digest_of
 from fer_tune.data.faces import draw_face
 from fer_tune.data.files import numbers, read_table
 from fer_tune.data.index import Problems
-from fer_tune.forked import Forked
+from fer_tune.forked import forked_map
 from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.randomness import numpy_stream
 
@@ -83,11 +83,8 @@ Face = tuple[str, int, int]  # split, place in it, emotion
 
 def _draw_all(spec: SyntheticSpec, faces: list[Face], workers: int) -> tuple[np.ndarray, np.ndarray]:
     """Faces (n, 3, S, S), and their valence and arousal (n, 2), drawn by so many processes where that pays."""
-    if workers < 2 or len(faces) < FEW:
-        return _draw(spec, faces)
-    own, *others = [faces[part[0] : part[-1] + 1] for part in np.array_split(np.arange(len(faces)), workers)]
-    helpers = [Forked(_draw, spec, part) for part in others]
-    drawn = [_draw(spec, own), *(helper.result() for helper in helpers)]
+    parts = np.array_split(np.arange(len(faces)), workers if len(faces) >= FEW else 1)
+    drawn = forked_map(lambda part: _draw(spec, [faces[i] for i in part]), parts, len(parts))
     images, affects = zip(*drawn, strict=True)
     return np.concatenate(images), np.concatenate(affects)
 
