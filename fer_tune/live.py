@@ -26,6 +26,10 @@ TABULATE_EVERY = 10.0  # seconds between tables of a running study, at least
 WEIGH_EVERY = 5.0  # seconds between looks at the memory, at least
 
 
+def _nothing() -> None:
+    """What a beginning calls where nobody waits for it."""
+
+
 class Progress(tune.Callback, tune.Stopper):
     """Follows the trials of a run, and writes into a trial's folder why Ray gave it up.
 
@@ -46,13 +50,13 @@ class Progress(tune.Callback, tune.Stopper):
         results: Path,
         finished: int,
         console: Console,
-        begun: Callable[[], None] = lambda: None,
+        begun: Callable[[], None] = _nothing,
     ) -> None:
         self.results, self.tabulate_from = results, -math.inf
         self.objective, self.total, self.before = study.objective, study.total_trials(), finished
         self.work = study_core_seconds(study) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.worked = 0.0
-        self.begun: Callable[[], None] | None = begun
+        self.begun = begun
         self.unwritable = ""
         self.first_start = self.last_end = math.nan
         self.trained_seconds = 0.0
@@ -70,7 +74,7 @@ class Progress(tune.Callback, tune.Stopper):
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles callbacks beside its own state; a terminal and a pipe cannot be, and need not be."""
-        return {**self.__dict__, "console": None, "live": None, "begun": None}
+        return {**self.__dict__, "console": None, "live": None, "begun": _nothing}
 
     def __enter__(self) -> "Progress":
         if self.live:
@@ -87,8 +91,7 @@ class Progress(tune.Callback, tune.Stopper):
         self.starts += 1
         if math.isnan(self.first_start):
             self.first_start = time.monotonic()
-            if self.begun is not None:
-                self.begun()
+            self.begun()
         self.most_running = max(self.most_running, len(self.running))
         self._show()
 

@@ -1,29 +1,33 @@
 """The report of a study, from a process that loads its libraries while trials run."""
 
-import os
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fer_tune.forked import Forked, forked_map
+from fer_tune.forked import CAN_FORK, Forked, forked_map
 from fer_tune.memory import quick_imports
 
 
 class NoReport(Exception):
-    """There is nothing to report, or its process was killed; the message says which."""
+    """There is nothing to report; the message says why."""
 
 
 class Reporter:
     """Writes a report while this process does other things, such as ending Ray.
 
-    Its libraries take seconds to load and its figures seconds to draw, these on every core: by then no trial runs.
-    It is forked, so begin it before anything starts threads.
+    Its libraries take seconds to load and its figures seconds to draw, these in several processes: by then no trial
+    runs. Make one before Ray or torch start threads, and close it. Where processes cannot be forked, all of it
+    happens when the headline is asked for.
+
+    Args:
+        results: the study's results folder.
+        processes: that draw.
     """
 
-    def __init__(self, results: Path) -> None:
-        orders, self._orders = Pipe(duplex=False)
-        self._task = Forked(_serve, results, orders)
-        self._heard = orders  # open at this end too, an order to a process that was killed breaks no pipe
+    def __init__(self, results: Path, processes: int) -> None:
+        self._heard, self._orders = Pipe(duplex=False)  # open at both ends here: an order to the dead breaks no pipe
+        ours = self._orders if CAN_FORK else None
+        self._task = Forked(_serve, results, processes, self._heard, ours)
 
     def prepare(self) -> None:
         """Load the libraries now."""
@@ -31,31 +35,32 @@ class Reporter:
 
     def begin(self) -> None:
         """Write the report now; `headline` waits for it."""
-        for order in ("prepare", "write"):
-            self._orders.send(order)
+        self._orders.send("write")
 
     def headline(self) -> str:
         """What the report says first.
 
-        Raises NoReport.
+        Raises NoReport, and ChildProcessError where the process was killed.
         """
-        try:
-            return self._task.result()
-        except ChildProcessError as killed:
-            raise NoReport(f"{killed} Results are kept; try again with python -m analysis.report") from None
+        return self._task.result()
 
     def close(self) -> None:
         """End the process if it still lives."""
         self._task.stop()
 
 
-def _serve(results: Path, orders: Connection) -> str:
-    orders.recv()
-    with quick_imports():
-        from analysis.report import NothingToReport, write_report
-    while orders.recv() != "write":
-        pass
+def _serve(results: Path, processes: int, orders: Connection, of_parent: Connection | None) -> str:
+    if of_parent is not None:
+        of_parent.close()  # so that the pipe ends when the parent does
     try:
-        return write_report(results, each=lambda task, items: forked_map(task, items, os.cpu_count() or 1))
+        order = orders.recv()
+        with quick_imports():
+            from analysis.report import NothingToReport, write_report
+        while order != "write":
+            order = orders.recv()
+    except EOFError:
+        return ""
+    try:
+        return write_report(results, each=lambda task, items: forked_map(task, items, processes))
     except NothingToReport as nothing:
         raise NoReport(str(nothing)) from None

@@ -53,7 +53,7 @@ from fer_tune.results import (
 )
 from fer_tune.study import GAIN_NOTE, NAMES, Cell, Study, StudyError, TrialConfig, load_study
 
-TRIALS_FAILED, USER_ERROR, INTERRUPTED = 1, 2, 130
+UNFINISHED, USER_ERROR, INTERRUPTED = 1, 2, 130
 
 
 class UsageError(Exception):
@@ -61,7 +61,10 @@ class UsageError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 1 where trials failed, 2 for a mistake, 130 when interrupted."""
+    """Run the command line; return the exit code.
+
+    0, 1 where trials failed or the report's process was killed, 2 for a mistake, 130 when interrupted.
+    """
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
     try:
@@ -156,7 +159,8 @@ def _run(study: Study, place: Path, options: argparse.Namespace, console: Consol
     _check_precision(study, options)
     _claim(study, results, options)
     _describe(study, console)
-    with _locked(results), closing(Reporter(results)) as report, ThreadPoolExecutor(2) as aside:
+    cpus = options.cpus or os.cpu_count() or 1
+    with _locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as aside:
         if options.resume:
             for text in mend(results):
                 _say(console, f"mended: {text}")
@@ -551,12 +555,16 @@ def _conclude(
     complete: bool,
     report: Reporter,
 ) -> int:
+    shown, reported = options.shown or results, True
     try:
         headline = report.headline()
-        shown = options.shown or results
         _say(console, f"\n{headline}\nReport: {shown}/report/index.html")
-    except NoReport as reason:
-        _say(console, f"\nNo report yet: {reason}")
+    except NoReport as nothing:
+        _say(console, f"\nNo report yet: {nothing}")
+    except ChildProcessError as killed:
+        reported = False
+        again = shlex.join(["python", "-m", "analysis.report", str(shown)])
+        _say(console, f"\nNo report, though all results are kept: {killed} Write it with:\n  {again}")
     failed = sum((folder.result() or {}).get("status") == "failed" for folder in trial_folders(results))
     if failed:
         _say(
@@ -565,7 +573,7 @@ def _conclude(
         )
         _say(console, f"  {_resume_command(options)}")
     if complete:
-        return TRIALS_FAILED if failed else 0
+        return 0 if reported and not failed else UNFINISHED
     ended = ended_trials(results)
     _say(
         console,

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -72,6 +73,18 @@ def test_resuming_a_complete_study_runs_nothing_again(finished, capsys):
     assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 0
     assert snapshot(trials) == before
     assert "Report:" in capsys.readouterr().out and not ray.is_initialized()
+
+
+def test_a_report_whose_process_is_killed_is_said_with_what_writes_it(finished, monkeypatch, capsys):
+    monkeypatch.setattr("fer_tune.reporting._serve", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    shutil.rmtree(finished / "smoke" / "report")
+    assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 1
+    out = capsys.readouterr().out
+    assert "is memory short?" in out
+    module = ["-m", "analysis.report", str(finished / "smoke")]
+    assert out.splitlines()[-1] == f"  {shlex.join(['python', *module])}"
+    subprocess.run([sys.executable, *module], cwd=ROOT, check=True, capture_output=True)
+    assert (finished / "smoke" / "report" / "index.html").exists()
 
 
 def test_an_edited_study_is_not_resumed_and_the_difference_is_shown(finished, capsys):
