@@ -110,7 +110,7 @@ def rows_by_trial(results: Path) -> dict[str, list[dict[str, float]]]:
 
 
 def writes(process: psutil.Process) -> bool:
-    """Whether it is a worker, draws the data or reports; Ray's own services live on for a while and touch no results."""
+    """Whether it works on results or draws the data; Ray's own services live on for a while and touch nothing."""
     try:
         name = process.name()
         return (name.startswith("ray::") and not name.endswith("Agent")) or "fer_tune.run" in process.cmdline()
