@@ -246,7 +246,8 @@ def face_grid(images: np.ndarray, captions: list[str], titles: list[str], column
         for i, ax in zip(members, line, strict=False):
             ax.imshow(images[i].transpose(1, 2, 0))
             ax.text(0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=11)
-        line[0].set_title(titles[members[0]], loc="left")
+        title = line[0].text(0, 1.04, titles[members[0]], transform=line[0].transAxes, va="bottom", fontsize=15)
+        title.set_in_layout(False)  # wider than its face, it would push the next one aside
     return figure
 
 
