@@ -1,6 +1,7 @@
 """Small data and small studies that many tests share."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -68,14 +69,21 @@ def run_command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProces
 
 
 def start(study: Path, cwd: Path, *words: str, **options: Any) -> subprocess.Popen:
-    """The real command line in a process group of its own, not waited for."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "fer_tune.run", str(study), *words],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
-        start_new_session=True,
-        **options,
-    )
+    """The real command line in a process group of its own, not waited for.
+
+    It hears a closed terminal, even where nohup lets the tests themselves pass over one.
+    """
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fer_tune.run", str(study), *words],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "160"},
+            start_new_session=True,
+            **options,
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def wait_for_epochs(results: Path, epochs: int) -> None:
