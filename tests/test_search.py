@@ -289,13 +289,6 @@ def logical_machine():
         ray.shutdown()
 
 
-class UntilEightRun(Progress):
-    """Ends a run as soon as eight trials run."""
-
-    def stop_all(self) -> bool:
-        return self.most_running == 8
-
-
 @pytest.mark.usefixtures("logical_machine")
 class TestWithRay:
     """Real runs in one Ray session."""
@@ -319,12 +312,8 @@ class TestWithRay:
             )
         )  # fmt: skip
         assert trial_resources(study) == ({"cpu": 1.0, "gpu": 0.5}, 8)
-        results = tmp_path / "r"
-        results.mkdir()
-        _prepare(study, results)
-        progress = UntilEightRun(study, results, 0, Console(quiet=True))
-        assert not run_search(study, results, progress)
-        assert progress.most_running == progress.starts == 8
+        progress, trials = self.run(study, tmp_path / "r")
+        assert progress.most_running == 8 and len(trials) == 8
 
     @pytest.mark.slow
     def test_trials_in_slices_equal_trials_in_one_piece(self, study_file, tmp_path, monkeypatch):
