@@ -29,6 +29,8 @@ def _libraries() -> "tuple[ModuleType, type[TrialRun]]":
         import torch
 
         from fer_tune.trial import TrialRun
+
+        torch.optim.Adam([torch.zeros(1)])  # the first optimiser imports torch's compiler
     return torch, TrialRun
 
 

@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from fer_tune.bench import equivalence, growth, load, projection, reading, report, workers
+from fer_tune.bench import around, equivalence, growth, load, projection, reading, report, workers
 from fer_tune.bench.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
     "steps": "plain against fast (the default)",
     "profile": "the dearest operations of a step",
     "workers": "trials at once against one, the start of a trial",
+    "around": "a study's start and stop, against those of its libraries alone",
     "growth": "time and memory against everything that grows",
     "reading": "decoding images once, memory of trials that share them",
     "load": "studies of very many small trials: seconds a trial, memory of the driver",
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
     add("--case", action="append", choices=list(CASES), help="steps, profile: only this case (may be repeated)")
-    add("--rounds", type=int, default=5, help="steps: timed steps of each variant (default 5)")
+    add("--rounds", type=int, default=5, help="steps: timed steps of each variant; around: runs of each (default 5)")
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
     add("--figure", type=Path, help="growth, load: also draw it into this PNG")
@@ -65,6 +66,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return tables
     if options.what == "workers":
         return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
+    if options.what == "around":
+        return {"around the trials": list(around.start_and_stop(options.rounds))}
     if options.what == "reading":
         return {part.__name__.replace("_", " "): list(part()) for part in (reading.reading, reading.label_rows)}
     if options.what == "report":

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from fer_tune.bench.steps import DEFAULT_MODEL
 from fer_tune.config import TrainingSpec
 from fer_tune.data import DatasetSpec, NoiseSpec, index_dataset, load_data, open_dataset, write_dataset
-from fer_tune.data.faces import draw_face
+from fer_tune.data.faces import draw_faces
 from fer_tune.data.manifest import ManifestSpec
 from fer_tune.labels import EMOTIONS
 from fer_tune.memory import own_peak_bytes
@@ -88,7 +88,7 @@ def index_alone(spec: dict[str, Any]) -> None:
 def _link_faces(folder: Path, names: Iterable[str]) -> None:
     """The same small face under many names."""
     folder.mkdir(parents=True)
-    image = Image.fromarray(draw_face(SIDE, 1, 0.9, np.random.default_rng(0)).transpose(1, 2, 0))
+    image = Image.fromarray(draw_faces(SIDE, [1], [0.9], [np.random.default_rng(0)])[0].transpose(1, 2, 0))
     for i, name in enumerate(names):
         if i % LINKS == 0:
             image.save(folder.parent / f"face{i}.jpg")
@@ -125,7 +125,9 @@ def write_faces(folder: Path, images: int, size: int) -> ManifestSpec:
     """A manifest of JPEG faces in a new folder."""
     (folder / "faces").mkdir(parents=True)
     rng = np.random.default_rng(0)
-    drawn = [Image.fromarray(draw_face(SIDE, i % 7, 0.9, rng).transpose(1, 2, 0)) for i in range(DISTINCT)]
+    own = [np.random.default_rng([0, i]) for i in range(DISTINCT)]
+    faces = draw_faces(SIDE, [i % 7 for i in range(DISTINCT)], [0.9] * DISTINCT, own)
+    drawn = [Image.fromarray(face.transpose(1, 2, 0)) for face in faces]
     rows = [["path", "emotion", "valence", "arousal"]]
     for i in range(images):
         drawn[i % DISTINCT].save(folder / "faces" / f"{i}.jpg", quality=90 + i % 7)

@@ -1,19 +1,21 @@
-"""Draws one parametric face: facial action units move brows, eyes, nose and mouth of an identity.
+"""Draws parametric faces: facial action units move brows, eyes, nose and mouth of an identity.
 
 Coordinates are face units: x to the right and y down, about -1 to 1 over the head. Action units are
 those of the Facial Action Coding System (Ekman & Friesen), each between 0 (rest) and about 1.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 SUPERSAMPLE = 4
 STREET_SPREAD = 1.8  # of poses, against the studio's
-Colour = tuple[int, int, int]
+INK = np.array([1, 1 << 8, 1 << 16])  # a colour (red, green, blue) as the one number that Pillow takes too
+Colour = np.ndarray | tuple[int, int, int]  # (3,), or (n, 3) of n faces
 
 # Typical action units of each emotion at full intensity, in the order of EMOTIONS. Several rows are
 # several ways to show it.
@@ -89,26 +91,29 @@ EXPRESSIONS: tuple[tuple[dict[str, float], ...], ...] = (
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the face is: shape, colours and hair, none of which tells the emotion."""
+    """Who faces are: shape, colours and hair, none of which tells the emotion.
 
-    head_width: float
-    head_height: float
-    eye_distance: float
-    eye_size: float
-    brow_height: float
-    brow_thickness: float
-    nose_length: float
-    nose_width: float
-    mouth_width: float
-    lip_thickness: float
-    hair_line: float
-    hair_long: bool
-    bald: bool
-    glasses: bool
-    skin: Colour
-    hair: Colour
-    iris: Colour
-    lips: Colour
+    Of one face numbers and colours (3,); of n faces columns (n, 1) and colours (n, 3).
+    """
+
+    head_width: Any
+    head_height: Any
+    eye_distance: Any
+    eye_size: Any
+    brow_height: Any
+    brow_thickness: Any
+    nose_length: Any
+    nose_width: Any
+    mouth_width: Any
+    lip_thickness: Any
+    hair_line: Any
+    hair_long: Any
+    bald: Any
+    glasses: Any
+    skin: Any
+    hair: Any
+    iris: Any
+    lips: Any
 
 
 SKINS = np.array([[248, 216, 192], [236, 194, 162], [214, 166, 128], [176, 124, 88], [132, 88, 60], [96, 64, 46]])
@@ -152,48 +157,68 @@ def action_units(emotion: int, intensity: float, rng: np.random.Generator) -> di
     return units
 
 
-def draw_face(
-    size: int, emotion: int, intensity: float, rng: np.random.Generator, domain: str = "studio"
+def draw_faces(
+    size: int,
+    emotions: Sequence[int],
+    intensities: Sequence[float],
+    rngs: Sequence[np.random.Generator],
+    domain: str = "studio",
 ) -> np.ndarray:
-    """Draw one face with nuisance variation of identity, pose, light and background.
+    """Draw faces with nuisance variation of identity, pose, light and background.
 
-    `domain` is studio, or street: larger turns of the head, coloured and uneven light, a soft and noisy camera.
-    Returns a uint8 array (3, size, size), RGB.
+    Each has a generator of its own, so that its pixels do not depend on how many are drawn together. `domain` is
+    studio, or street: larger turns of the head, coloured and uneven light, a soft and noisy camera.
+    Returns a uint8 array (n, 3, size, size), RGB.
     """
-    identity = draw_identity(rng)
-    units = action_units(emotion, intensity, rng)
     canvas = size * SUPERSAMPLE
+    spread = 1.0 if domain == "studio" else STREET_SPREAD
+    identities, units, backgrounds, poses = [], [], [], []
+    for emotion, intensity, rng in zip(emotions, intensities, rngs, strict=True):
+        identities.append(draw_identity(rng))
+        units.append(action_units(emotion, intensity, rng))
+        backgrounds.append(_background(canvas, rng))
+        poses.append(_pose(rng, spread))
+    _Painter(canvas, _identity_of_all(identities), _units_of_all(units)).paint(backgrounds, np.array(poses))
+    finished = [_photograph(size, image, rng, domain) for image, rng in zip(backgrounds, rngs, strict=True)]
+    return np.stack(finished).transpose(0, 3, 1, 2)
+
+
+def _identity_of_all(identities: Sequence[Identity]) -> Identity:
+    columns = {f.name: [getattr(one, f.name) for one in identities] for f in fields(Identity)}
+    return Identity(**{name: np.array(values).reshape(len(values), -1) for name, values in columns.items()})
+
+
+def _units_of_all(units: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    """Each action unit of n faces, as a column (n, 1)."""
+    names = dict.fromkeys(name for one in units for name in one)
+    return {name: np.array([[one.get(name, 0.0)] for one in units]) for name in names}
+
+
+def _background(canvas: int, rng: np.random.Generator) -> Image.Image:
     top, bottom = rng.uniform(30, 225, 3), rng.uniform(30, 225, 3)
     ramp = _span(0, 1, canvas)[:, None, None]
     column = Image.fromarray(((1 - ramp) * top + ramp * bottom).astype(np.uint8))
-    image = column.resize((canvas, canvas), Image.Resampling.NEAREST)
-    spread = 1.0 if domain == "studio" else STREET_SPREAD
-    _Painter(image, identity, units, _pose(canvas, rng, spread)).paint()
+    return column.resize((canvas, canvas), Image.Resampling.NEAREST)
+
+
+def _pose(rng: np.random.Generator, spread: float) -> tuple[float, ...]:
+    """Small rotation (radians), zoom, turn and shift to the right and down of a head, all in face units."""
+    angle = np.deg2rad(rng.normal(0, 4)) * spread
+    zoom = rng.uniform(0.92, 1.04)
+    right, down = rng.normal(0, 0.03, 2) * spread
+    turn = rng.normal(0, 0.05) * spread
+    return angle, zoom, turn, right, down
+
+
+def _photograph(size: int, image: Image.Image, rng: np.random.Generator, domain: str) -> np.ndarray:
+    """What a camera makes of a painted face: uint8 (size, size, 3)."""
     if domain == "street":
-        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8) * canvas / 32))
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8) * image.width / 32))
     pixels = np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
     if domain == "street":
         pixels = pixels * rng.uniform(0.75, 1.2, 3).astype(np.float32) * np.float32(rng.uniform(0.6, 1.1))
         pixels = pixels + rng.normal(0, 8, pixels.shape).astype(np.float32)
-    return _light(pixels, rng).transpose(2, 0, 1)
-
-
-def _pose(canvas: int, rng: np.random.Generator, spread: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
-    """Small rotation, zoom, shift and turn of the head: a map from face units to canvas pixels."""
-    angle = np.deg2rad(rng.normal(0, 4)) * spread
-    zoom = rng.uniform(0.92, 1.04)
-    shift = rng.normal(0, 0.03, 2) * spread
-    turn = rng.normal(0, 0.05) * spread
-    scale = canvas * 0.46
-    cos, sin = scale * zoom * np.cos(angle), scale * zoom * np.sin(angle)
-    right, down = scale * shift + canvas / 2
-
-    def to_pixels(points: np.ndarray) -> np.ndarray:
-        x, y = points[:, 0], points[:, 1]
-        turned = x + turn * (1 - x * x)
-        return _points(cos * turned - sin * y + right, sin * turned + cos * y + down)
-
-    return to_pixels
+    return _light(pixels, rng)
 
 
 def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -206,33 +231,36 @@ def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return _clip(lit + rng.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
 
 
-class _Painter:
-    """Paints an identity with its action units; every point passes through the pose.
+@dataclass(frozen=True)
+class _Shape:
+    """One part of n faces: its points (n, points, 2), colour (n,), line width in pixels (n,; 0: filled), who has it."""
 
-    Shapes are collected first and posed together, in the order of painting: NumPy on a few points at a time is
-    mostly its own overhead.
+    points: np.ndarray
+    colour: np.ndarray
+    width: np.ndarray
+    shown: np.ndarray
+
+
+class _Painter:
+    """Paints faces of which each has its identity and action units; every point passes through its pose.
+
+    All faces are computed together, shape by shape: NumPy on a few points at a time is mostly its own overhead.
     """
 
-    def __init__(
-        self,
-        image: Image.Image,
-        identity: Identity,
-        units: Mapping[str, float],
-        to_pixels: Callable[[np.ndarray], np.ndarray],
-    ) -> None:
-        self.canvas = image.size[0]
-        self.brush = ImageDraw.Draw(image)
-        self.shapes: list[tuple[np.ndarray, Colour, float | None]] = []
+    def __init__(self, canvas: int, identity: Identity, units: Mapping[str, np.ndarray]) -> None:
+        self.canvas = canvas
+        self.shapes: list[_Shape] = []
         self.who = identity
         self.units = units
-        self.to_pixels = to_pixels
+        self.rest = np.zeros_like(identity.head_width)
         self.shade = _scale_colour(identity.skin, 0.72)
         self.crease = _scale_colour(identity.skin, 0.55)
 
-    def unit(self, name: str) -> float:
-        return self.units.get(name, 0.0)
+    def unit(self, name: str) -> np.ndarray:
+        return self.units.get(name, self.rest)
 
-    def paint(self) -> None:
+    def paint(self, images: Sequence[Image.Image], poses: np.ndarray) -> None:
+        """Paint on n square images, at poses (n, 5)."""
         self.head()
         for side in (-1, 1):
             self.cheek(side)
@@ -242,78 +270,104 @@ class _Painter:
         self.nose()
         self.mouth()
         self.tears()
-        if self.who.glasses:
-            self.glasses()
-        self.draw()
+        self.glasses()
+        self.draw(images, poses)
 
-    def polygon(self, points: np.ndarray, colour: Colour) -> None:
-        self.shapes.append((points, colour, None))
+    def polygon(self, points: np.ndarray, colour: Colour, where: np.ndarray | bool = True) -> None:
+        self.line(points, colour, None, where)
 
-    def line(self, points: np.ndarray, colour: Colour, thickness: float) -> None:
-        self.shapes.append((points, colour, thickness))
+    def line(
+        self,
+        points: np.ndarray,
+        colour: Colour,
+        thickness: np.ndarray | float | None,
+        where: np.ndarray | bool = True,
+    ) -> None:
+        """Add points (n, points, 2), or (points, 2) that all faces share, to those faces that have it (n, 1)."""
+        n = len(self.rest)
+        width = 0 if thickness is None else np.maximum(1, np.round(thickness * self.canvas * 0.46))
+        self.shapes.append(
+            _Shape(
+                np.broadcast_to(points, (n, *points.shape[-2:])),
+                np.broadcast_to(np.asarray(colour) @ INK, n),
+                np.broadcast_to(width, (n, 1)).ravel(),
+                np.broadcast_to(where, (n, 1)).ravel(),
+            )
+        )
 
-    def draw(self) -> None:
-        pixels = self.to_pixels(np.concatenate([points for points, _, _ in self.shapes])).ravel().tolist()
-        end = 0
-        for points, colour, thickness in self.shapes:
-            start, end = end, end + points.size
-            if thickness is None:
-                self.brush.polygon(pixels[start:end], fill=colour)
-            else:
-                width = max(1, round(thickness * self.canvas * 0.46))
-                self.brush.line(pixels[start:end], fill=colour, width=width, joint="curve")
+    def draw(self, images: Sequence[Image.Image], poses: np.ndarray) -> None:
+        pixels = self.posed(np.concatenate([shape.points for shape in self.shapes], axis=1), poses)
+        ends = np.cumsum([2 * shape.points.shape[1] for shape in self.shapes]).tolist()
+        spans = list(zip([0, *ends], ends, strict=False))
+        colours, widths, shown = (
+            np.stack([getattr(shape, name) for shape in self.shapes], axis=1) for name in ("colour", "width", "shown")
+        )
+        for i, image in enumerate(images):
+            brush, own = ImageDraw.Draw(image), pixels[i].ravel().tolist()
+            inks, thick = colours[i].tolist(), widths[i].astype(int).tolist()
+            for k in np.flatnonzero(shown[i]).tolist():
+                start, end = spans[k]
+                if thick[k]:
+                    brush.line(own[start:end], fill=inks[k], width=thick[k], joint="curve")
+                else:
+                    brush.polygon(own[start:end], fill=inks[k])
+
+    def posed(self, points: np.ndarray, poses: np.ndarray) -> np.ndarray:
+        """Points (n, points, 2) in canvas pixels: rotated, zoomed, shifted, the head turned."""
+        angle, zoom, turn, right, down = poses.T[:, :, None]
+        scale = self.canvas * 0.46
+        cos, sin = scale * zoom * np.cos(angle), scale * zoom * np.sin(angle)
+        x, y = points[..., 0], points[..., 1]
+        turned = x + turn * (1 - x * x)
+        half = self.canvas / 2
+        return _points(cos * turned - sin * y + (scale * right + half), sin * turned + cos * y + (scale * down + half))
 
     def head(self) -> None:
         who = self.who
-        centre = (0.0, 0.04)
-        if not who.bald:
-            hair = _ellipse((0.0, -0.1), who.head_width * 1.13, who.head_height * 1.02)
-            if who.hair_long:
-                hair = _ellipse((0.0, 0.15), who.head_width * 1.2, who.head_height * 1.2)
-            self.polygon(hair, who.hair)
+        wide, high, low = (np.where(who.hair_long, *pair) for pair in ((1.2, 1.13), (1.2, 1.02), (0.15, -0.1)))
+        self.polygon(_ellipse((0.0, low), who.head_width * wide, who.head_height * high), who.hair, ~who.bald)
         for side in (-1, 1):
             self.polygon(_ellipse((side * who.head_width, 0.02), 0.09, 0.17), self.shade)
-        outline = _ellipse(centre, who.head_width, who.head_height)
-        narrow = 1 - 0.16 * _clip(outline[:, 1], 0, 1) ** 2
-        outline = _points(outline[:, 0] * narrow, outline[:, 1] + 0.1 * self.unit("jaw_drop") * (outline[:, 1] > 0.6))
-        self.polygon(outline, who.skin)
-        if not who.bald:
-            t = _span(-1, 1, 25)
-            x = t * who.head_width * 1.02
-            low = who.hair_line + 0.32 * t**4
-            top = -who.head_height * 1.02 * np.sqrt(_clip(1 - (t * 0.93) ** 2, 0, 1)) - 0.02
-            self.polygon(np.concatenate([_points(x, low), _points(x, top)[::-1]]), who.hair)
+        outline = _ellipse((0.0, 0.04), who.head_width, who.head_height)
+        x, y = outline[..., 0], outline[..., 1]
+        narrow = 1 - 0.16 * _clip(y, 0, 1) ** 2
+        self.polygon(_points(x * narrow, y + 0.1 * self.unit("jaw_drop") * (y > 0.6)), who.skin)
+        t = _span(-1, 1, 25)
+        x = t * who.head_width * 1.02
+        low = who.hair_line + 0.32 * t**4
+        top = -who.head_height * 1.02 * np.sqrt(_clip(1 - (t * 0.93) ** 2, 0, 1)) - 0.02
+        self.polygon(_band(x, low, top), who.hair, ~who.bald)
 
     def cheek(self, side: int) -> None:
         raised = self.unit("cheek_raise")
-        if raised > 0.2:
-            lift = 0.3 - 0.06 * raised
-            self.polygon(_ellipse((side * 0.46, lift), 0.15, 0.1), _blend(self.who.skin, (232, 120, 110), 0.22))
-            t = _span(-0.9, 0.9, 9)
-            under = _points(side * self.who.eye_distance + t * 0.17, 0.03 + 0.04 * (1 - t**2))
-            self.line(under, self.shade, 0.022)
+        lift = 0.3 - 0.06 * raised
+        blush = _blend(self.who.skin, (232, 120, 110), 0.22)
+        self.polygon(_ellipse((side * 0.46, lift), 0.15, 0.1), blush, raised > 0.2)
+        t = _span(-0.9, 0.9, 9)
+        under = _points(side * self.who.eye_distance + t * 0.17, 0.03 + 0.04 * (1 - t**2))
+        self.line(under, self.shade, 0.022, raised > 0.2)
 
     def eye(self, side: int) -> None:
         who, unit = self.who, self.unit
         half = who.eye_size
         opening = 1 + 0.75 * unit("lid_raise") - 0.5 * unit("lid_tighten") - 0.12 * unit("cheek_raise")
-        upper = half * 0.5 * max(0.18, opening - 0.55 * unit("lid_droop"))
-        lower = half * 0.42 * max(0.15, opening - 0.35 * unit("cheek_raise") + 0.05 * unit("lid_droop"))
-        centre = np.array([side * who.eye_distance, -0.1])
+        upper = half * 0.5 * np.maximum(0.18, opening - 0.55 * unit("lid_droop"))
+        lower = half * 0.42 * np.maximum(0.15, opening - 0.35 * unit("cheek_raise") + 0.05 * unit("lid_droop"))
+        across, down = side * who.eye_distance, -0.1
         t = _span(-1, 1, 21)
         droop = 0.05 * unit("lid_droop") * _clip(t * side, 0, 1) ** 2
-        top = _points(centre[0] + t * half, centre[1] - upper * (1 - t**2) + droop)
-        bottom = _points(centre[0] + t * half, centre[1] + lower * (1 - np.abs(t) ** 2.2) + droop)
-        self.polygon(np.concatenate([top, bottom[::-1]]), (246, 244, 240))
+        x = across + t * half
+        top, bottom = down - upper * (1 - t**2) + droop, down + lower * (1 - np.abs(t) ** 2.2) + droop
+        self.polygon(_band(x, top, bottom), (246, 244, 240))
         gaze = 0.035 * unit("lid_droop")
         for radius, colour in ((0.085, who.iris), (0.042, (12, 10, 10))):
-            circle = _ellipse((centre[0], centre[1] + gaze), radius, radius)
-            s = _clip((circle[:, 0] - centre[0]) / half, -1, 1)
-            low = centre[1] - upper * (1 - s**2)
-            high = centre[1] + lower * (1 - np.abs(s) ** 2.2)
-            self.polygon(_points(circle[:, 0], _clip(circle[:, 1], low, high)), colour)
-        self.line(top, (30, 22, 20), 0.035)
-        self.line(bottom, self.crease, 0.016)
+            circle = _ellipse((across, down + gaze), radius, radius)
+            s = _clip((circle[..., 0] - across) / half, -1, 1)
+            low = down - upper * (1 - s**2)
+            high = down + lower * (1 - np.abs(s) ** 2.2)
+            self.polygon(_points(circle[..., 0], _clip(circle[..., 1], low, high)), colour)
+        self.line(_points(x, top), (30, 22, 20), 0.035)
+        self.line(_points(x, bottom), self.crease, 0.016)
 
     def brow(self, side: int) -> None:
         who, unit = self.who, self.unit
@@ -327,35 +381,37 @@ class _Painter:
         y = inner_y + (outer_y - inner_y) * t - arch * 4 * t * (1 - t) * 0.8
         thickness = who.brow_thickness * (0.55 + 0.45 * np.sin(np.pi * (0.25 + 0.65 * t)))
         colour = _blend(who.hair, (20, 14, 12), 0.35)
-        self.polygon(np.concatenate([_points(x, y - thickness), _points(x, y + thickness * 0.3)[::-1]]), colour)
+        self.polygon(_band(x, y - thickness, y + thickness * 0.3), colour)
 
     def creases(self) -> None:
         unit = self.unit
         t = _span(-1, 1, 13)
-        if min(unit("inner_brow_raise"), unit("outer_brow_raise")) > 0.5:
-            for level in (-0.72, -0.66):
-                self.line(_points(0.34 * t, level + 0.03 * t**2), self.shade, 0.016)
-        if unit("brow_lower") > 0.6:
-            for side in (-1, 1):
-                self.line(np.array([[side * 0.045, -0.42], [side * 0.06, -0.26]]), self.crease, 0.022)
+        raised = np.minimum(unit("inner_brow_raise"), unit("outer_brow_raise")) > 0.5
+        for level in (-0.72, -0.66):
+            self.line(_points(0.34 * t, level + 0.03 * t**2), self.shade, 0.016, raised)
+        for side in (-1, 1):
+            frown = np.array([[side * 0.045, -0.42], [side * 0.06, -0.26]])
+            self.line(frown, self.crease, 0.022, unit("brow_lower") > 0.6)
         wrinkle = unit("nose_wrinkle")
-        if wrinkle > 0.2:
-            for level in (-0.12, -0.05, 0.02):
-                self.line(_points(0.085 * t, level + 0.035 * (1 - t**2)), self.crease, 0.022)
-        fold = max(unit("corner_pull") * 0.8, wrinkle * 1.2, unit("upper_lip_raise"))
-        if fold > 0.25:
-            for side in (-1, 1):
-                start = np.array([side * (self.who.nose_width + 0.03), 0.24 - 0.07 * wrinkle])
-                end = np.array([side * (self.who.mouth_width + 0.12), 0.53])
-                s = _span(0, 1, 9)[:, None]
-                curve = start + (end - start) * s + np.array([side * 0.05, -0.03]) * 4 * s * (1 - s)
-                self.line(curve, self.crease if wrinkle > 0.2 else self.shade, 0.016 + 0.016 * wrinkle)
+        for level in (-0.12, -0.05, 0.02):
+            self.line(_points(0.085 * t, level + 0.035 * (1 - t**2)), self.crease, 0.022, wrinkle > 0.2)
+        fold = np.maximum(np.maximum(unit("corner_pull") * 0.8, wrinkle * 1.2), unit("upper_lip_raise"))
+        colour = np.where(wrinkle > 0.2, self.crease, self.shade)
+        s = _span(0, 1, 9)
+        for side in (-1, 1):
+            left, right = side * (self.who.nose_width + 0.03), side * (self.who.mouth_width + 0.12)
+            high, low = 0.24 - 0.07 * wrinkle, 0.53
+            x = left + (right - left) * s + side * 0.05 * 4 * s * (1 - s)
+            y = high + (low - high) * s + -0.03 * 4 * s * (1 - s)
+            self.line(_points(x, y), colour, 0.016 + 0.016 * wrinkle, fold > 0.25)
 
     def nose(self) -> None:
         who, wrinkle = self.who, self.unit("nose_wrinkle")
         tip = 0.24 * who.nose_length - 0.07 * wrinkle
         wide = who.nose_width * (1 + 0.35 * wrinkle)
-        self.line(np.array([[0.06, -0.05], [0.07, tip - 0.1], [wide * 0.85, tip]]), self.shade, 0.022)
+        x = np.hstack([self.rest + 0.06, self.rest + 0.07, wide * 0.85])
+        y = np.hstack([self.rest - 0.05, tip - 0.1, tip])
+        self.line(_points(x, y), self.shade, 0.022)
         t = _span(-1, 1, 15)
         self.line(_points(wide * t, tip + 0.035 * (1 - t**2) - 0.04 * wrinkle * t**2), self.crease, 0.024)
         for side in (-1, 1):
@@ -372,59 +428,50 @@ class _Painter:
         middle = base + 0.04 * pull - 0.06 * depress - 0.02 * lift - 0.03 * unit("chin_raise")
         upper_mid = middle - 0.1 * jaw * (unit("pucker") > 0) - 0.07 * lift - 0.07 * clench
         lower_mid = middle + 0.38 * jaw * (1 - 0.35 * clench) + 0.04 * clench
-        power = 2 + 3 * min(1.0, clench)
+        power = 2 + 3 * np.minimum(1.0, clench)
         t = _span(-1, 1, 31)
         profile = 1 - np.abs(t) ** power
         x = half * t
         top = corner + (upper_mid - corner) * profile
         bottom = corner + (lower_mid - corner) * profile
-        if unit("sneer") > 0.2:
-            top = top - 0.07 * unit("sneer") * np.exp(-((t - 0.45) ** 2) / 0.08)
+        sneer = unit("sneer")
+        top = np.where(sneer > 0.2, top - 0.07 * sneer * np.exp(-((t - 0.45) ** 2) / 0.08), top)
         bottom = np.maximum(bottom, top)
         thick = who.lip_thickness * (1 - 0.65 * press)
         lip = np.sqrt(_clip(1 - t**2, 0, 1))
         bow = 1 - 0.25 * np.exp(-(t**2) / 0.02)
-        self.polygon(
-            np.concatenate([_points(x, top - thick * lip * bow), _points(x, bottom + 1.25 * thick * lip)[::-1]]),
-            who.lips,
-        )
-        gap = bottom - top
-        if gap.max() > 0.035:
-            self.inner_mouth(x, top, bottom)
-        else:
-            self.line(_points(x, (top + bottom) / 2), _scale_colour(who.lips, 0.45), 0.026)
-        if unit("chin_raise") > 0.2:
-            self.line(_points(0.1 * t, 0.79 - 0.03 * (1 - t**2)), self.shade, 0.022)
+        self.polygon(_band(x, top - thick * lip * bow, bottom + 1.25 * thick * lip), who.lips)
+        is_open = (bottom - top).max(axis=1, keepdims=True) > 0.035
+        self.inner_mouth(x, top, bottom, is_open)
+        self.line(_points(x, (top + bottom) / 2), _scale_colour(who.lips, 0.45), 0.026, ~is_open)
+        self.line(_points(0.1 * t, 0.79 - 0.03 * (1 - t**2)), self.shade, 0.022, unit("chin_raise") > 0.2)
 
-    def inner_mouth(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray) -> None:
+    def inner_mouth(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray, is_open: np.ndarray) -> None:
         """What an open mouth shows: dark inside, teeth of a smile, clenched teeth, a tongue."""
         unit, gap = self.unit, bottom - top
-
-        def band(low: np.ndarray, high: np.ndarray, colour: Colour) -> None:
-            self.polygon(np.concatenate([_points(x, low), _points(x, high)[::-1]]), colour)
-
-        band(top, bottom, (58, 16, 20))
-        if unit("teeth_clench") > 0.2:
-            band(top + 0.1 * gap, bottom - 0.1 * gap, (240, 236, 226))
-            self.line(_points(x, (top + bottom) / 2), (120, 96, 90), 0.018)
-        elif unit("corner_pull") > 0.2:
-            band(top, top + 0.6 * gap, (248, 246, 240))
-        if unit("tongue") > 0.2:
-            middle = len(x) // 2
-            reach = bottom[middle] + 0.07 * unit("tongue")
-            self.polygon(_ellipse((0.0, reach - 0.06), 0.14, 0.11), (214, 96, 104))
-            self.line(np.array([[0.0, reach - 0.1], [0.0, reach]]), (168, 62, 72), 0.016)
+        clenched, tongue = is_open & (unit("teeth_clench") > 0.2), is_open & (unit("tongue") > 0.2)
+        self.polygon(_band(x, top, bottom), (58, 16, 20), is_open)
+        self.polygon(_band(x, top + 0.1 * gap, bottom - 0.1 * gap), (240, 236, 226), clenched)
+        self.line(_points(x, (top + bottom) / 2), (120, 96, 90), 0.018, clenched)
+        smiling = is_open & ~clenched & (unit("corner_pull") > 0.2)
+        self.polygon(_band(x, top, top + 0.6 * gap), (248, 246, 240), smiling)
+        middle = x.shape[1] // 2
+        reach = bottom[:, [middle]] + 0.07 * unit("tongue")
+        self.polygon(_ellipse((0.0, reach - 0.06), 0.14, 0.11), (214, 96, 104), tongue)
+        furrow = _points(np.zeros((1, 2)), np.concatenate([reach - 0.1, reach], axis=1))
+        self.line(furrow, (168, 62, 72), 0.016, tongue)
 
     def tears(self) -> None:
-        if self.unit("tear") > 0.2:
-            for side in (-1, 1):
-                self.polygon(_ellipse((side * (self.who.eye_distance + 0.04), 0.16), 0.035, 0.09), (168, 208, 240))
+        for side in (-1, 1):
+            drop = _ellipse((side * (self.who.eye_distance + 0.04), 0.16), 0.035, 0.09)
+            self.polygon(drop, (168, 208, 240), self.unit("tear") > 0.2)
 
     def glasses(self) -> None:
+        frame, worn = (40, 40, 46), self.who.glasses
         for side in (-1, 1):
             ring = _ellipse((side * self.who.eye_distance, -0.08), 0.25, 0.21)
-            self.line(np.concatenate([ring, ring[:1]]), (40, 40, 46), 0.02)
-        self.line(np.array([[-0.1, -0.1], [0.1, -0.1]]), (40, 40, 46), 0.02)
+            self.line(np.concatenate([ring, ring[:, :1]], axis=1), frame, 0.02, worn)
+        self.line(np.array([[-0.1, -0.1], [0.1, -0.1]]), frame, 0.02, worn)
 
 
 @cache
@@ -441,13 +488,20 @@ def _clip(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray)
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Points (n, 2) of coordinates (n,)."""
-    points = np.empty((len(x), 2))
-    points[:, 0], points[:, 1] = x, y
+    """Points (..., points, 2) of coordinates (..., points)."""
+    points = np.empty((*np.broadcast_shapes(x.shape, y.shape), 2))
+    points[..., 0], points[..., 1] = x, y
     return points
 
 
-def _ellipse(centre: tuple[float, float], width: float, height: float) -> np.ndarray:
+def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The outline (n, points, 2) of what lies between two curves (n, points) over x."""
+    return np.concatenate([_points(x, low), _points(x, high)[:, ::-1]], axis=1)
+
+
+def _ellipse(
+    centre: tuple[np.ndarray | float, np.ndarray | float], width: np.ndarray | float, height: np.ndarray | float
+) -> np.ndarray:
     cos, sin = _circle()
     return _points(centre[0] + width * cos, centre[1] + height * sin)
 
@@ -466,14 +520,13 @@ def _mix(palette: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (1 - share) * palette[low] + share * palette[min(low + 1, len(palette) - 1)] + rng.normal(0, 4, 3)
 
 
-def _colour(values: np.ndarray | list[float]) -> Colour:
-    r, g, b = (int(min(max(value, 0), 255)) for value in values)
-    return r, g, b
+def _colour(values: np.ndarray) -> np.ndarray:
+    return _clip(values, 0, 255).astype(int)
 
 
-def _scale_colour(colour: Colour, factor: float) -> Colour:
-    return _colour([value * factor for value in colour])
+def _scale_colour(colour: Colour, factor: float) -> np.ndarray:
+    return _colour(np.asarray(colour) * factor)
 
 
-def _blend(a: Colour, b: Colour, share: float) -> Colour:
-    return _colour([(1 - share) * one + share * other for one, other in zip(a, b, strict=True)])
+def _blend(a: Colour, b: Colour, share: float) -> np.ndarray:
+    return _colour((1 - share) * np.asarray(a) + share * np.asarray(b))

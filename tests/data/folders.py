@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tune.data.faces import draw_face
+from fer_tune.data.faces import draw_faces
 
 RAF_CODES = (7, 4, 5, 1, 2, 3, 6)  # neutral, happy, sad, surprise, fear, disgust, anger
 
 
 def face(emotion: int, seed: int, size: int = 40) -> Image.Image:
     rng = np.random.default_rng(seed)
-    return Image.fromarray(draw_face(size, emotion, 0.9, rng).transpose(1, 2, 0))
+    return Image.fromarray(draw_faces(size, [emotion], [0.9], [rng])[0].transpose(1, 2, 0))
 
 
 def write_raf(root: Path, train: int = 42, test: int = 14, machine: bool = False) -> dict[str, str]:
