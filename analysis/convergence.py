@@ -21,7 +21,7 @@ EARLY_STEPS = 40  # epochs at which the correlation is computed, at most
 
 
 def converged(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Converged L_G and L_D by trial key, NaN where the loss still drifts, was never played or is too short to tell."""
+    """Converged L_G and L_D by trial key, NaN where it has not settled, was never played or is too short to tell."""
     ordered = epochs.sort_values("epoch").groupby("key")
     found = {
         str(key): [converged_value(rows[column].to_numpy()) for column in LOSSES.values()] for key, rows in ordered
@@ -44,9 +44,10 @@ def settled_sentence(results: Results) -> str:
     share = np.mean([all(pair) for pair in verdicts])
     off = "" if share >= 0.5 else " Where most have not, the convergence rules are switched off."
     return (
-        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (no drift in the second half, by "
-        "a test that calls 5 % of settled losses drifting and finds at least 80 % of those that drift by one standard "
-        f"deviation in five epochs).{off} What follows takes losses as they ended, means of the last five epochs."
+        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (in the second half no drift, and "
+        "no jump of the last five epochs, by tests that call 5 % of settled losses unsettled and find at least 80 % of "
+        f"those that drift by one standard deviation in five epochs or jump by three).{off} What follows takes losses "
+        "as they ended, means of the last five epochs."
     )
 
 

@@ -1,11 +1,13 @@
-"""Whether a loss has settled: a test for drift that values which depend on the ones before do not mislead.
+"""Whether a loss has settled: tests for drift and for a late jump that wandering values do not mislead.
 
 A loss wanders: what it is in one epoch it nearly is in the next. An ordinary trend test takes such wandering for
-drift, so the critical value is simulated for values with an autocorrelation of 0.7 from epoch to epoch. Then at most
-5 % of settled runs are called drifting, and a drift of one standard deviation in every five epochs, over which a
-converged value is averaged, is found in at least 80 %: `errors` simulates both.
+drift, so the critical values are simulated for values with an autocorrelation of 0.7 from epoch to epoch. Then 5 %
+of settled runs are called unsettled, half of them by each test. A drift of one standard deviation in every five
+epochs, over which a converged value is averaged, is found in at least 80 %, and so is a jump of these last five
+epochs by three standard deviations: `errors` simulates all three.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -26,11 +28,9 @@ def late_part(curve: np.ndarray) -> np.ndarray:
 
 
 def settled(curve: np.ndarray) -> bool | None:
-    """Whether the tested part of a loss (epochs,) shows no drift; None where it is shorter than 24 epochs."""
+    """Whether the tested part of a loss (epochs,) neither drifts nor jumps; None where it has less than 24 epochs."""
     part = late_part(curve)
-    if len(part) < SHORTEST:
-        return None
-    return bool(drift(part) <= critical_value(len(part)))
+    return None if len(part) < SHORTEST else not _unsettled(part)
 
 
 def converged_value(curve: np.ndarray) -> float:
@@ -49,10 +49,22 @@ def drift(values: np.ndarray) -> np.ndarray:
     return np.abs(slope) / np.maximum(error, 1e-12)
 
 
+def jump(values: np.ndarray) -> np.ndarray:
+    """How far the mean of each series' (..., n) last five values is from that of the others, in their deviations."""
+    values = np.asarray(values, dtype=float)
+    before = values[..., :-LAST_EPOCHS]
+    far = np.abs(values[..., -LAST_EPOCHS:].mean(-1) - before.mean(-1))
+    return far / np.maximum(before.std(-1, ddof=1), 1e-12)
+
+
+def _unsettled(values: np.ndarray) -> np.ndarray:
+    return np.any([test(values) > critical_value(test, values.shape[-1]) for test in (drift, jump)], axis=0)
+
+
 @lru_cache(maxsize=256)
-def critical_value(epochs: int) -> float:
-    """What `drift` exceeds in 5 % of settled series of that length."""
-    return float(np.quantile(drift(wandering(SIMULATIONS, epochs, seed=0)), 1 - FALSE_ALARMS))
+def critical_value(test: Callable[[np.ndarray], np.ndarray], epochs: int) -> float:
+    """What one of the two tests exceeds in 2.5 % of settled series of that length."""
+    return float(np.quantile(test(wandering(SIMULATIONS, epochs, seed=0)), 1 - FALSE_ALARMS / 2))
 
 
 def wandering(series: int, epochs: int, seed: int) -> np.ndarray:
@@ -65,8 +77,9 @@ def wandering(series: int, epochs: int, seed: int) -> np.ndarray:
     return values.T
 
 
-def errors(epochs: int, series: int = SIMULATIONS) -> tuple[float, float]:
-    """Share of settled series called drifting, and of series that drift one SD in five epochs that are found."""
-    values, level = wandering(series, epochs, seed=1), critical_value(epochs)
-    drifting = values + np.arange(epochs) / LAST_EPOCHS
-    return float((drift(values) > level).mean()), float((drift(drifting) > level).mean())
+def errors(epochs: int, series: int = SIMULATIONS) -> tuple[float, float, float]:
+    """Shares called unsettled: of settled series, of such as drift one SD in five epochs, of such as jump by three."""
+    values, time = wandering(series, epochs, seed=1), np.arange(epochs)
+    drifting, jumping = values + time / LAST_EPOCHS, values + 3 * (time >= epochs - LAST_EPOCHS)
+    found, drifts, jumps = (float(_unsettled(case).mean()) for case in (values, drifting, jumping))
+    return found, drifts, jumps
