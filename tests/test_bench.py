@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from fer_tune.bench import around, workers
 from fer_tune.bench.__main__ import main
 from fer_tune.bench.growth import by_images, by_trials
 from fer_tune.trainer import computes_bf16, usual_device
@@ -32,3 +33,11 @@ def test_growth_tables_grow():
     assert [row["value"] for row in trials] == [2, 8] and all(row["seconds to replay"] > 0 for row in trials)
     (images,) = by_images((70,))
     assert images["images_per_second"] > 100 and math.isfinite(images["peak_bytes"])
+
+
+@pytest.mark.slow
+def test_start_and_stop_stand_beside_those_of_the_libraries(monkeypatch):
+    monkeypatch.setattr(around, "SWEEP", {"name": "tiny", **workers.TINY, "seeds": [0]})
+    (row,) = around.start_and_stop(1)
+    assert row["seconds_around"] > 0 and row["ratio"] == pytest.approx(row["seconds_around"] / row["seconds_bare"])
+    assert 1 < row["seconds_bare"] < 120
