@@ -44,10 +44,10 @@ def settled_sentence(results: Results) -> str:
     share = np.mean([all(pair) for pair in verdicts])
     off = "" if share >= 0.5 else " Where most have not, the convergence rules are switched off."
     return (
-        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (in the second half no drift, and "
-        "no jump of the last five epochs, by tests that call 5 % of settled losses unsettled and find at least 80 % of "
-        f"those that drift by one standard deviation in five epochs or jump by three).{off} What follows takes losses "
-        "as they ended, means of the last five epochs."
+        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (over the last half, at least "
+        f"{SHORTEST} epochs, no drift, and no jump of the last five, by tests that call 5 % of settled losses "
+        "unsettled and find at least 80 % of those that drift by one standard deviation in five epochs or jump by "
+        f"three).{off} What follows takes losses as they ended, means of the last five epochs."
     )
 
 

@@ -18,10 +18,11 @@ AUTOCORRELATION = 0.7
 FALSE_ALARMS = 0.05
 SHORTEST = 24  # epochs: with fewer the drift that matters is found too rarely
 SIMULATIONS = 20_000
+ROUNDING = 1e-6  # a loss near 1 that varies by less is constant
 
 
 def late_part(curve: np.ndarray) -> np.ndarray:
-    """The last half of a curve (epochs,), at least 24 epochs of it; missing values before it starts left out."""
+    """The last half of a curve (epochs,), at least 24 epochs of it; missing values are left out."""
     values = np.asarray(curve, dtype=float)
     values = values[np.isfinite(values)]
     return values[-max(SHORTEST, len(values) // 2) :]
@@ -54,7 +55,7 @@ def jump(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     before = values[..., :-LAST_EPOCHS]
     far = np.abs(values[..., -LAST_EPOCHS:].mean(-1) - before.mean(-1))
-    return far / np.maximum(before.std(-1, ddof=1), 1e-12)
+    return far / np.maximum(before.std(-1, ddof=1), ROUNDING)
 
 
 def _unsettled(values: np.ndarray) -> np.ndarray:
@@ -81,5 +82,5 @@ def errors(epochs: int, series: int = SIMULATIONS) -> tuple[float, float, float]
     """Shares called unsettled: of settled series, of such as drift one SD in five epochs, of such as jump by three."""
     values, time = wandering(series, epochs, seed=1), np.arange(epochs)
     drifting, jumping = values + time / LAST_EPOCHS, values + 3 * (time >= epochs - LAST_EPOCHS)
-    found, drifts, jumps = (float(_unsettled(case).mean()) for case in (values, drifting, jumping))
-    return found, drifts, jumps
+    false_alarms, drifts, jumps = (float(_unsettled(case).mean()) for case in (values, drifting, jumping))
+    return false_alarms, drifts, jumps

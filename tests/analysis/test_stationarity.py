@@ -27,8 +27,13 @@ def test_a_settled_loss_has_a_converged_value_and_a_drifting_one_has_none():
     assert settled(falling) is False and np.isnan(converged_value(falling))
     jumping = level + 0.25 * (np.arange(60) >= 55)
     assert settled(jumping) is False and np.isnan(converged_value(jumping))
+
+
+def test_a_constant_loss_has_settled_whatever_its_last_bit():
     constant = np.full(30, 0.45)
     assert settled(constant) and converged_value(constant) == 0.45
+    constant[-1] += 1e-7
+    assert settled(constant)
 
 
 def test_a_short_run_has_no_verdict():
