@@ -39,12 +39,15 @@ ray.init(
     address="local", num_cpus=workers, include_dashboard=False, log_to_driver=False, object_store_memory=128 * 2**20,
     _temp_dir=folder, _system_config={"prestart_worker_first_driver": False},
 )
-tune.Tuner(
+results = tune.Tuner(
     tune.with_resources(Nothing, {"cpu": 1}),
     param_space={"trial": tune.grid_search(list(range(workers)))},
-    run_config=tune.RunConfig(storage_path=folder, verbose=0),
+    run_config=tune.RunConfig(
+        storage_path=folder, verbose=0, checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False)
+    ),
 ).fit()
 ray.shutdown()
+sys.exit(bool(results.errors))
 """
 
 
@@ -72,4 +75,6 @@ def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
 def _run_bare(workers: int) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [sys.executable, "-c", BARE, folder, str(workers)]
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"Ray Tune by itself does not run here: {done.stderr}")
