@@ -7,7 +7,6 @@ epochs, over which a converged value is averaged, is found in at least 80 %, and
 epochs by three standard deviations: `errors` simulates all three.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -59,13 +58,15 @@ def jump(values: np.ndarray) -> np.ndarray:
 
 
 def _unsettled(values: np.ndarray) -> np.ndarray:
-    return np.any([test(values) > critical_value(test, values.shape[-1]) for test in (drift, jump)], axis=0)
+    most_drift, most_jump = critical_values(values.shape[-1])
+    return (drift(values) > most_drift) | (jump(values) > most_jump)
 
 
 @lru_cache(maxsize=256)
-def critical_value(test: Callable[[np.ndarray], np.ndarray], epochs: int) -> float:
-    """What one of the two tests exceeds in 2.5 % of settled series of that length."""
-    return float(np.quantile(test(wandering(SIMULATIONS, epochs, seed=0)), 1 - FALSE_ALARMS / 2))
+def critical_values(epochs: int) -> tuple[float, float]:
+    """What `drift` and `jump` each exceed in 2.5 % of settled series of that length."""
+    series, share = wandering(SIMULATIONS, epochs, seed=0), 1 - FALSE_ALARMS / 2
+    return float(np.quantile(drift(series), share)), float(np.quantile(jump(series), share))
 
 
 def wandering(series: int, epochs: int, seed: int) -> np.ndarray:
