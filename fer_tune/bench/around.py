@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from fer_tune.bench import timed
 from fer_tune.bench.workers import STUDY, run_study
 
 SWEEP: dict[str, Any] = {
@@ -60,16 +60,10 @@ def start_and_stop(rounds: int) -> Iterator[dict[str, Any]]:
     """
     workers = min(os.cpu_count() or 1, len(SWEEP["search"]["lambda"]["grid"]))
     for number in range(1, rounds + 1):
-        bare, _ = _timed(lambda: _run_bare(workers))
-        seconds, run = _timed(lambda: run_study(SWEEP, workers))
+        bare, _ = timed(lambda: _run_bare(workers))
+        seconds, run = timed(lambda: run_study(SWEEP, workers))
         around = seconds - run["trials_seconds"]
         yield {"round": number, "seconds_around": around, "seconds_bare": bare, "ratio": around / bare}
-
-
-def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    value = task()
-    return time.perf_counter() - start, value
 
 
 def _run_bare(workers: int) -> None:

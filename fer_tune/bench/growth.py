@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from fer_tune.bench import timed
 from fer_tune.bench.steps import CASES, Case, in_own_process
 from fer_tune.config import ModelSpec
 from fer_tune.data import NoiseSpec, load_data, open_dataset, read_dataset, save_dataset
@@ -113,8 +114,8 @@ def by_trials(counts: tuple[int, ...] = (10, 100, 1_000)) -> Iterator[dict[str, 
                 job.folder.write_history(rows)
                 job.folder.end("finished", study.objective)
                 search.complete(job.folder.key)
-            replay = _seconds(partial(is_complete, study, Path(folder)))
-            tables = _seconds(partial(write_tables, Path(folder)))
+            replay, _ = timed(partial(is_complete, study, Path(folder)))
+            tables, _ = timed(partial(write_tables, Path(folder)))
             yield {"grows": "trials in all", "value": count, "seconds to replay": replay, "seconds of tables": tables}
 
 
@@ -156,9 +157,3 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes[0, column].yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
     figure.savefig(path, dpi=80)
     plt.close(figure)
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
