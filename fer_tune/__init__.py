@@ -15,15 +15,16 @@ __all__ = ["ModelSpec", "Trainer", "TrainingSpec", "load_data"]
 
 def __getattr__(name: str) -> Any:
     if name == "Trainer":
-        from fer_tune.trainer import Trainer
+        from fer_tune.training.trainer import Trainer
 
         return Trainer
     if name in ("ModelSpec", "TrainingSpec"):
-        from fer_tune import config
+        from fer_tune.models.spec import ModelSpec
+        from fer_tune.training.spec import TrainingSpec
 
-        return getattr(config, name)
+        return {"ModelSpec": ModelSpec, "TrainingSpec": TrainingSpec}[name]
     if name == "load_data":
-        from fer_tune.data import load_data
+        from fer_tune.data.loading import load_data
 
         return load_data
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

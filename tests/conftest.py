@@ -14,8 +14,8 @@ import torch
 import yaml
 
 from fer_tune import ModelSpec, TrainingSpec, load_data
-from fer_tune.data import NoisyData
-from fer_tune.results import trial_folders
+from fer_tune.data.loading import NoisyData
+from fer_tune.results.folder import trial_folders
 
 ROOT = Path(__file__).parent.parent
 SMALL_MODEL = ModelSpec(width=0.125, encoder_norm="batch")

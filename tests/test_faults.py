@@ -16,8 +16,8 @@ import pytest
 import yaml
 from ray.cluster_utils import Cluster
 
-from fer_tune.results import trial_folders
-from fer_tune.run import main
+from fer_tune.cli.run import main
+from fer_tune.results.folder import trial_folders
 from tests.conftest import ROOT, SMALL_DATA, assert_equal_tables, run_command, start, wait_for_epochs
 
 KILLS = int(os.environ.get("FER_TUNE_KILLS", "4"))  # `make faults` kills twenty times

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter
 
-from fer_tune.data import DataError, DatasetSpec, write_dataset
-from fer_tune.memory import own_peak_bytes
-from fer_tune.run import main
+from fer_tune.cli.run import main
+from fer_tune.data.index import DataError
+from fer_tune.data.loading import DatasetSpec, write_dataset
+from fer_tune.system.memory import own_peak_bytes
 from tests.conftest import ROOT
-from tests.data import folders
+from tests.support import folders
 
 TIMES = int(os.environ.get("FER_TUNE_FUZZ", "1"))
 STUDY_CASES, TEXT_CASES, READER_CASES = 1000 * TIMES, 600 * TIMES, 120 * TIMES  # the last for each of six readers

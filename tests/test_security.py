@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from analysis.report import main as report
-from fer_tune.results import trial_folders
-from fer_tune.run import main
+from fer_tune.analysis.report import main as report
+from fer_tune.cli.run import main
+from fer_tune.results.folder import trial_folders
 from tests.conftest import ROOT, run_command, start, wait_for_epochs
 
 SMOKE = ROOT / "studies" / "smoke.yaml"

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from fer_tune.data.files import FolderSpec, numbers, read_table, regular
 from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
-from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 
 IMAGES = "Manually_Annotated_Images"
 PATH, BOX = "subDirectory_filePath", ["face_x", "face_y", "face_width", "face_height"]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.data.files import regular
 from fer_tune.data.index import DataError, Index, Problems, cut_validation
-from fer_tune.labels import LabelSet
+from fer_tune.data.labels import LabelSet
 
 FOLDER = "cifar-10-batches-py"
 TRAIN = [f"data_batch_{i}" for i in range(1, 6)]

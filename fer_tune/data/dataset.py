@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from fer_tune.labels import LabelSet
+from fer_tune.data.labels import LabelSet
 
 SPLITS = ("train", "validation", "test")
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fer_tune.data import INDEXERS
 from fer_tune.data.affectnet import IMAGES, LABELS, PATH, AffectNetSpec
 from fer_tune.data.files import read_table
 from fer_tune.data.index import DataError, Index
+from fer_tune.data.labels import MISSING_CLASS
+from fer_tune.data.loading import INDEXERS
 from fer_tune.data.manifest import ManifestSpec
 from fer_tune.data.raf import CODES, RafSpec
 from fer_tune.data.synthetic import write_face_labels
-from fer_tune.labels import MISSING_CLASS
 
 
 def labels_digest(labels: Mapping[str, np.ndarray]) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from fer_tune.data.files import FolderSpec, numbers, read_table
 from fer_tune.data.index import DataError, Index, Problems
-from fer_tune.labels import EMOTIONS, LabelSet
+from fer_tune.data.labels import EMOTIONS, LabelSet
 
 PIXEL_FILE, VOTE_FILE = "fer2013.csv", "fer2013new.csv"
 VOTES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]  # in our order

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
-from fer_tune.randomness import numpy_stream
+from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.system.randomness import numpy_stream
 
 SHOWN = 5  # offending rows that a message lists
 MAX_PIXELS = 50_000_000  # of an image: larger ones are refused before they are decoded

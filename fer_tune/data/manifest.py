@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fer_tune.data.files import numbers, read_table
 from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
-from fer_tune.labels import MISSING_CLASS, LabelSet
+from fer_tune.data.labels import MISSING_CLASS, LabelSet
 
 SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 ANONYMOUS = ""

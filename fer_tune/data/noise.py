@@ -7,8 +7,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fer_tune.data.dataset import Dataset
-from fer_tune.labels import MISSING_CLASS, LabelSet, first_categorical
-from fer_tune.randomness import numpy_stream
+from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.system.randomness import numpy_stream
 
 BORDER_SCALE, INTENSITY_SCALE = 0.2, 0.5  # of the values' own unit, in which all of [-1, 1] is 2
 

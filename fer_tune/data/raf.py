@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fer_tune.data.files import FolderSpec, read_lines
 from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation, paths_below
-from fer_tune.labels import FACE_LABELS, LabelSet
+from fer_tune.data.labels import FACE_LABELS, LabelSet
 
 LABEL_FILE = "EmoLabel/list_patition_label.txt"  # their spelling
 IMAGES = "Image/aligned"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_tune.labels import LabelSet
+from fer_tune.data.labels import LabelSet
 
 SIDE, GAP, TEXT = 72, 4, 150  # pixels: a face, the space between two, the names on the left
 

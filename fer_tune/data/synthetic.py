@@ -12,9 +12,9 @@ from fer_tune.data.dataset import SPLITS, Dataset, digest_of
 from fer_tune.data.faces import draw_faces
 from fer_tune.data.files import numbers, read_table
 from fer_tune.data.index import Problems
-from fer_tune.forked import forked_map
-from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
-from fer_tune.randomness import numpy_stream
+from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.system.forks import forked_map
+from fer_tune.system.randomness import numpy_stream
 
 # Valence and arousal of each emotion at full intensity, in the order of EMOTIONS: a circumplex
 # (Russell 1980) with fear, disgust and anger kept apart by arousal.

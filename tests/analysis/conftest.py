@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_tune.results import TrialFolder, environment, write_json, write_tables
-from fer_tune.study import Study
+from fer_tune.results.environment import environment
+from fer_tune.results.files import write_json
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.tables import write_tables
+from fer_tune.study.schema import Study
 
 Curve = Callable[[float, int, np.ndarray], np.ndarray]
 

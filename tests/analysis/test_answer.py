@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.answer import answer, differences
-from analysis.recommendation import findings
-from analysis.tables import load
+from fer_tune.analysis.answer import answer, differences
+from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.tables import load
 
 RATIOS = {"noise_ratio": [0.2, 0.4]}
 

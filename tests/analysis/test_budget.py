@@ -1,7 +1,7 @@
 """Which lambda leads after how many epochs."""
 
-from analysis.budget import by_budget, sentences
-from analysis.tables import load
+from fer_tune.analysis.budget import by_budget, sentences
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 

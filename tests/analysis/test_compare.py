@@ -2,8 +2,8 @@
 
 import shutil
 
-from analysis.compare import compared, main
-from analysis.tables import load
+from fer_tune.analysis.compare import compared, main
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 

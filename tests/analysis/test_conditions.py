@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis.conditions import by_noise, importance, interaction_figure, noise_figure, noise_sentences
-from analysis.recommendation import findings
-from analysis.tables import load
+from fer_tune.analysis.conditions import by_noise, importance, interaction_figure, noise_figure, noise_sentences
+from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 PEAK = plateau(lambda lam: 0.85 - 0.5 * (lam - 0.2) ** 2)

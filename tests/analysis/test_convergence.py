@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.convergence import by_epoch, correlations, early_sentence, sentences, settled_sentence
-from analysis.tables import load
+from fer_tune.analysis.convergence import by_epoch, correlations, early_sentence, sentences, settled_sentence
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 NEARER_IS_BETTER = plateau(lambda lam: 0.5 + 0.3 * min(lam, 0.6))

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.examples import confusion_figure, confusion_matrix, disagreements, faces_figure, system_trials
-from analysis.labels import annotator_matrix, digests
-from analysis.tables import load
-from fer_tune.results import write_json
+from fer_tune.analysis.examples import confusion_figure, confusion_matrix, disagreements, faces_figure, system_trials
+from fer_tune.analysis.labels import annotator_matrix, digests
+from fer_tune.analysis.tables import load
+from fer_tune.results.files import write_json
 from tests.analysis.conftest import plateau
 
 TRUE = np.repeat([0, 1, 2], 20)

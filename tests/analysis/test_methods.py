@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.methods import at_seconds, compared, figure, sentences, show, systems, table, timed
-from analysis.report import write_report
-from analysis.tables import load
+from fer_tune.analysis.methods import at_seconds, compared, figure, sentences, show, systems, table, timed
+from fer_tune.analysis.report import write_report
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 

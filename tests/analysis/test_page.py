@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from analysis.report import write_report
+from fer_tune.analysis.report import write_report
 from tests.analysis.conftest import folder_writer, plateau
 
 PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
-from analysis import recommendation
-from analysis.recommendation import against_baseline, as_json, chances, findings
-from analysis.tables import load
-from fer_tune.results import TrialFolder, write_tables
+from fer_tune.analysis import recommendation
+from fer_tune.analysis.recommendation import against_baseline, as_json, chances, findings
+from fer_tune.analysis.tables import load
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.tables import write_tables
 from tests.analysis.conftest import plateau
 
 

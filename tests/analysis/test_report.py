@@ -12,10 +12,10 @@ from threading import Thread
 import pytest
 from PIL import Image
 
-from analysis import report
-from analysis.figures import DOTS_PER_INCH, by_panel, save
-from analysis.report import write_report
-from analysis.tables import load
+from fer_tune.analysis import report
+from fer_tune.analysis.figures import DOTS_PER_INCH, by_panel, save
+from fer_tune.analysis.report import write_report
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import folder_writer, plateau
 from tests.conftest import ROOT
 

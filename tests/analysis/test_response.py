@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.response import respond, rises_then_falls, sampling_error, seeds_needed, spread_of
+from fer_tune.analysis.response import respond, rises_then_falls, sampling_error, seeds_needed, spread_of
 
 LAMS = np.array([0.0, 0.2, 0.4, 0.7, 1.0])
 SPREAD = 0.02

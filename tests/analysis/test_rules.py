@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.rules import (
+from fer_tune.analysis.rules import (
     FITTED,
     NOISY,
     ORACLE,
@@ -19,7 +19,7 @@ from analysis.rules import (
     regrets,
     trust,
 )
-from analysis.tables import load
+from fer_tune.analysis.tables import load
 from tests.analysis.conftest import plateau
 
 PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.stationarity import AUTOCORRELATION, converged_value, errors, late_part, settled, wandering
+from fer_tune.analysis.stationarity import AUTOCORRELATION, converged_value, errors, late_part, settled, wandering
 
 
 @pytest.mark.parametrize("epochs", [24, 38, 60])

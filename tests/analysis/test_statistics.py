@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.statistics import (
+from fer_tune.analysis.statistics import (
     best_configurations,
     distance_to_target,
     paired_difference,

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from analysis.recommendation import findings, headline
-from analysis.tables import NothingToReport, load
-from fer_tune.results import write_tables
+from fer_tune.analysis.recommendation import findings, headline
+from fer_tune.analysis.tables import NothingToReport, load
+from fer_tune.results.tables import write_tables
 from tests.analysis.conftest import plateau
 
 FLAT = plateau(lambda lam: 0.7)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_tune.data import open_dataset, save_dataset
+from fer_tune.data.dataset import open_dataset, save_dataset
 
 
 def test_saved_data_set_is_mapped_and_equal(data, tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fer_tune import load_data
-from fer_tune.data import Dataset, NoiseSpec, accuracy_shrinkage
-from fer_tune.data.noise import noisy_labels
-from fer_tune.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.data.dataset import Dataset
+from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.data.noise import NoiseSpec, accuracy_shrinkage, noisy_labels
 
 N, K = 6000, 7
 UNIFORM_ROW = tuple([0.4] + [0.1] * 6)

@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from pydantic import TypeAdapter
 
-from fer_tune.data import DataError, DatasetSpec, index_dataset, load_data, open_dataset, read_dataset, write_dataset
-from fer_tune.labels import EMOTIONS
-from tests.data import folders
+from fer_tune.data.dataset import open_dataset
+from fer_tune.data.index import DataError
+from fer_tune.data.labels import EMOTIONS
+from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, read_dataset, write_dataset
+from tests.support import folders
 
 
 def spec_of(settings, **changes):

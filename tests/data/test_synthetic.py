@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tune.data.labels import EMOTIONS
 from fer_tune.data.synthetic import FEW, PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
-from fer_tune.labels import EMOTIONS
 
 FACES = Path(__file__).parents[2] / "docs" / "faces"
 

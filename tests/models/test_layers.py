@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_tune.models import Decoder, Discriminator, normalised
-from fer_tune.models.discriminator import SelfAttention
-from fer_tune.models.layers import MLPBlock, SNConv, SNConvTranspose, SNLinear, SpectralNorm
+from fer_tune.models.decoder import Decoder
+from fer_tune.models.discriminator import Discriminator, SelfAttention
+from fer_tune.models.layers import MLPBlock, SNConv, SNConvTranspose, SNLinear, SpectralNorm, normalised
 
 LAYERS = [lambda: SNLinear(12, 7), lambda: SNConv(5, 6, 3), lambda: SNConvTranspose(4, 6)]
 

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from fer_tune.models import Decoder, Discriminator, Encoder, sample_noise
+from fer_tune.models.decoder import Decoder
+from fer_tune.models.discriminator import Discriminator
+from fer_tune.models.encoder import Encoder, sample_noise
 
 
 def parameters(*networks: nn.Module) -> int:

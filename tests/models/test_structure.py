@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_tune.models import Decoder, Discriminator, Encoder
-from fer_tune.models.discriminator import ResidualBlock
+from fer_tune.models.decoder import Decoder
+from fer_tune.models.discriminator import Discriminator, ResidualBlock
+from fer_tune.models.encoder import Encoder
 
 
 def convolved(layer, x):

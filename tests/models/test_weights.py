@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
-from fer_tune.models import Encoder, WeightsError, load_convolutions
-from fer_tune.models.encoder import BLOCKS
-from fer_tune.models.weights import FEATURES, NAMES
+from fer_tune.models.encoder import BLOCKS, Encoder
+from fer_tune.models.weights import FEATURES, NAMES, WeightsError, load_convolutions
 
 SHAPES = {}
 _channels = 3

@@ -1,0 +1,96 @@
+"""What this machine makes of the model: ratios from one run.
+
+python -m fer_tune.bench
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import around, equivalence, growth, load, projection, reading, report, workers
+from benchmarks.steps import CASES, VARIANTS, bench_steps, top_costs
+
+PARTS = {
+    "steps": "plain against fast (the default)",
+    "profile": "the dearest operations of a step",
+    "workers": "trials at once against one, the start of a trial",
+    "around": "a study's start and stop, against those of its libraries alone",
+    "growth": "time and memory against everything that grows",
+    "reading": "decoding images once, memory of trials that share them",
+    "load": "studies of very many small trials: seconds a trial, memory of the driver",
+    "report": "time and memory of a report against the number of trials",
+    "projection": "sweeps over RAF-DB and AffectNet on GPUs, by arithmetic",
+    "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
+    add = parser.add_argument
+    parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
+    add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
+    add("--case", action="append", choices=list(CASES), help="steps, profile: only this case (may be repeated)")
+    add("--rounds", type=int, default=5, help="steps: timed steps of each variant; around: runs of each (default 5)")
+    add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
+    add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
+    add("--figure", type=Path, help="growth, load: also draw it into this PNG")
+    add("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    if options.what in ("steps", "profile", "equivalence") and "fast bf16" not in VARIANTS:
+        print("bf16 is left out: this CPU has no arithmetic for it", file=sys.stderr)
+    tables = _tables(options)
+    if options.json:
+        print(json.dumps(tables, indent=1, default=float))
+    else:
+        for title, rows in tables.items():
+            _print(rows, title)
+    return 0
+
+
+def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    cases = options.case or list(CASES)
+    if options.what == "profile":
+        return {f"{case}, {variant}": top_costs(CASES[case], variant) for case in cases for variant in VARIANTS}
+    if options.what == "growth":
+        parts = (growth.by_model, growth.by_concurrency, growth.by_images, growth.by_trials)
+        tables = {part.__name__.replace("_", " "): list(part()) for part in parts}
+        if options.figure:
+            growth.draw([row for rows in tables.values() for row in rows], options.figure)
+        return tables
+    if options.what == "workers":
+        return {part.__name__.replace("_", " "): list(part()) for part in (workers.by_workers, workers.trial_starts)}
+    if options.what == "around":
+        return {"around the trials": list(around.start_and_stop(options.rounds))}
+    if options.what == "reading":
+        return {part.__name__.replace("_", " "): list(part()) for part in (reading.reading, reading.label_rows)}
+    if options.what == "report":
+        return {"report, made-up results": list(report.by_trials())}
+    if options.what == "load":
+        return {"load": list(load.by_trials(figure=options.figure))}
+    if options.what == "projection":
+        return {"projection": list(projection.project())}
+    if options.what == "equivalence":
+        return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
+    return {"steps": bench_steps(cases, options.rounds)}
+
+
+def _print(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    table = Table(title=title, title_justify="left")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(rows[-1].get(name), str) else "right")
+    for row in rows:
+        cells = (row.get(name, "") for name in names)
+        table.add_row(*(cell if isinstance(cell, str) else f"{cell:,.4g}" for cell in cells))
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

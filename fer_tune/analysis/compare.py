@@ -1,0 +1,89 @@
+"""Two studies side by side: what each recommends, and each lambda's accuracy, paired by seed where both have it.
+
+python -m analysis.compare results/A results/B
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fer_tune.analysis.answer import differences
+from fer_tune.analysis.conditions import noise_condition
+from fer_tune.analysis.curves import of_best
+from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.statistics import paired_difference
+from fer_tune.analysis.tables import NothingToReport, Results, load, with_interval
+
+
+def compared(first: Results, second: Results) -> list[dict[str, str]]:
+    """One row a condition and lambda that both studies have: test accuracy of each, and the difference.
+
+    The difference is second less first, paired by seed, with its 95 % t interval; with fewer than two shared seeds it
+    is that of the means.
+    """
+    tables = [of_best(results).trials for results in (first, second)]
+    rows = []
+    for panel in dict.fromkeys(tables[0]["panel"]):
+        of_panel = [table[table["panel"] == panel] for table in tables]
+        for lam in sorted(set(of_panel[0]["lambda"]) & set(of_panel[1]["lambda"])):
+            own = [_by_seed(table[table["lambda"] == lam]) for table in of_panel]
+            seeds = own[0].index.intersection(own[1].index)
+            rows.append(
+                {
+                    "condition": str(panel),
+                    "λ": f"{lam:.3g}",
+                    "first": f"{own[0].mean():.3f} (n = {len(own[0])})",
+                    "second": f"{own[1].mean():.3f} (n = {len(own[1])})",
+                    "difference": _difference(own, seeds),
+                    "shared seeds": str(len(seeds)),
+                }
+            )
+    return rows
+
+
+def _by_seed(trials: pd.DataFrame) -> pd.Series:
+    return trials.groupby("seed")["test_accuracy"].mean()
+
+
+def _difference(own: list[pd.Series], seeds: pd.Index) -> str:
+    if len(seeds) < 2:
+        return f"{own[1].mean() - own[0].mean():+.3f}"
+    return with_interval(*paired_difference(own[1][seeds].to_numpy(), own[0][seeds].to_numpy()), sign="+")
+
+
+def describe(first: Results, second: Results) -> list[str]:
+    """What each study recommends, and the settings in which they differ, a line each."""
+    lines = []
+    for results in (first, second):
+        for r in findings(results).recommendations:
+            state = "undecided, so far" if r.rising or r.too_short else "recommends"
+            lines.append(f"{results.study['name']} ({r.panel}): {state} λ = {r.lam:.3g}")
+    ratios = [results.study["noise"]["ratio"] for results in (first, second)]
+    if not noise_condition(first) and not noise_condition(second) and ratios[0] != ratios[1]:
+        lines.append(f"noise.ratio: this study has {ratios[0]:g}, yours {ratios[1]:g}")
+    named = [*lines, *differences(first, second.study, second.label_sets)]
+    return [line.replace("this study has", "the first has").replace("yours", "the second") for line in named]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, or 2 where a folder cannot be compared."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="a results folder")
+    parser.add_argument("second", type=Path, help="another one")
+    options = parser.parse_args(arguments)
+    try:
+        first, second = load(options.first), load(options.second)
+    except NothingToReport as nothing:
+        print(nothing, file=sys.stderr)
+        return 2
+    rows = compared(first, second)
+    print("\n".join(describe(first, second)))
+    print("\n".join("  ".join(f"{k} {v}" for k, v in row.items()) for row in rows) or "They share no condition and λ.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

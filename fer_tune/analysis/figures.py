@@ -1,0 +1,306 @@
+"""Plot functions that take axes and return them, and the one place where the figures' style stands."""
+
+import io
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from fer_tune.analysis.statistics import PAPER_TARGET, pooled_by_epoch, pooled_interval
+from fer_tune.analysis.tables import Results
+
+PANEL_INCHES = (6.0, 4.2)
+TARGET_COLOUR = "#c23b22"
+PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+MARKERS = "osD^vPX*"
+MOST_LINES, RANGES = 8, 5  # more lambdas than lines that can be told apart are shown in ranges
+DOTS_PER_INCH = 130
+# Canvases are told to print one by one: Figure.savefig draws every figure twice.
+PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
+    "png": lambda figure, file: FigureCanvasAgg(figure).print_png(file),
+    "svg": lambda figure, file: FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None}),
+    "pdf": lambda figure, file: FigureCanvasPdf(figure).print_pdf(file, metadata={"CreationDate": None}),
+}
+
+
+def set_style() -> None:
+    """Large type (legible at half size) and thin grids, for every figure."""
+    sns.set_theme(
+        context="notebook",
+        style="whitegrid",
+        font_scale=1.25,
+        rc={"axes.titlesize": 15, "lines.linewidth": 2.2, "svg.fonttype": "none", "svg.hashsalt": "fer-tune"},
+    )
+
+
+def by_lambda(lams: pd.Series) -> pd.Series:
+    """The name of each row's lambda, rising; ranges of lambda where there are more than eight."""
+    if lams.nunique() <= MOST_LINES:
+        named = {lam: f"{lam:.3g}" for lam in sorted(lams.unique())}
+        return pd.Series(pd.Categorical(lams.map(named), list(named.values()), ordered=True), index=lams.index)
+    edges = np.unique(np.quantile(lams, np.linspace(0, 1, RANGES + 1))).tolist()
+    labels = [f"{low:.2g} to {high:.2g}" for low, high in itertools.pairwise(edges)]
+    return pd.cut(lams, edges, labels=labels, include_lowest=True)
+
+
+def lambda_colours(lams: pd.Series) -> dict[str, tuple[float, float, float]]:
+    """A colour for each lambda or range, along a map that stays ordered for colour-blind readers and in grey."""
+    names = [str(name) for name in by_lambda(lams).cat.categories]
+    return dict(zip(names, sns.color_palette("viridis", max(2, len(names))), strict=False))
+
+
+def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
+    """Clean test accuracy by epoch, a line a lambda (as Fig. 5 of the paper)."""
+    curves(ax, epochs, "test_accuracy")
+    return label(ax, "epoch", "test accuracy (share)")
+
+
+def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
+    """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow.
+
+    Its variance is pooled over the lambdas of an epoch, so that it holds with two or three seeds.
+    """
+    names, colours = by_lambda(epochs["lambda"]), lambda_colours(epochs["lambda"])
+    pooled = pooled_by_epoch(epochs.assign(group=names), metric, "group")
+    for i, name in enumerate(colours):
+        rows = epochs[names == name]
+        table = rows.groupby("epoch")[metric].agg(["mean", "count"]).dropna(subset="mean")
+        if table.empty:
+            continue
+        colour = colours[name]
+        every = max(1, len(table) // 6)
+        marker = MARKERS[i % len(MARKERS)]
+        ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=name)
+        if (table["count"] > 1).all():
+            half = pooled[table.index] / np.sqrt(table["count"])
+            ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
+    """Clean test accuracy against mean seconds spent by epoch, a line a system (column `system`).
+
+    The band is a 95 % interval over seeds where there are any, its variance pooled over systems.
+    """
+    spent = epochs.sort_values("epoch").assign(spent=lambda t: t.groupby("key")["seconds"].cumsum())
+    names = list(dict.fromkeys(spent["system"]))
+    pooled = pooled_by_epoch(epochs, "test_accuracy", "system")
+    for i, (name, colour) in enumerate(zip(names, sns.color_palette("colorblind", len(names)), strict=True)):
+        rows = spent[spent["system"] == name].groupby("epoch")
+        table = rows["test_accuracy"].agg(["mean", "count"]).assign(spent=rows["spent"].mean())
+        marker, every = MARKERS[i % len(MARKERS)], max(1, len(table) // 6)
+        ax.plot(table["spent"], table["mean"], color=colour, marker=marker, markevery=every, label=str(name))
+        if (table["count"] > 1).all():
+            half = pooled[table.index] / np.sqrt(table["count"])
+            ax.fill_between(table["spent"], table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+    return ax
+
+
+def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
+    """L_G or L_D by epoch, a line a lambda, the paper's converged value dashed (as Fig. 6 of the paper)."""
+    curves(ax, epochs, loss)
+    generator = loss == "generator_joint_loss"
+    target = PAPER_TARGET[0 if generator else 1]
+    ax.axhline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    ax.annotate(f"paper: {target}", (0.99, target), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+                color=TARGET_COLOUR, fontsize=12, bbox=PLAIN_BOX)  # fmt: skip
+    if (present := epochs[loss].dropna().to_numpy()).size:  # single spikes would flatten everything else
+        low, high = min(np.quantile(present, 0.02), target), max(np.quantile(present, 0.98), target)
+        ax.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low))
+    return label(
+        ax, "epoch", f"{'generator' if generator else 'discriminator'} joint loss {'L_G' if generator else 'L_D'}"
+    )
+
+
+def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
+    """Clean test accuracy of each trial against its converged joint loss, the paper's value dashed."""
+    played = trials.dropna(subset=[loss])
+    generator = loss == "generator_joint_loss"
+    names, colours = by_lambda(trials["lambda"])[played.index], lambda_colours(trials["lambda"])
+    for i, name in enumerate(colours):
+        rows = played[names == name]
+        if len(rows):
+            x, y, marker = rows[loss], rows["test_accuracy"], MARKERS[i % len(MARKERS)]
+            ax.scatter(x, y, 80, [colours[name]], marker=marker, edgecolor="black", linewidth=0.6, label=name)
+    target = PAPER_TARGET[0 if generator else 1]
+    ax.axvline(target, color=TARGET_COLOUR, linestyle="--", linewidth=1.6)
+    ax.annotate(
+        f" paper: {target}", (target, 0.02), xycoords=("data", "axes fraction"), color=TARGET_COLOUR, fontsize=12
+    )
+    name = "generator joint loss L_G" if generator else "discriminator joint loss L_D"
+    return label(ax, f"{name} (mean, last epochs)", "test accuracy (share)")
+
+
+def response(ax: Axes, trials: pd.DataFrame, objective: str) -> Axes:
+    """Test accuracy and the objective on noisy validation labels by lambda, with pooled 95 % intervals."""
+    apart = 0.006 * (trials["lambda"].max() - trials["lambda"].min())
+    for metric, name, colour, marker, aside in (
+        ("test_accuracy", "test accuracy", "#0b6e99", "o", -apart),
+        (objective, "noisy validation", "#8a5a00", "s", apart),
+    ):
+        table = pooled_interval(trials, metric, "lambda").sort_index()
+        place = table.index + aside
+        ax.plot(place, table["mean"], color=colour, marker=marker, label=name)
+        if table["low"].notna().any():
+            bars = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
+            ax.errorbar(place, table["mean"], bars, color=colour, capsize=4, linestyle="none")
+        ax.scatter(trials["lambda"] + aside, trials[metric], color=colour, s=18, alpha=0.5)
+    return label(ax, "joint-distribution weight λ", "accuracy (share)", legend="labels")
+
+
+def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
+    """Every trial at its sampled condition and lambda, coloured by clean test accuracy."""
+    dots = ax.scatter(
+        trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k"
+    )
+    ax.figure.colorbar(dots, ax=ax, label="test accuracy (share)")
+    return label(ax, condition.replace("_", " "), "joint-distribution weight λ", legend=None)
+
+
+def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
+    """A row-normalised confusion matrix (K, K), shares written into its cells."""
+    ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")  # seaborn's heatmap draws every figure a further time
+    for (row, column), share in np.ndenumerate(matrix):
+        ink = "white" if share > 0.5 else "black"
+        text = ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
+        text.set_in_layout(False)  # it stays within its cell, and measuring so many is slow
+    ax.set_xticks(range(len(classes)), classes, rotation=45)
+    ax.set_yticks(range(len(classes)), classes)
+    ax.grid(False)
+    ax.set_xlabel("predicted class")
+    ax.set_ylabel("true class (rows sum to 1)")
+    return ax
+
+
+def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
+    """A row of plots under their names."""
+    set_style()
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(7.2 * len(names), 6.6), squeeze=False, layout=ConstrainedLayoutEngine(w_pad=0.3)
+    )
+    for ax, name in zip(axes[0], names, strict=True):
+        draw(ax, name).set_title(name)
+    return figure
+
+
+def response_curve(ax: Axes, band: pd.DataFrame, points: pd.DataFrame) -> Axes:
+    """The smooth score over lambda with its 95 % band, and each lambda's mean with its own interval.
+
+    `band` and `points` have columns mean, low, high and lambda as index.
+    """
+    ax.fill_between(band.index, band["low"], band["high"], color="#0b6e99", alpha=0.18, lw=0)
+    ax.plot(band.index, band["mean"], color="#0b6e99", label="smooth curve")
+    bars = np.stack([points["mean"] - points["low"], points["high"] - points["mean"]])
+    ax.errorbar(
+        points.index, points["mean"], bars, color="black", marker="o", capsize=4, linestyle="none", label="λ run"
+    )
+    return ax
+
+
+def score_surface(ax: Axes, trials: pd.DataFrame) -> Axes:
+    """Mean score over lambda and learning rate: contours, linear between configurations, each of them marked."""
+    table = trials.groupby("configuration")[["lambda", "lr", "score"]].mean()
+    rate = np.log10(table["lr"])
+    flat = len(table) < 4 or np.linalg.matrix_rank(np.column_stack([table["lambda"], rate, np.ones(len(table))])) < 3
+    if flat:  # on a line there is nothing to fill
+        dots: Any = ax.scatter(table["lambda"], rate, 80, table["score"], cmap="viridis", edgecolor="black")
+    else:
+        dots = ax.tricontourf(table["lambda"], rate, table["score"], levels=8, cmap="viridis")
+        ax.scatter(table["lambda"], rate, 40, "white", edgecolor="black")
+    ax.figure.colorbar(dots, ax=ax, label="validation score")
+    ax.yaxis.set_major_formatter(lambda value, _: f"{10**value:.1e}")
+    return label(ax, "joint-distribution weight λ", "learning rate", None)
+
+
+def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 6) -> Figure:
+    """Faces uint8 (N, 3, S, S) with a caption under each; a new row begins with each new title."""
+    set_style()
+    rows: list[list[int]] = []
+    for i, title in enumerate(titles):
+        if i == 0 or title != titles[i - 1] or len(rows[-1]) == columns:
+            rows.append([])
+        rows[-1].append(i)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(1.9 * columns, 3.1 * len(rows)), squeeze=False, layout=ConstrainedLayoutEngine()
+    )
+    for members, line in zip(rows, axes, strict=True):
+        for ax in line:
+            ax.set_axis_off()
+        for i, ax in zip(members, line, strict=False):
+            ax.imshow(images[i].transpose(1, 2, 0))
+            ax.text(0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=11)
+        title = line[0].text(0, 1.04, titles[members[0]], transform=line[0].transAxes, va="bottom", fontsize=15)
+        title.set_in_layout(False)  # wider than its face, it would push the next one aside
+    return figure
+
+
+def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
+    """Name both axes and put the legend beside the plot, where it hides nothing."""
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    handles, _ = ax.get_legend_handles_labels()
+    if legend and handles:
+        ax.legend(title=legend, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    return ax
+
+
+def by_panel(results: Results, table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], Axes]) -> Figure:
+    """One row of axes a panel (condition), drawn by the same function."""
+    return grid(results, table, [draw])
+
+
+def grid(results: Results, table: pd.DataFrame, draws: list[Callable[[Axes, pd.DataFrame], Axes]]) -> Figure:
+    """A figure with a row for each panel and a column for each plot function."""
+    set_style()
+    panels = list(dict.fromkeys(results.trials["panel"]))
+    size = (PANEL_INCHES[0] * len(draws) + 1.2, PANEL_INCHES[1] * len(panels))
+    layout = ConstrainedLayoutEngine(h_pad=0.15)
+    figure, axes = plt.subplots(len(panels), len(draws), figsize=size, squeeze=False, layout=layout)
+    for row, panel in zip(axes, panels, strict=True):
+        for ax, draw in zip(row, draws, strict=True):
+            draw(ax, table[table["panel"] == panel])
+            if panel != "all":
+                ax.set_title(f"{panel}\n{ax.get_title()}".strip())
+        _share_legend(row)
+    return figure
+
+
+def _share_legend(row: np.ndarray) -> None:
+    """Keep only the last legend of a row whose plots all show the same."""
+    legends: list[tuple[Axes, list[Line2D]]] = [(ax, ax.get_legend_handles_labels()[1]) for ax in row]
+    for ax, labels in legends[:-1]:
+        legend = ax.get_legend()
+        if legend is not None and labels == legends[-1][1]:
+            legend.remove()
+
+
+def save(figure: Figure, results: Results, name: str) -> bytes:
+    """Write a figure into the results folder's report in the formats wanted; return it as SVG, or empty bytes."""
+    results.figures.mkdir(parents=True, exist_ok=True)
+    svg = b""
+    for wanted in results.formats:
+        buffer = io.BytesIO()
+        figure.set_dpi(DOTS_PER_INCH)  # SVG and PDF leave their own behind
+        PRINT[wanted](figure, buffer)
+        figure.set_layout_engine("none")  # found once, kept for the next file
+        (results.figures / f"{name}.{wanted}").write_bytes(buffer.getvalue())
+        svg = buffer.getvalue() if wanted == "svg" else svg
+    plt.close(figure)
+    return svg

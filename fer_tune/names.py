@@ -1,0 +1,48 @@
+"""The settings that a study varies, by their short and their full names. Every room may use it; it knows none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+SHORT_NAMES = {
+    "lambda": "training.lambda",
+    "lr": "training.lr",
+    "noise_ratio": "noise.ratio",
+    "noise_kind": "noise.kind",
+    "method": "training.method",
+}
+LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a study.
+
+    Attributes:
+        name: as the study file writes it, short (`lambda`) or full (`training.lambda`). Trial folders and table
+            columns are named after it.
+        path: its full name, `section.key`.
+    """
+
+    name: str
+    path: str
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The setting that a study file calls `name`."""
+        return cls(name, SHORT_NAMES.get(name, name))
+
+    @property
+    def section(self) -> str:
+        """The study file's section: dataset, noise, model or training."""
+        return self.path.partition(".")[0]
+
+    @property
+    def key(self) -> str:
+        """Its key in that section."""
+        return self.path.partition(".")[2]
+
+
+def find(settings: Iterable[Setting], path: str) -> Setting | None:
+    """The setting of that full name, or None."""
+    return next((setting for setting in settings if setting.path == path), None)

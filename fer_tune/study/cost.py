@@ -1,0 +1,98 @@
+"""What a study costs, from the model's arithmetic: an estimate before anything runs."""
+
+from fer_tune.data.loading import split_sizes
+from fer_tune.models.spec import SMALLEST_WIDTH, ModelSpec
+from fer_tune.study.plan import Cell
+from fer_tune.study.schema import Study, TrialConfig, with_training
+
+# Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
+# pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
+ENCODER_GFLOP_AT_64 = 7.5
+GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels whatever the image size up to 64
+# Of one busy core with AVX-512 in fp32, by `python -m fer_tune.bench`: narrow layers reach less.
+NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
+# Of a trial's state: parameters at width 1, each with its two moments of Adam; at one eighth 3.1 and 11.7 MB.
+ENCODER_PARAMETERS, GAME_PARAMETERS = 16.1e6, 45.5e6
+BYTES_A_PARAMETER = 12
+BYTES_A_TEST_SAMPLE = 300  # of predictions.csv
+START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
+
+
+def image_gflop(image_size: int, model: ModelSpec, playing: bool) -> tuple[float, float]:
+    """GFLOP of training one image, with or without the joint game, and of predicting one."""
+    encoder = ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
+    game = GAME_GFLOP * max(1.0, (image_size / 64) ** 2) * model.width**2
+    return encoder + (game if playing else 0.0), encoder / 3
+
+
+def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
+    """Estimated seconds of one epoch (counted from 1) on one CPU core like the one measured."""
+    playing = config.training.lam > 0 and epoch > config.training.warmup_epochs
+    train, predict = image_gflop(config.dataset.image_size, config.model, playing)
+    sizes = split_sizes(config.dataset)
+    work = sizes["train"] * train + sum(sizes.values()) * predict
+    if config.training.method == "coteaching":
+        work += sizes["train"] * train  # of its second network
+    return work / _core_gflops(config.model.width)
+
+
+def trial_core_seconds(config: TrialConfig) -> float:
+    """Estimated seconds of one trial on one CPU core like the one measured."""
+    return remaining_core_seconds(config, 0)
+
+
+def remaining_core_seconds(config: TrialConfig, epoch: int) -> float:
+    """Estimated seconds that a trial still needs after so many epochs, on one CPU core like the one measured."""
+    return sum(epoch_core_seconds(config, e) for e in range(epoch + 1, config.training.epochs + 1))
+
+
+def _core_gflops(width: float) -> float:
+    share = min(1.0, (width - SMALLEST_WIDTH) / (1 - SMALLEST_WIDTH))
+    return NARROW_GFLOPS + share * (FULL_GFLOPS - NARROW_GFLOPS)
+
+
+def study_core_seconds(study: Study) -> float:
+    """Estimated seconds of a whole study on one CPU core; a searched value counts at its range's middle."""
+    return sum(cell_core_seconds(study, cell) for cell in study.cells())
+
+
+def cell_core_seconds(study: Study, cell: Cell) -> float:
+    """Estimated seconds of one cell's trials on one CPU core; a warm-up shared with other cells counts in each."""
+    return sum(map(trial_core_seconds, _typical(study, cell))) * study.configurations(cell) * len(study.seeds)
+
+
+def _typical(study: Study, cell: Cell) -> list[TrialConfig]:
+    """What one suggestion of a cell runs for each seed, a searched value at its range's middle."""
+    middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
+    config = study.trial_config(cell, middle, study.seeds[0])
+    return [config, with_training(config, lam=0.0)] if study.maximises_gain else [config]
+
+
+def study_bytes(study: Study) -> float:
+    """Estimated bytes of a study's results folder: data sets, and each trial's state and predictions."""
+    total, data = 0.0, {}
+    for cell in study.cells():
+        configs = _typical(study, cell)
+        dataset = configs[0].dataset
+        sizes = split_sizes(dataset)
+        data[dataset.model_dump_json()] = sum(sizes.values()) * 3 * dataset.image_size**2
+        trials = sum(_state_bytes(config) + BYTES_A_TEST_SAMPLE * sizes["test"] for config in configs)
+        total += trials * study.configurations(cell) * len(study.seeds)
+    return total + sum(data.values())
+
+
+def _state_bytes(config: TrialConfig) -> float:
+    parameters = ENCODER_PARAMETERS + (GAME_PARAMETERS if config.training.lam > 0 else 0.0)
+    if config.training.method == "coteaching":
+        parameters *= 2
+    return BYTES_A_PARAMETER * parameters * config.model.width**2
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: 45 s, 12 min, 3.5 h, 2.1 days."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    for unit, size in (("min", 60.0), ("h", 3600.0)):
+        if seconds < 99.5 * size or (unit == "h" and seconds < 48 * size):
+            return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"

@@ -1,0 +1,2 @@
+"""Mistakes in a study file."""
+from fer_tune.study.schema import StudyError as StudyError

@@ -1,0 +1,2 @@
+"""Reads a study file."""
+from fer_tune.study.schema import load_study as load_study

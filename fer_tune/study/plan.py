@@ -1,0 +1,2 @@
+"""Plan."""
+from fer_tune.study.schema import Cell as Cell

@@ -1,0 +1,70 @@
+"""The report from a process of its own: the same report, and its end is said."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+import psutil
+import pytest
+
+from fer_tune.analysis.report import write_report
+from fer_tune.cli.reporter import NoReport, Reporter
+from tests.analysis.conftest import folder_writer, plateau
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_it_is_the_report_that_is_written_here_file_by_file(tmp_path, prepared):
+    path = folder_writer(tmp_path)(plateau(lambda lam: 0.6 + 0.1 * lam))
+    with closing(Reporter(path, 2)) as report:
+        if prepared:
+            report.prepare()
+        report.begin()
+        headline = report.headline()
+    elsewhere = shutil.move(path / "report", tmp_path / "elsewhere")
+    assert headline == write_report(path)
+    found, wanted = (
+        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
+        for folder in (elsewhere, path / "report")
+    )
+    assert found == wanted and len(found) > 10
+
+
+def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
+    path = folder_writer(tmp_path)(plateau(lambda lam: 0.6))
+    shutil.rmtree(path / "trials")
+    (path / "trials.csv").write_text("")
+    with closing(Reporter(path, 2)) as report:
+        report.begin()
+        with pytest.raises(NoReport, match=r"has ended yet|has run an epoch yet"):
+            report.headline()
+    with closing(Reporter(path, 2)) as report:
+        os.kill(report._task._process.pid, signal.SIGKILL)
+        report.begin()
+        with pytest.raises(ChildProcessError, match="is memory short"):
+            report.headline()
+
+
+ABANDONED = """
+import os, sys
+from pathlib import Path
+from fer_tune.reporting import Reporter
+report = Reporter(Path("nowhere"), 1)
+print(report._task._process.pid, flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize("end", ["raise KeyboardInterrupt", "sys.exit(3)", "os._exit(4)"])
+def test_a_process_that_nobody_closes_ends_with_its_parent(end):
+    done = subprocess.run(
+        [sys.executable, "-c", ABANDONED.format(end=end)], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(int(done.stdout)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
