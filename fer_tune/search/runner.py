@@ -1,5 +1,6 @@
 """Runs what is left of a study on the connected Ray."""
 
+import gc
 import math
 import shutil
 from pathlib import Path
@@ -77,6 +78,9 @@ def run_search(plan: Plan, results: Path, callback: StudyCallback, verbose: bool
     except Exception:  # where the disk fails, Tune fails over its own files in many ways
         if not (callback.unwritable or why_unwritable(results)):
             raise
+    finally:
+        del tuner, searcher
+        gc.collect()  # what still refers to Ray's objects must be gone before Ray shuts down
     callback.unwritable = callback.unwritable or why_unwritable(results)
     shutil.rmtree(scratch, ignore_errors=True)
     return not callback.unwritable and is_complete(plan, results)

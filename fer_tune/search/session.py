@@ -1,5 +1,6 @@
 """The Ray that a study runs on: one of our own on this machine, or a running cluster."""
 
+import gc
 import logging
 import shutil
 import socket
@@ -41,9 +42,25 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
                 ray.init(address=address, **start)
         yield
     finally:
-        ray.shutdown()
+        with _no_collection():
+            ray.shutdown()
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector of every thread from running.
+
+    A reference to a Ray object that another thread collects while Ray shuts down ends the whole process.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _own_settings(cpus: int | None, temporary: Path) -> dict[str, Any]:
