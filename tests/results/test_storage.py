@@ -101,9 +101,9 @@ def test_of_runs_that_claim_at_once_one_gets_it(bucket, tmp_path):
     looked = Barrier(4)
 
     class Eager(Mirror):
-        def _beat(self) -> None:
+        def write_lock(self) -> None:
             looked.wait()
-            super()._beat()
+            super().write_lock()
 
     def claims(number: int) -> bool:
         try:
