@@ -1,6 +1,6 @@
-"""What this machine makes of the model: ratios from one run.
+"""What the model costs on this machine, as ratios from one run.
 
-python -m fer_tune.bench
+python -m benchmarks
 """
 
 import argparse
@@ -18,7 +18,7 @@ from benchmarks.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
     "steps": "plain against fast (the default)",
-    "profile": "the dearest operations of a step",
+    "profile": "the most expensive operations of a step",
     "workers": "trials at once against one, the start of a trial",
     "around": "a study's start and stop, against those of its libraries alone",
     "growth": "time and memory against everything that grows",
@@ -32,7 +32,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m fer_tune.bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)

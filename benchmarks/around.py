@@ -18,7 +18,7 @@ SWEEP: dict[str, Any] = {
     "search": {"lambda": {"grid": [0.0, 0.3, 1.0]}},
     "seeds": [0],
 }
-# A run of Ray Tune whose workers import the dearest of what trials do before they begin, and train nothing.
+# A run of Ray Tune whose workers import the most expensive of what trials do before they begin, and train nothing.
 BARE = """
 import sys
 

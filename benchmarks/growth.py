@@ -22,7 +22,9 @@ from fer_tune.data.loading import load_data, read_dataset
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.data.synthetic import SyntheticSpec
 from fer_tune.models.spec import ModelSpec
+from fer_tune.results.records import Status
 from fer_tune.results.tables import write_tables
+from fer_tune.study.plan import make_plan
 from fer_tune.study.schema import Study
 from fer_tune.system.memory import own_peak_bytes
 
@@ -110,14 +112,15 @@ def by_trials(counts: tuple[int, ...] = (10, 100, 1_000)) -> Iterator[dict[str, 
                     "optuna": {"trials": count, "sampler": "random"},
                 }
             )
-            search = CellSearch(study, study.cells()[0], Path(folder))
+            plan = make_plan(study)
+            search = CellSearch(plan.cells[0], Path(folder))
             rows = [{"epoch": float(e), "val_accuracy": 0.5, "seconds": 1.0} for e in range(1, 31)]
             while (job := search.next_job()) is not None:
-                job.folder.begin(job.settings)
+                job.folder.begin(job.record)
                 job.folder.write_history(rows)
-                job.folder.end("finished", study.objective)
+                job.folder.end(Status.FINISHED, study.objective)
                 search.complete(job.folder.key)
-            replay, _ = timed(partial(is_complete, study, Path(folder)))
+            replay, _ = timed(partial(is_complete, plan, Path(folder)))
             tables, _ = timed(partial(write_tables, Path(folder)))
             yield {"grows": "trials in all", "value": count, "seconds to replay": replay, "seconds of tables": tables}
 

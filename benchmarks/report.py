@@ -14,20 +14,22 @@ import numpy as np
 from fer_tune.data.labels import EMOTIONS
 from fer_tune.results.environment import environment
 from fer_tune.results.files import write_json
-from fer_tune.results.folder import TrialFolder
+from fer_tune.results.records import Status
 from fer_tune.results.tables import write_tables
+from fer_tune.search.jobs import jobs_of
+from fer_tune.study.plan import Plan, make_plan
 from fer_tune.study.schema import Study
 
 SIZES = (10, 100, 1000)  # trials
 EPOCHS = 100
 LAMBDAS = (0.0, 0.2, 0.4, 0.6, 1.0)
 REPORTER = (
-    "import sys; from analysis.report import main; main(sys.argv[1:]);"
-    "from fer_tune.memory import own_peak_bytes; print(own_peak_bytes())"
+    "import sys; from fer_tune.analysis.report import main; main(sys.argv[1:]);"
+    "from fer_tune.system.memory import own_peak_bytes; print(own_peak_bytes())"
 )
 
 
-def made_up_study(trials: int) -> Study:
+def made_up_plan(trials: int) -> Plan:
     """A study with so many trials: five lambdas, up to four noise ratios, the rest seeds."""
     ratios = [0.1, 0.2, 0.4, 0.6][: max(1, min(4, trials // 25))]
     raw = {
@@ -37,14 +39,14 @@ def made_up_study(trials: int) -> Study:
         "search": {"lambda": {"grid": LAMBDAS}},
         "seeds": list(range(max(1, trials // (len(LAMBDAS) * len(ratios))))),
     }
-    return Study.model_validate(raw)
+    return make_plan(Study.model_validate(raw))
 
 
 def write_made_up(folder: Path, trials: int) -> None:
     """A results folder of made-up numbers, in the real format; they come from no training."""
-    study = made_up_study(trials)
+    plan = made_up_plan(trials)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "study.json", study.model_dump(mode="json", by_alias=True))
+    write_json(folder / "study.json", plan.resolved)
     write_json(folder / "environment.json", {**environment(["0" * 32]), "made_up": True})
     write_json(folder / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": True}])
     rng = np.random.default_rng(0)
@@ -52,20 +54,12 @@ def write_made_up(folder: Path, trials: int) -> None:
         ",".join(["index", "emotion_true", "emotion_predicted", *(f"emotion_p_{name}" for name in EMOTIONS)]) + "\n"
     )
     tested += "".join(f"{i},{i % 7},{i % 5}{',0.142857' * 7}\n" for i in range(1500))
-    for cell in study.cells():
-        for seed in study.seeds:
-            config = study.trial_config(cell, {}, seed)
-            trial = TrialFolder(folder / "trials" / f"{cell.key},n000,s{seed}")
-            trial.begin(
-                {
-                    "cell": cell.key, "condition_key": cell.condition_key, "number": 0, "seed": seed, "role": "trial",
-                    "warm_up": None, "varied": {**cell.condition, **cell.grid},
-                    "accuracy_shrinkage": 1 - config.noise.ratio * 7 / 6, "validation_samples": 1500,
-                    "config": config.model_dump(by_alias=True, mode="json"),
-                }
-            )  # fmt: skip
+    for cell in plan.cells:
+        for job in jobs_of(cell, folder, 0, {}):
+            trial, config = job.folder, job.config
+            trial.begin(job.record)
             trial.write_history(_history(config.training.lam, config.noise.ratio, rng))
-            trial.end("finished", study.objective)
+            trial.end(Status.FINISHED, plan.study.objective)
             rows = "".join(f"{i},{k}\n" for i, k in enumerate(rng.integers(0, 7, 1500).tolist()))
             (trial.path / "predictions_validation.csv").write_text("index,emotion_predicted\n" + rows)
             (trial.path / "predictions.csv").write_text(tested)

@@ -1,8 +1,10 @@
-"""`python -m fer_tune.recommend`."""
+"""`python -m fer_tune.recommend`: the same as `fer-tune recommend`."""
 
 import sys
 
-from fer_tune.cli.recommend import main
+from fer_tune.cli.main import door
+
+main = door("recommend")
 
 if __name__ == "__main__":
     sys.exit(main())

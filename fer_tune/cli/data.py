@@ -1,14 +1,10 @@
-"""Checks a data set before anything trains on it, draws a sheet of its faces, and exports a study's noisy labels.
-
-python -m fer_tune.data FOLDER-or-STUDY
-python -m fer_tune.data export-labels STUDY
-"""
+"""`fer-tune data`: checks a data set before anything trains on it, and exports a study's noisy labels."""
 
 import argparse
 import json
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,108 +18,140 @@ from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.index import DataError, describe
 from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, voting_sets, write_dataset
 from fer_tune.data.sheet import write_sheet
-from fer_tune.study.errors import StudyError
-from fer_tune.study.loading import load_study
-from fer_tune.study.schema import NAMES, Study
+from fer_tune.study.loading import load_plan
+from fer_tune.study.plan import Plan
 
-USER_ERROR = 2
+HELP = """Check a data set: every row and every image. Counts its classes, draws a sheet of its faces, and drafts the
+dataset section of a study file.
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, or 2 for data or a study that cannot be used."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        return _export(words[1:]) if words[:1] == ["export-labels"] else _check(words)
-    except (DataError, StudyError, OSError) as error:
-        print(error, file=sys.stderr)
-        return USER_ERROR
-
-
-def _parser(program: str, description: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
-    return parser
+With export-labels STUDY it writes the exact noisy labels that a study trains on instead."""
+EPILOG = """examples:
+  fer-tune data data/mine                  a folder of images with a CSV table of labels
+  fer-tune data data/RAF-DB                a known data set, recognised by its files
+  fer-tune data my_study.yaml              the data set of a study
+  fer-tune data export-labels my_study.yaml"""
+EXPORT = "export-labels"
+STUDY_SUFFIXES = (".yaml", ".yml")
 
 
-def _check(words: Sequence[str]) -> int:
-    parser = _parser(
-        "python -m fer_tune.data",
-        "Check a data set and draw a sheet of its faces. To share noisy labels: export-labels STUDY",
+@dataclass(frozen=True)
+class DataOptions:
+    """The options of `fer-tune data`; `add_options` explains each."""
+
+    what: Path
+    export_labels: bool
+    results: Path
+
+
+@dataclass(frozen=True)
+class NamedDataset:
+    """A data set that the user pointed to.
+
+    Attributes:
+        name: of its study, folder or file.
+        spec: its specification.
+        note: what to tell the user of a section that was guessed; empty where nothing was.
+    """
+
+    name: str
+    spec: Any
+    note: str = ""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.usage = f"{parser.prog} [--results FOLDER] [{EXPORT}] WHAT"
+    parser.add_argument(
+        "what", nargs="+", metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
-    parser.add_argument("what", type=Path, help="a data folder, a manifest (CSV or Parquet), or a study file (YAML)")
-    options = parser.parse_args(words)
-    name, spec, note = named_dataset(options.what)
-    if note:
-        print(note)
-    folder = options.results / "data_checks" / name
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+
+
+def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
+    """The options as given. Raises DataError for more than one data set."""
+    *words, what = namespace.what
+    if words not in ([], [EXPORT]):
+        raise DataError(f"name one data folder, table or study file: there are {len(namespace.what)}")
+    return DataOptions(Path(what), bool(words), namespace.results)
+
+
+def run(options: DataOptions) -> int:
+    """Run the command; return the exit code 0. Raises DataError and StudyError."""
+    if options.export_labels:
+        return _export(options)
+    return _check(options)
+
+
+def _check(options: DataOptions) -> int:
+    dataset = named_dataset(options.what)
+    spec = dataset.spec
+    if dataset.note:
+        print(dataset.note)
+    folder = options.results / "data_checks" / dataset.name
     if spec.kind == "synthetic":
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces, drawn")
     else:
-        index = index_dataset(spec)
-        print("\n".join(describe(index)))
-    dataset = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
-    print(f"every image can be read; content digest {dataset.digest}")
-    train = dataset.splits["train"]
-    for label_set in voting_sets(dataset.label_sets):
+        print("\n".join(describe(index_dataset(spec))))
+    stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
+    print(f"every image can be read; content digest {stored.digest}")
+    train = np.sort(stored.splits["train"])
+    for label_set in voting_sets(stored.label_sets):
         sheet = folder / f"{label_set.name}.png"
-        write_sheet(sheet, dataset.images, dataset.labels[label_set.name], np.sort(train), label_set,
-                    title=f"{name}: training images by {label_set.name}")  # fmt: skip
+        title = f"{dataset.name}: training images by {label_set.name}"
+        write_sheet(sheet, stored.images, stored.labels[label_set.name], train, label_set, title=title)
         print(f"Faces by {label_set.name}: {sheet}")
     return 0
 
 
-def named_dataset(path: Path) -> tuple[str, Any, str]:
-    """A name, the data set's specification, and what to say of a section that was guessed."""
-    if path.suffix in (".yaml", ".yml"):
-        study = load_study(path)
-        return study.name, study.dataset, ""
+def is_study_file(path: Path) -> bool:
+    """Whether a path names a study file by its suffix."""
+    return path.suffix in STUDY_SUFFIXES
+
+
+def named_dataset(path: Path) -> NamedDataset:
+    """The data set of a study file, a folder or a table. Raises DataError and StudyError."""
+    if is_study_file(path):
+        study = load_plan(path).study
+        return NamedDataset(study.name, study.dataset)
     section = detect(path)
     text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
-    note = f"Put this into a study file (a guess: check it):\n\n{text}" if section["kind"] == "manifest" else ""
+    note = f"Put this into a study file (it is a guess: check it):\n\n{text}" if section["kind"] == "manifest" else ""
     try:
-        return path.stem or "data", TypeAdapter[Any](DatasetSpec).validate_python(section), note
+        spec = TypeAdapter[Any](DatasetSpec).validate_python(section)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise DataError(f"{path}: no label sets could be guessed from its columns: {problem}") from None
+    return NamedDataset(path.stem or "data", spec, note)
 
 
-def _export(words: Sequence[str]) -> int:
-    parser = _parser(
-        "python -m fer_tune.data export-labels",
-        "Write the exact noisy labels that a study trains on, one set of files a seed and condition.",
-    )
-    parser.add_argument("study", type=Path, help="the study file (YAML)")
-    options = parser.parse_args(words)
-    study = load_study(options.study)
-    folder = options.results / "labels" / study.name
+def _export(options: DataOptions) -> int:
+    plan = load_plan(options.what)
+    folder = options.results / "labels" / plan.study.name
     folder.mkdir(parents=True, exist_ok=True)
-    for name, files in _exports(study, folder).items():
+    for name, files in _exports(plan, folder):
         print(f"{name}: {json.dumps(files)}")
     return 0
 
 
-def _exports(study: Study, folder: Path) -> dict[str, dict[str, str]]:
-    """The files of each (condition, seed), with a digest of the labels in them."""
-    done: dict[str, dict[str, str]] = {}
-    searched = [name for name in study.search if NAMES.get(name, name).startswith("noise.")]
-    sampled = [name for name, values in study.conditions.items() if not isinstance(values, tuple)]
+def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """For each (condition, seed) its name and files, with a digest of the labels in them."""
+    study = plan.study
+    searched = [setting.name for setting in study.searched if setting.section == "noise"]
+    sampled = [setting.name for cell in plan.cells[:1] for setting in cell.sampled]
     if searched or sampled:
         raise DataError(
-            f"export-labels: {', '.join([*searched, *sampled])} is drawn or searched, so the study has no labels "
-            "of its own to share: list its values under conditions"
+            f"{EXPORT}: {', '.join([*searched, *sampled])} is drawn or searched, so the study has no fixed labels to "
+            "export: list its values under conditions"
         )
-    for cell in study.cells():
+    done = set()
+    for cell in plan.cells:
         for seed in study.seeds:
             name = f"{cell.condition_key},s{seed}"
             if name in done:
                 continue
-            config = study.trial_config(cell, {n: (d.range or (0.0,))[0] for n, d in cell.space.items()}, seed)
+            done.add(name)
+            config = cell.typical(seed)
             saved = open_dataset(write_dataset(config.dataset, folder / ".data", os.cpu_count() or 1))
             labels = load_data(saved, config.noise, seed).labels
             files = export_labels(config.dataset, labels, saved.splits, folder / name)
-            done[name] = {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}
-    return done
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}

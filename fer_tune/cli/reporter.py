@@ -1,4 +1,4 @@
-"""The report of a study, from a process that loads its libraries while trials run."""
+"""The process that writes the report of a study: it loads its libraries while trials run."""
 
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -13,21 +13,22 @@ class NoReport(Exception):
 
 
 class Reporter:
-    """Writes a report while this process does other things, such as ending Ray.
+    """Writes a report while this process does other things, such as shutting Ray down.
 
-    Its libraries take seconds to load and its figures seconds to draw, these in several processes: by then no trial
-    runs. Make one before Ray or torch start threads, and close it. Where processes cannot be forked, all of it
+    Loading its libraries takes seconds, and so does drawing its figures, which several processes do: by then no trial
+    runs. Create it before Ray or torch start threads, and close it. Where processes cannot be forked, everything
     happens when the headline is asked for.
 
     Args:
         results: the study's results folder.
-        processes: that draw.
+        processes: how many draw.
     """
 
     def __init__(self, results: Path, processes: int) -> None:
-        self._heard, self._orders = Pipe(duplex=False)  # open at both ends here: an order to the dead breaks no pipe
+        # Both ends stay open here, so that an order to a dead process does not break the pipe.
+        self._heard, self._orders = Pipe(duplex=False)
         ours = self._orders if CAN_FORK else None
-        self._task = Forked(_serve, results, processes, self._heard, ours)
+        self._task = Forked(serve, results, processes, self._heard, ours)
 
     def prepare(self) -> None:
         """Load the libraries now."""
@@ -45,13 +46,18 @@ class Reporter:
         return self._task.result()
 
     def close(self) -> None:
-        """End the process if it still lives."""
+        """End the process if it is still alive."""
         self._task.stop()
 
 
-def _serve(results: Path, processes: int, orders: Connection, of_parent: Connection | None) -> str:
+def serve(results: Path, processes: int, orders: Connection, of_parent: Connection | None) -> str:
+    """The reporting process: follow orders until the report is written; return its headline.
+
+    Args:
+        of_parent: the parent's end of the pipe, which this process must close to notice the parent's death.
+    """
     if of_parent is not None:
-        of_parent.close()  # so that the pipe ends when the parent does
+        of_parent.close()
     try:
         order = orders.recv()
         with quick_imports():

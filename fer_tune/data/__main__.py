@@ -1,8 +1,8 @@
-"""`python -m fer_tune.data`."""
+"""`python -m fer_tune.data`: the same as `fer-tune data`."""
 
 import sys
 
-from fer_tune.cli.data import main
+from fer_tune.cli.main import door
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(door("data")())

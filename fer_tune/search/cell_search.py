@@ -1,2 +1,149 @@
-"""Moved soon."""
-from fer_tune.search.runner import CellSearch as CellSearch
+"""The search of one cell of a study."""
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import optuna
+from optuna.distributions import FloatDistribution
+from ray.tune.search.optuna import OptunaSearch
+
+from fer_tune.names import Setting
+from fer_tune.results.records import Role, TrialRecord, TrialResult
+from fer_tune.search.jobs import Job, jobs_of
+from fer_tune.search.warm_start import read_earlier_values
+from fer_tune.study.plan import Cell
+from fer_tune.study.schema import Dimension
+from fer_tune.system.randomness import stream_seed
+
+OBJECTIVE = "objective"  # what Ray and Optuna call the value of a configuration
+
+
+class CellSearch:
+    """The search of one cell: asks Optuna in batches and tells it each configuration's mean over seeds.
+
+    Asked and told in a fixed order, its suggestions do not depend on which trial ends first. When a study is resumed
+    it walks through the same suggestions and skips the trials that have ended.
+    """
+
+    def __init__(self, cell: Cell, results: Path, warming: set[str] | None = None) -> None:
+        """`warming` holds the keys of the warm-ups that run now; all cells of a study share it."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.cell, self.results = cell, results
+        self.warming = set() if warming is None else warming
+        self.optuna = self._optuna_search() if cell.space else None
+        self.asked = 0
+        self.batch: dict[int, list[Job]] = {}
+        self.queue: deque[Job] = deque()
+        self.waiting: set[str] = set()
+        self.finished = False
+
+    @property
+    def batches_left(self) -> int:
+        """Batches that have yet to be asked for."""
+        return math.ceil((self.cell.configurations - self.asked) / self.cell.study.optuna.batch)
+
+    def next_job(self) -> Job | None:
+        """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
+        while not self.finished:
+            for job in list(self.queue):
+                if job.folder.has_ended():
+                    self.queue.remove(job)
+                    self.complete(job.folder.key)
+                elif not job.waits_for_warm_up:
+                    self.queue.remove(job)
+                    return job
+                elif job.warm_up is not None and job.warm_up.folder.key not in self.warming:
+                    self.warming.add(job.warm_up.folder.key)
+                    return job.warm_up
+            if self.waiting:
+                return None
+            self._tell_batch()
+            self._ask_batch()
+        return None
+
+    def complete(self, key: str) -> None:
+        """Note that a trial has ended, in whatever way."""
+        self.waiting.discard(key)
+        self.warming.discard(key)
+
+    def _ask_batch(self) -> None:
+        total = self.cell.configurations
+        self.finished = self.asked >= total
+        for number in range(self.asked, min(self.asked + self.cell.study.optuna.batch, total)):
+            suggested = self.optuna.suggest(str(number)) if self.optuna else None
+            suggestion = {Setting.named(name): value for name, value in (suggested or {}).items()}
+            self.batch[number] = list(jobs_of(self.cell, self.results, number, suggestion))
+            self.queue += self.batch[number]
+            self.asked = number + 1
+        self.waiting = {job.folder.key for job in self.queue}
+
+    def _tell_batch(self) -> None:
+        for number, jobs in self.batch.items():
+            ended = [(job.record, job.folder.result()) for job in jobs]
+            value = configuration_value(ended, len(self.cell.study.seeds))
+            if self.optuna is not None and math.isfinite(value):
+                self.optuna.on_trial_complete(str(number), {OBJECTIVE: value})
+            elif self.optuna is not None:
+                self.optuna.on_trial_complete(str(number), error=True)
+        self.batch = {}
+
+    def _optuna_search(self) -> OptunaSearch:
+        study = self.cell.study
+        space = {setting.name: distribution(dimension) for setting, dimension in self.cell.space.items()}
+        points, values = self._earlier(space)
+        return OptunaSearch(
+            space,
+            points_to_evaluate=points or None,
+            evaluated_rewards=values or None,
+            metric=OBJECTIVE,
+            mode="max",
+            sampler=_sampler(
+                "qmc" if self.cell.sampled else study.optuna.sampler,
+                seed=stream_seed(study.optuna.seed, "sampler", self.cell.condition_key) % 2**32,
+                trials=study.optuna.trials,
+            ),
+        )
+
+    def _earlier(self, space: Mapping[str, FloatDistribution]) -> tuple[list[dict[str, float]], list[float]]:
+        """Points and values of an earlier study that fit this cell (`warm_start`)."""
+        fixed = {setting.name: value for setting, value in {**self.cell.condition, **self.cell.grid}.items()}
+        fitting = [
+            earlier
+            for earlier in read_earlier_values(self.results)
+            if all(earlier.varied.get(name) == value for name, value in fixed.items())
+            and all(d.low <= earlier.varied.get(name, math.nan) <= d.high for name, d in space.items())
+        ]
+        points = [{name: earlier.varied[name] for name in space} for earlier in fitting]
+        return points, [earlier.value for earlier in fitting]
+
+
+def configuration_value(trials: Iterable[tuple[TrialRecord, TrialResult | None]], seeds: int) -> float:
+    """Mean objective of a configuration over its seeds, less that of its baselines where the gain is maximised.
+
+    NaN where a trial has no value.
+    """
+    total = 0.0
+    for record, result in trials:
+        value = math.nan if result is None or result.objective is None else result.objective
+        total += value * (-1 if record.role is Role.BASELINE else 1)
+    return total / seeds
+
+
+def distribution(dimension: Dimension) -> FloatDistribution:
+    """Optuna's distribution of a searched range."""
+    assert dimension.range is not None
+    return FloatDistribution(*dimension.range, log=dimension.log_uniform is not None)
+
+
+def _sampler(name: str, seed: int, trials: int) -> optuna.samplers.BaseSampler:
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "qmc":
+            return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        startup = min(10, max(4, trials // 3))
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, constant_liar=True)

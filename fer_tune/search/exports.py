@@ -1,2 +1,80 @@
-"""Moved soon."""
-from fer_tune.search.runner import export_optuna as export_optuna
+"""The searches of a study as an Optuna database, derived from its trial folders."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+
+from fer_tune.results.folder import trial_folders
+from fer_tune.results.records import Role, TrialRecord, TrialResult
+from fer_tune.search.cell_search import configuration_value, distribution
+from fer_tune.study.plan import Cell, Plan
+
+
+def export_optuna(plan: Plan, results: Path) -> Path:
+    """Write every search to SQLite, one Optuna study per condition; return the file.
+
+    A configuration's value is its mean over seeds. Grid values are among its parameters.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    target = results / "optuna.sqlite3"
+    unfinished = results / ".optuna.sqlite3"
+    unfinished.unlink(missing_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{unfinished}")
+    cells = {cell.key: cell for cell in plan.cells}
+    for condition, trials in itertools.groupby(_ended(results), key=lambda trial: trial.record.condition_key):
+        export = optuna.create_study(
+            storage=storage, study_name=f"{plan.study.name}: {condition}", direction="maximize"
+        )
+        for _, group in itertools.groupby(trials, key=lambda trial: (trial.record.cell, trial.record.number)):
+            members = list(group)
+            export.add_trial(_frozen_trial(plan, cells[members[0].record.cell], members))
+    storage.remove_session()
+    storage.engine.dispose()
+    return unfinished.replace(target)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A trial that has ended."""
+
+    key: str
+    record: TrialRecord
+    result: TrialResult | None
+
+
+def _ended(results: Path) -> list[_Ended]:
+    """Every trial that has ended, warm-ups left out, in order of condition, cell, number, seed and role."""
+    folders = [folder for folder in trial_folders(results) if folder.has_ended()]
+    ended = [_Ended(folder.key, folder.record(), folder.result()) for folder in folders]
+    return sorted((trial for trial in ended if not trial.record.is_warm_up), key=lambda trial: _order(trial.record))
+
+
+def _order(record: TrialRecord) -> tuple[str, str, int, int, bool]:
+    return record.condition_key, record.cell, record.number, record.seed, record.role is Role.BASELINE
+
+
+def _frozen_trial(plan: Plan, cell: Cell, trials: Sequence[_Ended]) -> optuna.trial.FrozenTrial:
+    varied = trials[0].record.varied
+    distributions: dict[str, BaseDistribution] = {}
+    for setting, dimension in {**plan.study.searched, **cell.space}.items():
+        if setting in cell.space:
+            distributions[setting.name] = distribution(dimension)
+        elif setting in cell.grid:
+            values = [*(dimension.grid or dimension.paired or ()), varied[setting.name]]
+            distributions[setting.name] = FloatDistribution(min(values), max(values))
+    complete = len(trials) == plan.runs_per_configuration
+    ended = [(trial.record, trial.result) for trial in trials]
+    value = configuration_value(ended, len(plan.study.seeds)) if complete else math.nan
+    finite = math.isfinite(value)
+    return optuna.trial.create_trial(
+        state=optuna.trial.TrialState.COMPLETE if finite else optuna.trial.TrialState.FAIL,
+        params={name: varied[name] for name in distributions},
+        distributions=distributions,
+        value=value if finite else None,
+        user_attrs={"cell": cell.key, "trials": [trial.key for trial in trials]},
+    )

@@ -1,2 +1,67 @@
-"""Moved soon."""
-from fer_tune.search.runner import ray_session as ray_session
+"""The Ray that a study runs on: one of our own on this machine, or a running cluster."""
+
+import logging
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from fer_tune.system.signals import interrupt_held, signals_kept
+
+CONNECT_SECONDS = 10
+
+
+@contextmanager
+def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> Iterator[None]:
+    """Start a Ray of our own on all cores of this machine (or on `cpus`), or join the cluster at `address`.
+
+    At the end our own is shut down, and a cluster is left running. Raises ConnectionError where no cluster answers.
+    """
+    if not verbose:
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module="ray")
+    if address is not None and address != "auto":
+        check_reachable(address)
+    start: dict[str, Any] = {
+        "logging_level": logging.INFO if verbose else logging.CRITICAL,
+        "log_to_driver": verbose,
+    }
+    temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
+    try:
+        with interrupt_held(), signals_kept():
+            if temporary is not None:
+                ray.init(address="local", **start, **_own_settings(cpus, temporary))
+            else:
+                ray.init(address=address, **start)
+        yield
+    finally:
+        ray.shutdown()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _own_settings(cpus: int | None, temporary: Path) -> dict[str, Any]:
+    return {
+        "num_cpus": cpus,
+        "include_dashboard": False,
+        "object_store_memory": 128 * 2**20,
+        "_temp_dir": str(temporary),
+        "_system_config": {"prestart_worker_first_driver": False},  # Tune never uses the workers that Ray keeps ready
+    }
+
+
+def check_reachable(address: str) -> None:
+    """Raise ConnectionError where nothing listens at HOST:PORT; Ray itself would keep trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConnectionError("write HOST:PORT, or auto for a cluster on this machine")
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(error) from None

@@ -1,4 +1,4 @@
-"""One trial in its own folder: continues what is there, and leaves it whole at any time."""
+"""One trial in its own folder: it continues what is there, and the folder is whole at any time. Knows no Ray."""
 
 import csv
 import io
@@ -16,6 +16,7 @@ from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import load_data
 from fer_tune.results.files import write_atomically, write_json
 from fer_tune.results.folder import TrialFolder
+from fer_tune.results.records import Status, TrialRecord
 from fer_tune.study.schema import TrialConfig
 from fer_tune.training.methods import build_trainer
 from fer_tune.training.trainer import Diverged
@@ -26,26 +27,27 @@ class TrialRun:
 
     Args:
         folder: the trial's own.
-        settings: what `trial.json` holds; `config` is the full configuration.
-        data: folder of the saved data set.
+        record: what trial.json holds; its `config` is the full configuration.
+        data: folder of the stored data set.
+        objective: the metric that the study maximises.
         warm_up: the folder of a trial that has run this one's warm-up, if any.
 
-    Raises ValueError where the folder belongs to other settings or a broken state, TimeoutError where another
-    process does not let go of it. Holds the folder against other processes until `close`.
+    Locks the folder against other processes until `close`. Raises ValueError where the folder holds another trial or
+    a broken state, TimeoutError where another process keeps it locked.
     """
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], data: Path, objective: str, warm_up: Path | None = None
+        self, folder: Path, record: TrialRecord, data: Path, objective: str, warm_up: Path | None = None
     ) -> None:
         self.folder = TrialFolder(folder)
-        self.folder.begin(settings)
+        self.folder.begin(record)
         self.lock = self.folder.lock()
         self.objective = objective
         self.history: list[dict[str, float]] = []
         self.writer = ThreadPoolExecutor(1)
         self.writing: Future[None] | None = None
         try:
-            config = TrialConfig.model_validate(settings["config"])
+            config = TrialConfig.model_validate(record.config)
             self.noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
             self.trainer = build_trainer(self.noisy, config.model, config.resolved_training, config.seed)
             self._continue(warm_up)
@@ -68,22 +70,23 @@ class TrialRun:
         return torch.load(folder.state, map_location="cpu", weights_only=True)
 
     def close(self) -> None:
-        """Finish what is being written, then let go of the folder."""
+        """Finish what is being written, then release the folder."""
         self.writer.shutdown()
         self.lock.close()
 
     @property
     def done(self) -> bool:
-        return self.folder.result() is not None
+        """Whether the trial has ended, in whatever way."""
+        return self.folder.has_ended()
 
     def step(self) -> dict[str, float]:
-        """Run one epoch, or only write the end where all epochs are done; return the last epoch's row."""
+        """Run one epoch, or only write the end if all epochs are done; return the last epoch's row."""
         if not self.trainer.done:
             try:
                 row = {"epoch": float(self.trainer.epoch + 1), **self.trainer.run_epoch()}
             except Diverged as diverged:
                 self.flush()
-                self.folder.end("diverged", self.objective, str(diverged))
+                self.folder.end(Status.DIVERGED, self.objective, str(diverged))
                 return self.history[-1] if self.history else {"epoch": float(diverged.epoch)}
             self.history.append(row)
             self._save()
@@ -91,7 +94,7 @@ class TrialRun:
             self.flush()
             self._write_predictions()
             self._write_labels()
-            self.folder.end("finished", self.objective)
+            self.folder.end(Status.FINISHED, self.objective)
         return self.history[-1]
 
     def _save(self) -> None:
@@ -101,7 +104,7 @@ class TrialRun:
         self.writing = self.writer.submit(self._write, state)
 
     def flush(self) -> None:
-        """Until the last state is on disk. Raises what its writing raised."""
+        """Wait until the last state is on disk. Raises what writing it raised."""
         if self.writing is not None:
             self.writing.result()
 
@@ -112,9 +115,9 @@ class TrialRun:
         self.folder.write_history(state["history"])
 
     def _write_predictions(self) -> None:
-        """Test split: index, and for each label set the true label, the prediction, the probabilities.
+        """For the test split the index and, for each label set, true label, prediction and probabilities.
 
-        Validation split: index and the class predicted, of the first categorical set.
+        For the validation split the index and the predicted class of the first categorical set.
         """
         dataset = self.trainer.data.dataset  # its test labels are the true ones
         indices = dataset.splits["test"]
@@ -140,7 +143,7 @@ class TrialRun:
         write_atomically(self.folder.path / name, text.getvalue().encode())
 
     def _write_labels(self) -> None:
-        """Which noisy labels were trained on: their digest, and how the first set's were given where that is known."""
+        """The digest of the noisy labels trained on, and how the first set's were given, where that is known."""
         first, counts = first_categorical(self.noisy.label_sets), self.noisy.given_counts
         about = {
             "digest": labels_digest(self.noisy.labels),
@@ -152,7 +155,7 @@ class TrialRun:
 
 
 def _copied(value: Any) -> Any:
-    """A state that training cannot change any more: its tensors copied to the CPU."""
+    """A copy of a state on the CPU, which further training does not change."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):

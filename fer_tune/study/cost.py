@@ -1,20 +1,20 @@
-"""What a study costs, from the model's arithmetic: an estimate before anything runs."""
+"""What a plan costs, estimated from the model's arithmetic before anything runs."""
 
 from fer_tune.data.loading import split_sizes
 from fer_tune.models.spec import SMALLEST_WIDTH, ModelSpec
-from fer_tune.study.plan import Cell
-from fer_tune.study.schema import Study, TrialConfig, with_training
+from fer_tune.study.plan import Cell, Plan
+from fer_tune.study.schema import TrialConfig, with_training
 
 # Of one training iteration on one image at width 1, two operations per multiply-add: 16.0 GFLOP at 64
 # pixels and 10.3 at 32, of which the encoder's forward and backward pass is 7.5 at 64.
 ENCODER_GFLOP_AT_64 = 7.5
-GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels whatever the image size up to 64
-# Of one busy core with AVX-512 in fp32, by `python -m fer_tune.bench`: narrow layers reach less.
+GAME_GFLOP = 8.4  # decoder and discriminator, which sees 32 pixels at any image size up to 64
+# Of one busy core with AVX-512 in fp32, by `fer-tune bench steps`: narrow layers reach less.
 NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
 # Of a trial's state: parameters at width 1, each with its two moments of Adam; at one eighth 3.1 and 11.7 MB.
 ENCODER_PARAMETERS, GAME_PARAMETERS = 16.1e6, 45.5e6
-BYTES_A_PARAMETER = 12
-BYTES_A_TEST_SAMPLE = 300  # of predictions.csv
+BYTES_PER_PARAMETER = 12
+BYTES_PER_TEST_SAMPLE = 300  # of predictions.csv
 START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 
@@ -32,7 +32,7 @@ def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
     sizes = split_sizes(config.dataset)
     work = sizes["train"] * train + sum(sizes.values()) * predict
     if config.training.method == "coteaching":
-        work += sizes["train"] * train  # of its second network
+        work += sizes["train"] * train  # for its second network
     return work / _core_gflops(config.model.width)
 
 
@@ -42,7 +42,7 @@ def trial_core_seconds(config: TrialConfig) -> float:
 
 
 def remaining_core_seconds(config: TrialConfig, epoch: int) -> float:
-    """Estimated seconds that a trial still needs after so many epochs, on one CPU core like the one measured."""
+    """Estimated seconds that a trial still needs after its first `epoch` epochs, on one CPU core like that measured."""
     return sum(epoch_core_seconds(config, e) for e in range(epoch + 1, config.training.epochs + 1))
 
 
@@ -51,33 +51,32 @@ def _core_gflops(width: float) -> float:
     return NARROW_GFLOPS + share * (FULL_GFLOPS - NARROW_GFLOPS)
 
 
-def study_core_seconds(study: Study) -> float:
-    """Estimated seconds of a whole study on one CPU core; a searched value counts at its range's middle."""
-    return sum(cell_core_seconds(study, cell) for cell in study.cells())
+def plan_core_seconds(plan: Plan) -> float:
+    """Estimated seconds of a whole study on one CPU core; a searched setting counts at the middle of its range."""
+    return sum(cell_core_seconds(cell) for cell in plan.cells)
 
 
-def cell_core_seconds(study: Study, cell: Cell) -> float:
+def cell_core_seconds(cell: Cell) -> float:
     """Estimated seconds of one cell's trials on one CPU core; a warm-up shared with other cells counts in each."""
-    return sum(map(trial_core_seconds, _typical(study, cell))) * study.configurations(cell) * len(study.seeds)
+    return sum(map(trial_core_seconds, _one_run(cell))) * cell.configurations * len(cell.study.seeds)
 
 
-def _typical(study: Study, cell: Cell) -> list[TrialConfig]:
-    """What one suggestion of a cell runs for each seed, a searched value at its range's middle."""
-    middle = {name: sum(d.range) / 2 for name, d in cell.space.items() if d.range}
-    config = study.trial_config(cell, middle, study.seeds[0])
-    return [config, with_training(config, lam=0.0)] if study.maximises_gain else [config]
+def _one_run(cell: Cell) -> list[TrialConfig]:
+    """What one configuration of a cell trains for each seed."""
+    config = cell.typical()
+    return [config, with_training(config, lam=0.0)] if cell.study.maximises_gain else [config]
 
 
-def study_bytes(study: Study) -> float:
+def plan_bytes(plan: Plan) -> float:
     """Estimated bytes of a study's results folder: data sets, and each trial's state and predictions."""
     total, data = 0.0, {}
-    for cell in study.cells():
-        configs = _typical(study, cell)
+    for cell in plan.cells:
+        configs = _one_run(cell)
         dataset = configs[0].dataset
         sizes = split_sizes(dataset)
         data[dataset.model_dump_json()] = sum(sizes.values()) * 3 * dataset.image_size**2
-        trials = sum(_state_bytes(config) + BYTES_A_TEST_SAMPLE * sizes["test"] for config in configs)
-        total += trials * study.configurations(cell) * len(study.seeds)
+        trials = sum(_state_bytes(config) + BYTES_PER_TEST_SAMPLE * sizes["test"] for config in configs)
+        total += trials * cell.configurations * len(cell.study.seeds)
     return total + sum(data.values())
 
 
@@ -85,11 +84,11 @@ def _state_bytes(config: TrialConfig) -> float:
     parameters = ENCODER_PARAMETERS + (GAME_PARAMETERS if config.training.lam > 0 else 0.0)
     if config.training.method == "coteaching":
         parameters *= 2
-    return BYTES_A_PARAMETER * parameters * config.model.width**2
+    return BYTES_PER_PARAMETER * parameters * config.model.width**2
 
 
 def duration(seconds: float) -> str:
-    """A duration for people: 45 s, 12 min, 3.5 h, 2.1 days."""
+    """A duration in words: 45 s, 12 min, 3.5 h, 2.1 days."""
     if seconds < 99.5:
         return f"{seconds:.0f} s"
     for unit, size in (("min", 60.0), ("h", 3600.0)):

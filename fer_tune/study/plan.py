@@ -1,2 +1,188 @@
-"""Plan."""
-from fer_tune.study.schema import Cell as Cell
+"""What a study runs, worked out once after the file is read and passed down unchanged: its cells and their trials."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fer_tune.data.loading import dataset_key
+from fer_tune.names import LAMBDA, METHOD, Setting
+from fer_tune.study.errors import MisplacedError, plain_message, without_tags
+from fer_tune.study.schema import SECTIONS, Dimension, Sample, Study, TrialConfig, Value
+
+Suggestion = Mapping[Setting, float]
+End = Callable[[tuple[float, float]], float]  # min or max of a range
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One search of a study: one value of every condition and every grid, and the ranges left to Optuna.
+
+    Attributes:
+        study: the study that it belongs to.
+        condition: the value of each listed condition.
+        grid: the value of each grid, and of what goes with it (per_lambda, per_method).
+        space: what Optuna chooses, sampled conditions included.
+        sampled: the conditions in `space`, which are drawn and not searched.
+        configurations: how many configurations the search tries.
+    """
+
+    study: Study = field(repr=False)
+    condition: Mapping[Setting, Value]
+    grid: Mapping[Setting, float]
+    space: Mapping[Setting, Dimension]
+    sampled: tuple[Setting, ...]
+    configurations: int
+
+    @cached_property
+    def key(self) -> str:
+        """A name that is a safe folder name and stays the same when grids grow."""
+        return _key({**self.condition, **self.grid})
+
+    @cached_property
+    def condition_key(self) -> str:
+        """The name of its condition."""
+        return _key(self.condition)
+
+    def config(self, suggestion: Suggestion, seed: int) -> TrialConfig:
+        """One trial's settings: the study's, with the cell's and the suggestion's values put in.
+
+        Raises pydantic.ValidationError where they do not fit together.
+        """
+        raw = {section: getattr(self.study, section).model_dump(by_alias=True) for section in SECTIONS}
+        for setting, value in {**self.condition, **self.grid, **suggestion}.items():
+            raw[setting.section][setting.key] = value
+        if raw["model"]["encoder_weights"]:  # workers run in another folder
+            raw["model"]["encoder_weights"] = str(Path(raw["model"]["encoder_weights"]).resolve())
+        if raw["training"]["method"] != "joint":
+            raw["training"]["lambda"] = 0.0
+        return TrialConfig.model_validate({**raw, "seed": seed})
+
+    def at(self, end: End, seed: int = 0) -> TrialConfig:
+        """A trial with every searched setting at the lowest (`min`) or highest (`max`) of its range."""
+        return self.config({setting: end(d.range) for setting, d in self.space.items() if d.range}, seed)
+
+    def typical(self, seed: int | None = None) -> TrialConfig:
+        """A trial with every searched setting at the middle of its range; of the study's first seed unless named."""
+        middle = {setting: d.middle for setting, d in self.space.items() if d.middle is not None}
+        return self.config(middle, self.study.seeds[0] if seed is None else seed)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a study runs.
+
+    Attributes:
+        study: the settings.
+        cells: every search in a fixed order: conditions outermost, then grids.
+    """
+
+    study: Study
+    cells: tuple[Cell, ...]
+
+    @property
+    def total_trials(self) -> int:
+        """Trials with a result of their own, baselines of the gain objective included; shared warm-ups are not."""
+        return sum(cell.configurations for cell in self.cells) * self.runs_per_configuration
+
+    @property
+    def runs_per_configuration(self) -> int:
+        """Trials of one configuration: one for each seed, and their baselines where the gain is maximised."""
+        return len(self.study.seeds) * (2 if self.study.maximises_gain else 1)
+
+    @property
+    def resolved(self) -> Any:
+        """The study as `study.json` holds it."""
+        return json.loads(self.study.model_dump_json(by_alias=True))
+
+    def datasets(self) -> dict[str, Any]:
+        """The specification of each different data set, by its key within the study."""
+        specs = [cell.at(min).dataset for cell in self.cells]
+        return {dataset_key(spec.model_dump(mode="json")): spec for spec in specs}
+
+
+def make_plan(study: Study) -> Plan:
+    """Expand a study into its cells, and check every corner of every search, so that no trial fails on its settings.
+
+    Raises MisplacedError, which names the setting at fault.
+    """
+    plan = Plan(study, tuple(_cells(study)))
+    for cell in plan.cells:
+        _check_corners(cell)
+    return plan
+
+
+def _cells(study: Study) -> Iterator[Cell]:
+    conditions = study.varied_conditions
+    listed = {setting: values for setting, values in conditions.items() if isinstance(values, tuple)}
+    sampled = {s: Dimension(uniform=values.sample) for s, values in conditions.items() if isinstance(values, Sample)}
+    for condition in _product(listed):
+        method = _value(condition, METHOD, study.training.method)
+        grids = {setting: d.grid for setting, d in study.searched.items() if d.grid is not None}
+        space = {setting: d for setting, d in study.searched.items() if d.range is not None}
+        if method != "joint":  # it has no lambda to search
+            grids |= {setting: (0.0,) for setting in grids if setting.path == LAMBDA}
+            space = {setting: d for setting, d in space.items() if setting.path != LAMBDA}
+        space = {**sampled, **space}
+        configurations = study.optuna.trials if space else 1
+        for grid in _product(grids):
+            paired = _paired(study, method, _value(grid, LAMBDA, None))
+            yield Cell(study, condition, {**grid, **paired}, space, tuple(sampled), configurations)
+
+
+def _paired(study: Study, method: Value, lam: float | None) -> dict[Setting, float]:
+    """The values that go with a cell's method or lambda."""
+    found = {}
+    for setting, dimension in study.searched.items():
+        if dimension.per_method is not None:
+            found[setting] = dimension.per_method[study.methods.index(method)]
+        elif dimension.per_lambda is not None and lam is not None:
+            grid = study.lambda_grid
+            found[setting] = dimension.per_lambda[grid.index(lam) if lam in grid else 0]
+    return found
+
+
+def _check_corners(cell: Cell) -> None:
+    ends = [[(setting, end) for end in (d.range or ())] for setting, d in cell.space.items()]
+    for corner in itertools.product(*ends):
+        try:
+            config = cell.config(dict(corner), cell.study.seeds[0])
+        except ValidationError as error:
+            raise _misplaced(cell.study, error.errors()[0]) from None
+        if cell.study.objective == "val_ccc" and all(s.kind == "categorical" for s in config.label_sets):
+            raise MisplacedError(("objective",), f"val_ccc: {cell.key} learns no continuous label set")
+
+
+def _misplaced(study: Study, problem: Any) -> MisplacedError:
+    """A trial's mistake, reported at the condition or search that caused it, else at its own key."""
+    location = without_tags(problem["loc"]) or getattr(problem.get("ctx", {}).get("error"), "location", ())
+    path = ".".join(str(part) for part in location[:2])
+    for role, names in (("conditions", study.conditions), ("search", study.search)):
+        for name in names:
+            if Setting.named(name).path == path:
+                location = (role, name)
+    return MisplacedError(location, plain_message(problem))
+
+
+def _value(values: Mapping[Setting, Any], path: str, default: Any) -> Any:
+    return next((value for setting, value in values.items() if setting.path == path), default)
+
+
+def _product(values: Mapping[Setting, Sequence[Any]]) -> Iterator[dict[Setting, Any]]:
+    for combination in itertools.product(*values.values()):
+        yield dict(zip(values, combination, strict=True))
+
+
+def _key(values: Mapping[Setting, Value]) -> str:
+    return ",".join(f"{setting.name}={_plain(value)}" for setting, value in values.items()) or "all"
+
+
+def _plain(value: Value) -> str:
+    text = repr(value) if isinstance(value, float) else str(value)
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)

@@ -8,8 +8,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
+
+import psutil
 
 PR_SET_PDEATHSIG = 1  # Linux's sys/prctl.h
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -118,3 +121,10 @@ def _portable(error: Exception) -> Exception:
         error = RuntimeError(f"{type(error).__name__}: {error} could not be passed on: {unsent}")
     error.add_note(where)
     return error
+
+
+def kill_children() -> None:
+    """Kill every process below this one."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            child.kill()

@@ -2,8 +2,10 @@
 
 import ctypes
 import gc
+import math
 import platform
 import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import psutil
 
 # glibc's malloc.h: parameters of mallopt.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+SAMPLE_SECONDS = 5.0  # between looks at the memory, at least
 
 
 def keep_freed_memory() -> bool:
@@ -73,3 +76,17 @@ def _bytes(process: psutil.Process) -> int:
     except psutil.Error:
         return 0
     return int(getattr(info, "pss", info.rss))
+
+
+class PeakMemory:
+    """The most memory that this process and all below it have held, as far as samples tell."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._sampled = -math.inf
+
+    def sample(self) -> None:
+        """Look at the memory, unless the last look was less than 5 s ago."""
+        if time.monotonic() - self._sampled > SAMPLE_SECONDS:
+            self.peak_bytes = max(self.peak_bytes, tree_bytes())
+            self._sampled = time.monotonic()

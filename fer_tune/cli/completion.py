@@ -1,0 +1,38 @@
+"""`fer-tune completion`: prints a completion script for a shell."""
+
+import argparse
+from dataclasses import dataclass
+
+HELP = "Print a script that completes fer-tune's commands and options in your shell."
+EPILOG = """examples:
+  fer-tune completion bash > ~/.local/share/bash-completion/completions/fer-tune
+  fer-tune completion zsh > ~/.zfunc/_fer-tune          (~/.zfunc on your fpath)
+  fer-tune completion fish > ~/.config/fish/completions/fer-tune.fish"""
+SHELLS = ("bash", "zsh", "fish")
+
+
+@dataclass(frozen=True)
+class CompletionOptions:
+    """The options of `fer-tune completion`."""
+
+    shell: str
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    parser.add_argument("shell", choices=SHELLS, help="the shell to complete in")
+
+
+def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> CompletionOptions:
+    """The options as given."""
+    return CompletionOptions(namespace.shell)
+
+
+def run(options: CompletionOptions) -> int:
+    """Run the command; return the exit code 0."""
+    import shtab
+
+    from fer_tune.cli.main import parser
+
+    print(shtab.complete(parser(), shell=options.shell))
+    return 0

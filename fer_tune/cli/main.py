@@ -1,0 +1,104 @@
+"""`fer-tune` and its sub-commands."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+
+from fer_tune.cli.exits import INTERRUPTED, USER_ERROR
+from fer_tune.errors import UserError
+
+COMMANDS = {  # each is a module of this room with HELP, EPILOG, add_options, read_options and run
+    "run": "run a study and report on it",
+    "report": "write the report of a results folder",
+    "recommend": "which lambda for another noise ratio or a new data set",
+    "compare": "two studies side by side",
+    "data": "check a data set and draft its dataset section",
+    "predict": "label images with a trained network, or export it",
+    "annotate": "label a data set with a network trained on another",
+    "studies": "list the study files that come with fer-tune, or print one",
+    "bench": "measure what a step and a study cost on this machine",
+    "completion": "print a shell completion script",
+}
+EXAMPLES = """examples:
+  fer-tune run lambda_sweep                   the default study, about 10 minutes on 2 cores
+  fer-tune run my_study.yaml --dry-run        what a study would run and cost
+  fer-tune data data/mine                     check your images and labels
+  fer-tune recommend results/mine --noise-ratio 0.3"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `fer-tune` with all its sub-commands."""
+    top = argparse.ArgumentParser(
+        prog="fer-tune",
+        description="Choose lambda, the weight of the joint loss, for a face data set with noisy labels.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fer-tune {_version()}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        module = _module(name)
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=module.HELP,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=name != "bench",  # the benchmarks have a help text of their own
+        )
+        module.add_options(command)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `fer-tune`; return the exit code."""
+    namespace = parser().parse_args(arguments)
+    module = _module(namespace.command)
+    return guarded(lambda: module.run(module.read_options(namespace, ("fer-tune", namespace.command))))
+
+
+def door(command: str) -> Callable[..., int]:
+    """The `main` of `python -m fer_tune.COMMAND`, the same as `fer-tune COMMAND`."""
+
+    def door_main(arguments: Sequence[str] | None = None) -> int:
+        module = _module(command)
+        words = ("python", "-m", f"fer_tune.{command}")
+        single = argparse.ArgumentParser(
+            prog=" ".join(words),
+            description=module.HELP,
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_options(single)
+        namespace = single.parse_args(arguments)
+        return guarded(lambda: module.run(module.read_options(namespace, words)))
+
+    return door_main
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; print what the user can mend in one message, and return the exit code."""
+    try:
+        return command()
+    except (UserError, ChildProcessError) as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"fer_tune.cli.{command}")
+
+
+def _version() -> str:
+    try:
+        return version("fer-tune")
+    except PackageNotFoundError:
+        return "(not installed)"

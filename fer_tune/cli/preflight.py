@@ -1,0 +1,130 @@
+"""What is checked before a study starts: the results folder, disk space, precision."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fer_tune.errors import UserError
+from fer_tune.results.files import read_json, read_json_or, write_json
+from fer_tune.results.folder import failed_trials, trial_folders
+from fer_tune.results.lock import FolderError, locked
+from fer_tune.results.repair import is_whole, version_problem
+from fer_tune.study.cost import plan_bytes
+from fer_tune.study.differences import differences
+from fer_tune.study.plan import Plan
+from fer_tune.study.schema import Study
+from fer_tune.system.forks import Forked
+
+
+def claim_folder(plan: Plan, results: Path, resume: bool, restart: bool) -> None:
+    """Decide what happens to an existing results folder; change nothing unless the user has asked for it.
+
+    Raises FolderError where the folder is in use, is not a results folder, or holds another version of the study.
+    """
+    if not results.exists() or not any(not path.name.startswith(".") for path in results.iterdir()):
+        return
+    if link := next(_neither_file_nor_folder(results), None):
+        raise FolderError(f"{link}: links and pipes in a results folder are not followed: remove it")
+    if not (results / "study.json").exists() and not any(results.glob("trials/*/trial.json")):
+        raise FolderError(f"{results} is not empty and is not a results folder: choose another name or --results")
+    if restart:
+        _delete(results)
+    elif not resume:
+        raise FolderError(f"{results} exists: --resume continues it, --restart deletes it and starts over")
+    elif problem := version_problem(results):
+        raise FolderError(problem)
+    elif harmful := [d for d in differences(_begun_with(plan, results), plan.resolved) if not d.harmless]:
+        raise FolderError(
+            f"{results} holds another version of this study: {'; '.join(map(str, harmful))}. Undo the change, use "
+            "--restart, or give the study a new name"
+        )
+
+
+def _delete(results: Path) -> None:
+    with locked(results):
+        for folder in trial_folders(results):  # workers of a killed run may still be writing
+            folder.lock().close()
+        shutil.rmtree(results)
+
+
+def _neither_file_nor_folder(folder: Path) -> Iterator[Path]:
+    """Links, pipes and the like below a folder, which fer-tune never writes. Links are not followed."""
+    for place, folders, files in os.walk(folder):
+        for path in (Path(place, name) for name in (*folders, *files)):
+            with suppress(FileNotFoundError):  # another run may be writing
+                mode = path.lstat().st_mode
+                if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                    yield path
+
+
+def _begun_with(plan: Plan, results: Path) -> Any:
+    """The resolved study that a results folder was begun with; settings that are newer have their defaults.
+
+    Where study.json is damaged this returns the plan's own: each trial's record is still compared later.
+    """
+    if not is_whole(results / "study.json"):
+        return plan.resolved
+    found = read_json(results / "study.json")
+    try:
+        return Study.model_validate(found).model_dump(mode="json", by_alias=True)
+    except ValidationError:
+        return found
+
+
+def check_precision(plan: Plan) -> None:
+    """Refuse bf16 on a machine that emulates it: the study would seem to hang. Raises UserError."""
+    if not any(cell.at(min).training.precision == "bf16" for cell in plan.cells):
+        return
+    if not Forked(_computes_bf16).result():  # torch stays out of this process, which will fork again
+        raise UserError(
+            "training.precision: bf16 needs a GPU, or a CPU with bf16 arithmetic (AVX-512 or ARM). On this machine it "
+            "is some 50 times as slow as fp32: use fp32"
+        )
+
+
+def _computes_bf16() -> bool:
+    from fer_tune.training.trainer import computes_bf16, usual_device
+
+    return computes_bf16(usual_device())
+
+
+def check_space(plan: Plan, results: Path) -> None:
+    """Refuse a study that does not fit on the disk. Raises UserError."""
+    needed, free = plan_bytes(plan), shutil.disk_usage(results).free
+    used = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
+    if needed - used > free:
+        raise UserError(
+            f"{results} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - used) / 2**30:.2g}: "
+            "free some space, or choose another --results"
+        )
+
+
+@contextmanager
+def kept_only_if_begun(results: Path) -> Iterator[None]:
+    """Remove a results folder if a mistake ends the run before its first trial: it would only be in the way."""
+    begun = (results / "study.json").exists()
+    try:
+        yield
+    except (UserError, ChildProcessError, OSError):
+        if not begun and not (results / "trials").exists():
+            shutil.rmtree(results, ignore_errors=True)
+        raise
+
+
+def retry_failed(results: Path) -> None:
+    """Let failed trials run again: what failed was their worker."""
+    for folder in failed_trials(results):
+        (folder.path / "result.json").unlink()
+
+
+def mark_incomplete(results: Path) -> None:
+    """Mark the last run incomplete: a study that has grown is not complete until this run ends."""
+    runs = read_json_or(results / "run.json", [])
+    if runs and runs[-1]["complete"]:
+        write_json(results / "run.json", [*runs[:-1], {**runs[-1], "complete": False}])

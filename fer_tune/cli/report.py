@@ -1,0 +1,42 @@
+"""`fer-tune report`: writes the report of a results folder."""
+
+import argparse
+from dataclasses import dataclass
+
+HELP = "Write the report of a results folder; of a study that still runs, from what has ended so far."
+EPILOG = """examples:
+  fer-tune report results/lambda_sweep
+  fer-tune report results/lambda_sweep --watch             follow a study that still runs
+  fer-tune report results/lambda_sweep --format pdf        figures for a paper
+  fer-tune report s3://bucket/results/lambda_sweep"""
+FORMATS = ("png", "svg", "pdf")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """The options of `fer-tune report`; `add_options` explains each."""
+
+    results: str
+    formats: tuple[str, ...]
+    watch: bool
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    add = parser.add_argument
+    add("results", help="a results folder such as results/lambda_sweep, or its URI")
+    add("--format", action="append", choices=FORMATS, help="also write figures in this format (may be repeated)")
+    add("--watch", action="store_true", help="write it again whenever a running study has new results")
+
+
+def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> ReportOptions:
+    """The options as given."""
+    return ReportOptions(namespace.results, tuple(namespace.format or ()), namespace.watch)
+
+
+def run(options: ReportOptions) -> int:
+    """Run the command; return the exit code."""
+    from fer_tune.analysis.report import main
+
+    words = [option for name in options.formats for option in ("--format", name)]
+    return main([options.results, *words, *(["--watch"] if options.watch else [])])

@@ -1,0 +1,47 @@
+"""The study files that come with fer-tune: in a checkout in studies/, in a wheel inside the package."""
+
+from pathlib import Path
+
+from fer_tune.study.errors import StudyError
+
+PACKAGE = Path(__file__).parent.parent
+QUESTION = "# Question:"
+
+
+def shipped_folder() -> Path:
+    """Where the shipped study files are."""
+    installed = PACKAGE / "studies"
+    return installed if installed.is_dir() else PACKAGE.parent / "studies"
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Every shipped study file by name."""
+    return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}
+
+
+def find_study(name: Path) -> Path:
+    """The study file that a user named: an existing path, else a shipped study of that name.
+
+    Raises StudyError where it is neither.
+    """
+    shipped = shipped_studies()
+    if name.exists() or name.suffix or len(name.parts) > 1:
+        return name  # loading says what is wrong with a path that cannot be read
+    if str(name) not in shipped:
+        raise StudyError(f"{name}: no such file, and no shipped study has that name: {', '.join(shipped)}")
+    return shipped[str(name)]
+
+
+def question(path: Path) -> str:
+    """What a shipped study answers, from the comment at its head."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = next((i for i, line in enumerate(lines) if line.startswith(QUESTION)), None)
+    if start is None:
+        return ""
+    text = [lines[start].removeprefix(QUESTION).strip()]
+    for line in lines[start + 1 :]:
+        words = line.removeprefix("#").strip()
+        if not line.startswith("#") or not words or ":" in words.split()[0]:
+            break
+        text.append(words)
+    return " ".join(text)
