@@ -17,7 +17,7 @@ from fer_tune.analysis.answer import answer, differences
 from fer_tune.analysis.recommendation import findings
 from fer_tune.analysis.tables import NothingToReport, Results, load
 from fer_tune.cli.data import named_dataset
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
 from fer_tune.data.loading import load_data
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.study.errors import StudyError

@@ -25,7 +25,7 @@ from rich.console import Console
 
 from fer_tune.cli.reporter import NoReport, Reporter
 from fer_tune.data.dataset import open_dataset
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import dataset_key, load_data, split_sizes, write_dataset
 from fer_tune.data.noise import accuracy_shrinkage

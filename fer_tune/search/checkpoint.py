@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from fer_tune.data.index import UNREADABLE, read_picture, why_unreadable
 from fer_tune.data.labels import LabelSet
+from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
 from fer_tune.study.schema import TrialConfig

@@ -13,10 +13,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from fer_tune.data.kinds import KINDS, DatasetSpec
 from fer_tune.data.labels import LabelSet, first_categorical
-from fer_tune.data.loading import KINDS, DatasetSpec, majority_sets
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.data.synthetic import SyntheticSpec
+from fer_tune.data.votes import majority_sets
 from fer_tune.models.spec import ModelSpec
 from fer_tune.training.spec import TrainingSpec
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from fer_tune.cli.data import main
 from fer_tune.data.export import labels_digest
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, read_dataset
+from fer_tune.data.kinds import DatasetSpec
+from fer_tune.data.loading import index_dataset, load_data, read_dataset
 from tests.support import folders
 
 WRITERS = {

@@ -14,9 +14,10 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from fer_tune.data.dataset import open_dataset
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
+from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.labels import EMOTIONS
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, read_dataset, write_dataset
+from fer_tune.data.loading import index_dataset, load_data, read_dataset, write_dataset
 from tests.support import folders
 
 
