@@ -14,7 +14,7 @@ from fer_tune.data.labels import EMOTIONS, MISSING_CLASS, LabelSet
 from fer_tune.data.votes import clear_winners
 
 PIXEL_FILE, VOTE_FILE = "fer2013.csv", "fer2013new.csv"
-CLASS_VOTES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]  # class by class
+CLASS_VOTES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]  # in our order
 OTHER_VOTES = ["unknown", "NF"]
 SPLIT_OF_USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 CLASS_OF_FER2013 = np.array([6, 5, 4, 1, 2, 3, 0])  # by its code: angry, disgust, fear, happy, sad, surprise, neutral

@@ -96,7 +96,7 @@ class ManifestSpec(BaseModel):
                 f"a label set and a continuous column are both named {', '.join(sorted(both))}: rename the label set"
             )
         if not any(s.kind == "categorical" for s in self.sets):
-            raise ValueError("a data set needs at least one categorical label set")
+            raise ValueError("name at least one categorical label set")
         return self
 
     @property
@@ -167,9 +167,9 @@ def _folder(spec: ManifestSpec) -> Path:
 
 
 def _subjects(cells: pd.Series) -> np.ndarray:
-    """The person shown (N,); a row that does not say is one more person.
+    """The person shown (N,); a row that does not say is one more person, with a made-up name.
 
-    The names of these persons must not change: their order decides the splits, and so the digest of the data.
+    Made-up names must not change between versions: the order of names decides the splits, and so the digest.
     """
     names = cells.str.strip().to_numpy(dtype=object)
     return np.array([name or f"nobody named, line {line}" for line, name in zip(cells.index, names, strict=True)])

@@ -39,7 +39,7 @@ class NoiseSpec(BaseModel):
             raise ValueError("tied makes the same samples wrong in every label set: give one `ratio`, not `ratios`")
         if self.kind == "instance" and (self.tied or self.ratios):
             raise ValueError(
-                "kind: instance makes label sets wrong together: give only `ratio`, not `ratios` or `tied`"
+                "kind: instance makes all label sets wrong together: give only `ratio`, not `ratios` or `tied`"
             )
         if self.kind != "confusion" and self.matrix is not None:
             raise ValueError(f"`matrix` needs kind: confusion: it is {self.kind}")

@@ -35,6 +35,6 @@ def test_most_votes_win_and_a_tie_goes_to_one_of_the_tied(tmp_path):
         assert row.count(winner) == max(map(row.count, row))
 
 
-def test_a_clear_winner_has_most_votes_alone():
+def test_without_votes_and_in_a_tie_there_is_no_clear_winner():
     votes = np.array([[3, 1, 0], [0, 0, 2], [1, 1, 0], [0, 0, 0]])
     assert clear_winners(votes).tolist() == [0, 2, -1, -1]

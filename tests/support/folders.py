@@ -38,7 +38,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def face(emotion: int, seed: int, size: int = 40) -> Image.Image:
-    """A drawn face of its own; many tests need the same ones, so pixels are kept."""
+    """One drawn face. Pixels are cached because many tests draw the same ones."""
     return Image.fromarray(_pixels(emotion, seed, size))
 
 
