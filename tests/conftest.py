@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from fer_tune import ModelSpec, TrainingSpec, load_data
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.results.folder import trial_folders
 
 ROOT = Path(__file__).parent.parent

@@ -13,11 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
 from fer_tune.data.dataset import open_dataset
+from fer_tune.data.description import describe
 from fer_tune.data.detect import detect
+from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
-from fer_tune.data.index import DataError, describe
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, voting_sets, write_dataset
+from fer_tune.data.kinds import DatasetSpec
+from fer_tune.data.loading import index_dataset, load_data, write_dataset
 from fer_tune.data.sheet import write_sheet
+from fer_tune.data.votes import voting_sets
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 

@@ -15,8 +15,8 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from fer_tune.analysis.report import main as report
-from fer_tune.results.storage import LOCK, Mirror, RemoteError, fetched, mirrored
 from fer_tune.cli.run import main
+from fer_tune.results.storage import LOCK, Mirror, RemoteError, fetched, mirrored
 from tests.conftest import assert_equal_tables, run_command, start
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import ray
 import torch
+from fer_tune.search.progress import Progress
 from rich.console import Console
 
 from fer_tune.cli.run import _prepare
@@ -24,7 +25,6 @@ from fer_tune.results.tables import write_tables
 from fer_tune.search.cell_search import CellSearch
 from fer_tune.search.exports import export_optuna
 from fer_tune.search.jobs import NotRunnable
-from fer_tune.search.progress import Progress
 from fer_tune.search.runner import is_complete, run_search, trial_resources
 from fer_tune.search.searcher import StudySearcher
 from fer_tune.search.trial import TrialRun
