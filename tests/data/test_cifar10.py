@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fer_tune import load_data
+from fer_tune.data import cifar10
 from fer_tune.data.errors import DataError
-from fer_tune.data.loading import cifar10
 from tests.support import folders
 from tests.support.folders import index_of
 
