@@ -20,9 +20,10 @@ from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.loading import NoisyData
 from fer_tune.models.spec import ModelSpec
 from fer_tune.system.memory import keep_freed_memory, own_peak_bytes
+from fer_tune.training.devices import computes_bf16, usual_device
 from fer_tune.training.reference import PlainTrainer
 from fer_tune.training.spec import TrainingSpec
-from fer_tune.training.trainer import Trainer, computes_bf16, usual_device
+from fer_tune.training.trainer import Trainer
 
 CIFAR_LABELS = tuple(LabelSet(f"annotator {i}", "categorical", tuple("0123456789")) for i in (1, 2, 3))
 VARIANTS: dict[str, tuple[type[Trainer], str]] = {"plain fp32": (PlainTrainer, "fp32"), "fast fp32": (Trainer, "fp32")}
