@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from fer_tune.models.encoder import BLOCKS, Encoder
 
-SHOWN = 6  # problems that a message lists
-FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision's VGG-16: its convolutions in `features`
-NAMES = tuple(f"conv{block}_{layer}" for block, (_, count) in enumerate(BLOCKS, 1) for layer in range(1, count + 1))
-HEADS = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")
+SHOWN_PROBLEMS = 6  # in one message
+# The thirteen convolutions, in order: their names in VGG-Face, their numbers in `features` of torchvision's VGG-16.
+VGG_FACE_NAMES = tuple(f"conv{b}_{layer}" for b, (_, count) in enumerate(BLOCKS, 1) for layer in range(1, count + 1))
+TORCHVISION_NUMBERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+CLASSIFIER = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")  # what follows the convolutions
 
 
 class WeightsError(ValueError):
@@ -30,7 +31,7 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
     found = _read(path)
     layers = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv2d)]
     problems, used = [], set()
-    for name, feature, layer in zip(NAMES, FEATURES, layers, strict=True):
+    for name, feature, layer in zip(VGG_FACE_NAMES, TORCHVISION_NUMBERS, layers, strict=True):
         for part, own in (("weight", layer.weight), ("bias", layer.bias)):
             key = next((k for k in (f"{name}.{part}", f"features.{feature}.{part}") if k in found), None)
             assert own is not None
@@ -44,10 +45,10 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
                 with torch.no_grad():
                     own.copy_(found[key])
     left = sorted(set(found) - used)
-    problems += [f"{key} is not part of a VGG-16" for key in left if not HEADS.match(key)]
+    problems += [f"{key} is not part of a VGG-16" for key in left if not CLASSIFIER.match(key)]
     if problems:
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN])}{more}")
+        more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+        raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN_PROBLEMS])}{more}")
     return left
 
 

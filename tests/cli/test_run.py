@@ -26,8 +26,8 @@ from fer_tune.results.folder import trial_folders
 from fer_tune.study.loading import load_study
 from fer_tune.training.devices import computes_bf16
 from tests.conftest import ROOT, run_command, start
-from tests.models.test_weights import vgg_face_weights
 from tests.support import folders
+from tests.support.weights import vgg_face_weights
 
 SMOKE = ROOT / "studies" / "smoke.yaml"
 

@@ -7,34 +7,14 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
-from fer_tune.models.encoder import BLOCKS, Encoder
-from fer_tune.models.weights import FEATURES, NAMES, WeightsError, load_convolutions
-
-SHAPES = {}
-_channels = 3
-for _name, _out in zip(NAMES, [c for c, n in BLOCKS for _ in range(n)], strict=True):
-    SHAPES[_name] = (_out, _channels, 3, 3)
-    _channels = _out
-
-
-def vgg_face_weights():
-    """Thirteen convolutions under VGG-Face's names."""
-    generator = torch.Generator().manual_seed(0)
-    found = {}
-    for name, shape in SHAPES.items():
-        found[f"{name}.weight"] = torch.randn(shape, generator=generator)
-        found[f"{name}.bias"] = torch.randn(shape[0], generator=generator)
-    return found
+from fer_tune.models.encoder import Encoder
+from fer_tune.models.weights import TORCHVISION_NUMBERS, VGG_FACE_NAMES, WeightsError, load_convolutions
+from tests.support.weights import SHAPES, torchvision_names, vgg_face_weights
 
 
 @pytest.fixture(scope="module")
 def tensors():
     return vgg_face_weights()
-
-
-def torchvision_names(tensors):
-    numbers = dict(zip(NAMES, FEATURES, strict=True))
-    return {f"features.{numbers[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in tensors.items()}
 
 
 LAYOUTS = {
@@ -50,7 +30,7 @@ def test_every_convolution_is_copied_from_either_layout(tmp_path, tensors, layou
     encoder = Encoder(32, 9)
     left = load_convolutions(encoder, tmp_path / "weights.pt")
     convolutions = [layer for layer in encoder.convolutions if isinstance(layer, torch.nn.Conv2d)]
-    for name, layer in zip(NAMES, convolutions, strict=True):
+    for name, layer in zip(VGG_FACE_NAMES, convolutions, strict=True):
         assert torch.equal(layer.weight, tensors[f"{name}.weight"])
         assert torch.equal(layer.bias, tensors[f"{name}.bias"])
     unused = {"vgg face": ["fc6.weight", "fc8.bias"], "torchvision": ["classifier.0.weight"], "nested": []}
@@ -63,9 +43,9 @@ def test_torchvisions_own_vgg16_fits():
     with torch.device("meta"):  # shapes alone
         network = vgg16(weights=None)
     shapes = {k: tuple(v.shape) for k, v in network.state_dict().items() if k.startswith("features")}
-    assert shapes == {f"features.{n}.weight": SHAPES[m] for n, m in zip(FEATURES, NAMES, strict=True)} | {
-        f"features.{n}.bias": SHAPES[m][:1] for n, m in zip(FEATURES, NAMES, strict=True)
-    }
+    assert shapes == {
+        f"features.{n}.weight": SHAPES[m] for n, m in zip(TORCHVISION_NUMBERS, VGG_FACE_NAMES, strict=True)
+    } | {f"features.{n}.bias": SHAPES[m][:1] for n, m in zip(TORCHVISION_NUMBERS, VGG_FACE_NAMES, strict=True)}
 
 
 class Evil:

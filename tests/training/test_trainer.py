@@ -24,7 +24,7 @@ def generator_update(trainer):
 def test_continued_run_equals_uninterrupted_run_bit_for_bit(data, training, precision):
     training = training.model_copy(update={"warmup_epochs": 1, "precision": precision})
     whole = Trainer(data, MODEL, training, seed=3)
-    expected = run_epochs(whole, 4)
+    expected = run_epochs(whole, 3)
     first = Trainer(data, MODEL, training, seed=3)
     rows = run_epochs(first, 2)
     buffer = io.BytesIO()
@@ -32,8 +32,8 @@ def test_continued_run_equals_uninterrupted_run_bit_for_bit(data, training, prec
     torch.manual_seed(999)
     second = Trainer(data, MODEL, training, seed=3)
     second.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
-    assert_same_rows(rows + run_epochs(second, 2), expected)
-    assert math.isfinite(expected[3]["generator_joint_loss"])
+    assert_same_rows(rows + run_epochs(second, 1), expected)
+    assert math.isfinite(expected[2]["generator_joint_loss"])
     for name, network in whole.networks.items():
         for key, value in network.state_dict().items():
             assert torch.equal(value, second.networks[name].state_dict()[key]), (name, key)
