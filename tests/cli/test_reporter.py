@@ -45,7 +45,7 @@ def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
     with closing(Reporter(path, 2)) as report:
         os.kill(report._task._process.pid, signal.SIGKILL)
         report.begin()
-        with pytest.raises(ChildProcessError, match="is memory short"):
+        with pytest.raises(ChildProcessError, match="run out of memory"):
             report.headline()
 
 
