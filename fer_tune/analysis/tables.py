@@ -99,8 +99,9 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     study = StudyRecord.of(raw)
     written = trials["key"].isin(epochs["key"])  # a running study writes one table after the other
     ended = trials[trials["status"].isin(ENDED) & written]
-    auxiliary = ended[ended["role"] != "trial"]
-    compared = _scored(ended[ended["role"] == "trial"].copy(), auxiliary, study)
+    auxiliary, compared = ended[ended["role"] != "trial"], ended[ended["role"] == "trial"]
+    if not compared.empty:
+        compared = _scored(compared.copy(), auxiliary, study)
     if compared.empty:
         raise NothingToReport(f"no trial in {path} has ended yet")
     compared["condition"] = _conditions(compared, study)

@@ -14,6 +14,7 @@ from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fer_tune.decision.intervals import CONFIDENCE, t_quantile
 
@@ -227,18 +228,21 @@ def smooth(lams: np.ndarray, means: np.ndarray, error: np.ndarray, grid: np.ndar
     if noisy:
         kernel = kernel + WhiteKernel(0.1, (1e-4, 2.0))
     process = GaussianProcessRegressor(kernel, alpha=(error / scale) ** 2 + 1e-6, random_state=0)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1, "blas"):  # threads only get in each other's way here
         warnings.simplefilter("ignore", ConvergenceWarning)  # a length scale at its bound
         process.fit(lams[:, None], (means - means.mean()) / scale)
-    if noisy:  # the curve, without the noise about it
-        mean, covariance = process.predict(grid[:, None], return_cov=True)
-        covariance -= process.kernel_.k2.noise_level * np.eye(len(grid))
-        draws = np.random.default_rng(0).multivariate_normal(
-            mean, covariance, DRAWS, method="eigh", check_valid="ignore"
-        )
-    else:
-        draws = process.sample_y(grid[:, None], DRAWS, random_state=0).T
+        draws = _draw_curves(process, grid, noisy)
     return means.mean() + scale * draws
+
+
+def _draw_curves(process: GaussianProcessRegressor, grid: np.ndarray, noisy: bool) -> np.ndarray:
+    """Curves (DRAWS, G) from a fitted process, without the noise about them."""
+    if not noisy:
+        return process.sample_y(grid[:, None], DRAWS, random_state=0).T
+    mean, covariance = process.predict(grid[:, None], return_cov=True)
+    covariance -= process.kernel_.k2.noise_level * np.eye(len(grid))
+    rng = np.random.default_rng(0)
+    return rng.multivariate_normal(mean, covariance, DRAWS, method="eigh", check_valid="ignore")
 
 
 def rises_then_falls(trials: pd.DataFrame, value: str) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ import pytest
 
 from fer_tune.analysis.report import write_report
 from fer_tune.cli.reporter import NoReport, Reporter
-from tests.analysis.conftest import folder_writer, plateau
+from tests.support.made_up import folder_writer, plateau
 from tests.conftest import ROOT
 
 
