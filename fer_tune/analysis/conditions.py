@@ -58,7 +58,7 @@ def noise_sentences(results: Results, found: Findings) -> list[str]:
         where = "" if elsewhere == "all" else f"{elsewhere}: "
         if rows["low"].isna().any():
             path = ", ".join(f"{r['lambda']:.3g} at {r['ratio']:g}" for _, r in rows.iterrows())
-            said.append(f"{where}best λ {path}; with one seed there are no intervals to compare.")
+            said.append(f"{where}Best λ: {path}; with one seed there are no intervals to compare.")
             continue
         path = ", ".join(
             f"{r['lambda']:.3g} ({r['low']:.2g} to {r['high']:.2g}) at {r['ratio']:g}" for _, r in rows.iterrows()
@@ -69,7 +69,7 @@ def noise_sentences(results: Results, found: Findings) -> list[str]:
             if apart
             else "the intervals overlap, so no change with the noise is shown"
         )
-        said.append(f"{where}best λ {path}; {verdict}.")
+        said.append(f"{where}Best λ: {path}; {verdict}.")
     return said
 
 

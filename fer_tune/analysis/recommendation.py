@@ -146,13 +146,13 @@ def _answer(results: Results, found: Recommendation) -> str:
     lam = f"λ = {found.lam:.3g}{_certainty(found)}"
     if found.too_short:
         return (
-            f"Too short to tell: fewer than {FEWEST_EPOCHS} epochs do not show how training would end. "
+            f"Too short to tell. Fewer than {FEWEST_EPOCHS} epochs do not show how training would end. "
             f"So far {rule} favours {lam}."
         )
     if found.rising:
         verb = "is" if len(found.rising) == 1 else "are"
         return (
-            f"Budget-limited: there is no winner yet. λ = {_listed(found.rising)} {verb} still improving at the end of "
+            f"Budget-limited, no winner yet. λ = {_listed(found.rising)} {verb} still improving at the end of "
             f"training and could overtake. Train about {found.more_epochs} more epochs. So far {rule} favours {lam}."
         )
     return f"Recommended {lam}, chosen by {rule}."

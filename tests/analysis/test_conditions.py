@@ -33,7 +33,7 @@ def test_one_seed_has_no_interval_here_either(results_folder):
     results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}, seeds=[0]))
     found = findings(results)
     assert noise_sentences(results, found) == [
-        "best λ 0.2 at 0.2, 0.2 at 0.4; with one seed there are no intervals to compare."
+        "Best λ: 0.2 at 0.2, 0.2 at 0.4; with one seed there are no intervals to compare."
     ]
     assert by_noise(results, found, noise_condition(results))["low"].isna().all()
     assert noise_figure(results, found) is not None

@@ -47,7 +47,7 @@ def test_a_contender_that_still_rises_makes_the_study_budget_limited(results_fol
     assert found.rising == [1.0]
     assert found.more_epochs >= 8
     text = headline(results)
-    assert text.startswith("Budget-limited: there is no winner yet. λ = 1 is still improving")
+    assert text.startswith("Budget-limited, no winner yet. λ = 1 is still improving")
     assert f"Train about {found.more_epochs} more epochs" in text
     assert "Recommended" not in text
 
@@ -116,7 +116,7 @@ def test_one_seed_has_no_interval_and_its_doubt_is_that_of_the_validation_set(re
 
 def test_short_runs_tell_nothing(results_folder):
     text = headline(load(results_folder(PEAK, epochs=4)))
-    assert text.startswith("Too short to tell: fewer than 6 epochs")
+    assert text.startswith("Too short to tell. Fewer than 6 epochs")
     assert "Recommended" not in text
 
 
