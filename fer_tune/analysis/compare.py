@@ -70,7 +70,7 @@ def describe(first: Results, second: Results) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, or 2 where a folder has nothing to compare."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="fer-tune compare", description=__doc__.splitlines()[0])
     parser.add_argument("first", type=Path, help="a results folder")
     parser.add_argument("second", type=Path, help="another results folder")
     options = parser.parse_args(arguments)

@@ -24,7 +24,7 @@ FINGERPRINT = {
     "noise": ("kind",),
     "model": ("width", "features", "encoder_norm", "encoder_input"),
     "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
-}  # what a lambda was found for and does not carry over without evidence
+}  # settings that the best lambda may depend on: a result does not carry over to other values
 MOST_PARAGRAPHS = 2  # of a headline
 SIGNIFICANT = 0.05
 

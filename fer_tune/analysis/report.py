@@ -118,7 +118,9 @@ def _of_remote(uri: str, words: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, or 2 where there is nothing to report."""
-    parser = argument_parser("Write the report of a results folder, even while its study still runs.")
+    parser = argument_parser(
+        "Write the report of a results folder, even while its study still runs.", "fer-tune report"
+    )
     parser.add_argument("--watch", action="store_true", help="write it again whenever there are new results")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if uri := next((word for word in words if "://" in word), None):

@@ -203,7 +203,7 @@ def _conditions(trials: pd.DataFrame, study: StudyRecord) -> pd.Series:
 
 
 def argument_parser(description: str, program: str | None = None) -> argparse.ArgumentParser:
-    """What every script takes: a results folder, and the formats of figures."""
+    """What every script takes: a results folder, and the formats of figures. `program` is its name in the usage."""
     parser = argparse.ArgumentParser(prog=program, description=description.strip().splitlines()[0])
     parser.add_argument("results", type=Path, help="a results folder, such as results/lambda_sweep")
     parser.add_argument(

@@ -48,7 +48,7 @@ def has_converged(curve: np.ndarray) -> bool | None:
 
 
 def converged_value(curve: np.ndarray) -> float:
-    """Mean of the last five epochs of a loss (epochs,) that has converged; NaN where it has not, or nothing tells."""
+    """Mean of the last five epochs of a loss (epochs,) that has converged; NaN where it has not or is too short."""
     return float(late_part(curve)[-LAST_EPOCHS:].mean()) if has_converged(curve) else float("nan")
 
 
