@@ -6,8 +6,8 @@ import yaml
 from fer_tune.cli import recommend
 from fer_tune.cli.recommend import main
 from fer_tune.results.files import read_json, write_json
-from tests.analysis.conftest import folder_writer, plateau
 from tests.support import folders
+from tests.support.made_up import folder_writer, plateau
 
 PEAK = plateau(lambda lam: 0.85 - 0.5 * (lam - 0.2) ** 2)
 RATIOS = {"noise_ratio": [0.2, 0.4]}

@@ -13,8 +13,8 @@ import pytest
 
 from fer_tune.analysis.report import write_report
 from fer_tune.cli.reporter import NoReport, Reporter
-from tests.analysis.conftest import folder_writer, plateau
 from tests.conftest import ROOT
+from tests.support.made_up import folder_writer, plateau
 
 
 @pytest.mark.parametrize("prepared", [True, False])
