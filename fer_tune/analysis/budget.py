@@ -15,7 +15,7 @@ from fer_tune.analysis.figures import MARKERS, by_condition, by_lambda, label, l
 from fer_tune.analysis.statistics import running_mean
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.response import respond
-from fer_tune.decision.stationarity import LAST_EPOCHS
+from fer_tune.names import LAST_EPOCHS
 
 COLUMNS = ["condition", "epochs", "lambda", "p_best", "test_accuracy"]
 MOST_BUDGETS = 12  # numbers of epochs that are compared

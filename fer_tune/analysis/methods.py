@@ -15,8 +15,7 @@ from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
 from fer_tune.decision.response import best_configurations, spread_of
-from fer_tune.decision.stationarity import LAST_EPOCHS
-from fer_tune.names import METHOD, Setting, find
+from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
 
 MAJORITY, BALANCE = "training.majority", "training.balance"
 SYSTEM_SETTINGS = (METHOD, MAJORITY, BALANCE)

@@ -17,6 +17,7 @@ from fer_tune.decision.intervals import paired_difference, pooled_interval
 from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
 from fer_tune.decision.response import MOST_SEEDS, best_configurations
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
+from fer_tune.results.records import Role
 
 FORMAT_VERSION = 1
 FINGERPRINT = {
@@ -70,7 +71,7 @@ def cost(results: Results) -> str:
     tables = (results.trials, results.broken, results.auxiliary)
     compute = sum(table["seconds"].sum() for table in tables)
     wall = sum(run["wall_seconds"] for run in results.runs)
-    warm = int((results.auxiliary["role"] == "warm_up").sum())
+    warm = int((results.auxiliary["role"] == Role.WARM_UP).sum())
     count = sum(map(len, tables)) - warm
     shared = f" and {_count(warm, 'shared warm-up')}" if warm else ""
     peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from fer_tune.decision.intervals import CONFIDENCE
-from fer_tune.decision.stationarity import LAST_EPOCHS
+from fer_tune.names import LAST_EPOCHS
 
 PERMUTATIONS = 4999
 FEWEST_UNITS = 3  # of a correlation

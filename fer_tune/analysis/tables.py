@@ -13,11 +13,11 @@ import pandas as pd
 from fer_tune.analysis.statistics import without_trend
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.errors import UserError
+from fer_tune.results.records import FORMAT_VERSION, Role, Status
 
-FORMAT_VERSION = 1
 FORMATS = ("png", "svg")  # of figures
-ENDED = ("finished", "stopped")
-BROKEN = ("diverged", "failed")
+ENDED = (Status.FINISHED, Status.STOPPED)
+BROKEN = (Status.DIVERGED, Status.FAILED)
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
@@ -100,7 +100,7 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     study = StudyRecord.of(raw)
     written = trials["key"].isin(epochs["key"])  # a running study writes one table after the other
     ended = trials[trials["status"].isin(ENDED) & written]
-    auxiliary, compared = ended[ended["role"] != "trial"], ended[ended["role"] == "trial"]
+    auxiliary, compared = ended[ended["role"] != Role.TRIAL], ended[ended["role"] == Role.TRIAL]
     if not compared.empty:
         compared = _scored(compared.copy(), auxiliary, study)
     if compared.empty:
@@ -161,7 +161,7 @@ def _scored(trials: pd.DataFrame, auxiliary: pd.DataFrame, study: StudyRecord) -
     for score, metric in SCORES.items():
         if score == "score" or metric in trials:
             trials[score] = trials[metric]
-    return _gains(trials, auxiliary[auxiliary["role"] == "baseline"]) if study.maximises_gain else trials
+    return _gains(trials, auxiliary[auxiliary["role"] == Role.BASELINE]) if study.maximises_gain else trials
 
 
 def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

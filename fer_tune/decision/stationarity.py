@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-LAST_EPOCHS = 5  # a converged value is the mean over so many
+from fer_tune.names import LAST_EPOCHS
+
 AUTOCORRELATION = 0.7
 FALSE_ALARMS = 0.05
 FEWEST_EPOCHS = 24  # with fewer, the drift that matters is found too rarely
