@@ -3,6 +3,7 @@
 `python -m fer_tune.recommend results/NAME --noise-ratio 0.3` prints it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +76,8 @@ def differences(results: Results, other: StudyRecord, label_sets: list[list[Any]
 def _plain(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], list):
         return " and ".join(f"{kind} of {size}" for kind, size in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
     return str(value)
 
 

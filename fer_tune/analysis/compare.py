@@ -74,7 +74,10 @@ def describe(first: Results, second: Results) -> list[str]:
 def _of_data(first: StudyRecord, second: StudyRecord) -> list[Difference]:
     """The settings of the data and of their noise in which two studies differ."""
     found = []
-    for section in ("dataset", "noise"):
+    kinds = [study.section("dataset")["kind"] for study in (first, second)]
+    if kinds[0] != kinds[1]:
+        found.append(Difference("dataset.kind", *kinds))
+    for section in ("dataset", "noise") if kinds[0] == kinds[1] else ("noise",):
         for name in first.section(section):
             if name in second.section(section) and name != "sets":  # label sets are compared by kind and size
                 own, theirs = (_values(study, f"{section}.{name}") for study in (first, second))
@@ -99,10 +102,8 @@ def _nothing_shared(first: Results, second: Results) -> str:
     own, theirs = (list(dict.fromkeys(results.trials["condition"])) for results in (first, second))
     if set(own) & set(theirs):
         return "The studies share no λ."
-    return (
-        "The studies share no condition, so no λ can be compared: the first has "
-        f"{'; '.join(own)}, the second has {'; '.join(theirs)}."
-    )
+    names = ["no condition" if names == ["all"] else "; ".join(names) for names in (own, theirs)]
+    return f"No λ can be compared, because the conditions differ: the first has {names[0]}, the second has {names[1]}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fer_tune.errors import UserError
 
-HELP = """Check a data set: every row and every image. Counts its classes, draws a sheet of its faces, and drafts the
+HELP = """Check every row and every image of a data set, count its classes, draw a sheet of its faces, and draft the
 dataset section of a study file.
 
-With export-labels STUDY it writes the exact noisy labels that a study trains on instead."""
+`fer-tune data export-labels STUDY` instead writes the exact noisy labels that a study trains on."""
 EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
   fer-tune data data/RAF-DB                a known data set, recognised by its files
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", nargs="+", metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:

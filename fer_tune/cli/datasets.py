@@ -48,7 +48,7 @@ def check_dataset(options: DataOptions) -> int:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
     if spec.kind == "synthetic":
-        print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces, drawn")
+        print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces (synthetic)")
     else:
         print("\n".join(describe(index_dataset(spec))))
     stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
@@ -69,12 +69,16 @@ def named_dataset(path: Path) -> NamedDataset:
         return NamedDataset(study.name, study.dataset)
     section = detect(path)
     text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
-    note = f"Put this into a study file (it is a guess: check it):\n\n{text}" if section["kind"] == "manifest" else ""
+    note = (
+        f"Draft of the dataset section for your study file (a guess, so check it):\n\n{text}"
+        if section["kind"] == "manifest"
+        else ""
+    )
     try:
         spec = TypeAdapter[Any](DatasetSpec).validate_python(section)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise DataError(f"{path}: no label sets could be guessed from its columns: {problem}") from None
+        raise DataError(f"{path}: could not guess the label sets from its columns: {problem}") from None
     return NamedDataset(path.stem or "data", spec, note)
 
 
@@ -95,8 +99,8 @@ def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]
     sampled = [setting.name for cell in plan.cells[:1] for setting in cell.sampled]
     if searched or sampled:
         raise DataError(
-            f"{EXPORT}: {', '.join([*searched, *sampled])} is drawn or searched, so the study has no fixed labels to "
-            "export: list its values under conditions"
+            f"{EXPORT}: the study samples or searches {', '.join([*searched, *sampled])}, so it has no fixed labels to "
+            "export: list the values under conditions"
         )
     done = set()
     for cell in plan.cells:

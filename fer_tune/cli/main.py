@@ -13,27 +13,27 @@ from fer_tune.errors import UserError
 COMMANDS = {  # each is a module of this room with HELP, EPILOG, add_options, read_options and run
     "run": "run a study and report on it",
     "report": "write the report of a results folder",
-    "recommend": "which lambda for another noise ratio or a new data set",
-    "compare": "two studies side by side",
+    "recommend": "recommend a lambda for another noise ratio or a new data set",
+    "compare": "compare two studies",
     "data": "check a data set and draft its dataset section",
     "predict": "label images with a trained network, or export it",
     "annotate": "label a data set with a network trained on another",
     "studies": "list the study files that come with fer-tune, or print one",
-    "bench": "measure what a step and a study cost on this machine",
+    "bench": "measure how long a step and a study take on this machine",
     "completion": "print a shell completion script",
 }
 EXAMPLES = """examples:
-  fer-tune run lambda_sweep                   the default study, about 10 minutes on 2 cores
-  fer-tune run my_study.yaml --dry-run        what a study would run and cost
+  fer-tune run lambda_sweep                   run the default study (about 10 minutes on 2 cores)
+  fer-tune run my_study.yaml --dry-run        show what a study would run and cost
   fer-tune data data/mine                     check your images and labels
-  fer-tune recommend results/mine --noise-ratio 0.3"""
+  fer-tune recommend results/noise_kinds --noise-kind symmetric --noise-ratio 0.3"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of `fer-tune` with all its sub-commands."""
     top = argparse.ArgumentParser(
         prog="fer-tune",
-        description="Choose lambda, the weight of the joint loss, for a face data set with noisy labels.",
+        description="Choose lambda, the weight of the joint loss, for training on a face data set with noisy labels.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
             description=module.HELP,
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name != "bench",  # the benchmarks have a help text of their own
+            add_help=name != "bench",  # the benchmarks have options and a help text of their own
+            prefix_chars="+" if name == "bench" else "-",  # so that all of them are passed on
         )
         module.add_options(command)
     return top
@@ -80,7 +81,7 @@ def door(command: str) -> Callable[..., int]:
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; print what the user can mend in one message, and return the exit code."""
+    """Run a command; print what the user can change as one message, and return the exit code."""
     try:
         return command()
     except (UserError, ChildProcessError) as error:

@@ -36,10 +36,7 @@ def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "dataset.train: the first has 3000, the second has 1000" in out
     assert "noise.ratio: the first has 0.4, the second has 0.2, 0.4" in out
-    assert (
-        "The studies share no condition, so no λ can be compared: the first has all, the second has noise_ratio=0.2"
-        in out
-    )
+    assert "because the conditions differ: the first has no condition, the second has noise_ratio=0.2; " in out
     shutil.rmtree(second / "trials")
     (second / "study.json").unlink()
     assert main([str(first), str(second)]) == 2
