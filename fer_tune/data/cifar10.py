@@ -44,8 +44,8 @@ class Cifar10Spec(BaseModel):
         3,
         ge=1,
         le=9,
-        description="number of simulated annotators, with label sets annotator_1, ...; all correct unless `noise` makes "
-        "them wrong",
+        description="number of simulated annotators, with label sets annotator_1, ...; all correct unless `noise` "
+        "makes them wrong",
     )
     human_labels: str | None = Field(
         None, description="path of CIFAR-10N's CIFAR-10_human.pt: train on its labels by three people instead"

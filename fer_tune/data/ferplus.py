@@ -28,8 +28,8 @@ class FerPlusSpec(FolderSpec):
     classes: Literal[7, 8] = Field(7, description="8 includes contempt")
     labels: Literal["votes", "fer2013"] = Field(
         "votes",
-        description="labels of training and validation: FERPlus's votes, or FER2013's own noisy labels. Test always uses "
-        "the votes",
+        description="labels of training and validation: FERPlus's votes, or FER2013's own noisy labels. Test always "
+        "uses the votes",
     )
 
     @property

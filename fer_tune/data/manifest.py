@@ -94,7 +94,7 @@ class ManifestSpec(BaseModel):
         taken = {"image", "noise", "joint"} & set(names)
         if taken:
             raise ValueError(
-                f"a label set cannot be named {', '.join(sorted(taken))}: a score of the joint game has this name"
+                f"a label set cannot be named {', '.join(sorted(taken))}: a score of the discriminator has this name"
             )
         classes = {s.name for s in self.sets if s.kind == "categorical"}
         both = {c for s in self.sets if s.kind == "continuous" for c in s.columns} & classes

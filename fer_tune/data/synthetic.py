@@ -1,4 +1,4 @@
-"""The built-in data set: synthetic (drawn) faces. Their true labels are known, so the effect of noise can be measured."""
+"""The built-in data set: synthetic (drawn) faces. Their true labels are known, so noise can be studied."""
 
 from collections.abc import Mapping
 from pathlib import Path

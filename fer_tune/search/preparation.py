@@ -101,7 +101,7 @@ def _checked_weights(config: TrialConfig, known: Mapping[str, str]) -> dict[str,
 
 
 def _check_games(plan: Plan, results: Path, digests: Mapping[str, str]) -> None:
-    """Refuse data in which no sample has all the labels that the joint game needs."""
+    """Refuse data in which no sample has all the labels that joint training needs."""
     checked = set()
     for cell in plan.cells:
         config = cell.at(max)
