@@ -4,7 +4,7 @@ VENV := .venv
 STUDY ?= studies/lambda_sweep.yaml
 ARGS ?=
 
-.PHONY: study test faults lint clean
+.PHONY: study test faults docs lint clean
 
 study: $(VENV)/.installed
 	$(VENV)/bin/python -m fer_tune.run $(STUDY) $(ARGS)
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-dev
 
 faults: $(VENV)/.installed-dev
 	FER_TUNE_KILLS=20 FER_TUNE_FUZZ=6 $(VENV)/bin/python -m pytest tests/test_faults.py tests/test_fuzz.py
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

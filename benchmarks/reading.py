@@ -20,8 +20,9 @@ from pydantic import TypeAdapter
 from benchmarks.steps import DEFAULT_MODEL
 from fer_tune.data.dataset import open_dataset
 from fer_tune.data.faces import draw_faces
+from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.labels import EMOTIONS
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, write_dataset
+from fer_tune.data.loading import index_dataset, load_data, write_dataset
 from fer_tune.data.manifest import ManifestSpec
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.system.memory import own_peak_bytes

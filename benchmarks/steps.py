@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fer_tune.data.dataset import Dataset
 from fer_tune.data.labels import FACE_LABELS, LabelSet
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.models.spec import ModelSpec
 from fer_tune.system.memory import keep_freed_memory, own_peak_bytes
 from fer_tune.training.reference import PlainTrainer

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, TrainingSpec, load_data
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from tests.support.commands import ROOT, run_command

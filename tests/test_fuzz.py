@@ -19,8 +19,9 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from fer_tune.cli.run import main
-from fer_tune.data.index import DataError
-from fer_tune.data.loading import DatasetSpec, write_dataset
+from fer_tune.data.errors import DataError
+from fer_tune.data.kinds import DatasetSpec
+from fer_tune.data.loading import write_dataset
 from fer_tune.system.memory import own_peak_bytes
 from tests.conftest import ROOT
 from tests.support import folders

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from fer_tune.data.synthetic import SyntheticSpec, load_synthetic
 from fer_tune.data.labels import EMOTIONS
+from fer_tune.data.synthetic import SyntheticSpec, load_synthetic
 
 COLUMNS, FACES, SCALE, CAPTION = 10, 70, 2, 14
 

@@ -2,12 +2,13 @@
 
 - `main`: the parser, the sub-commands, errors and exit codes
 - `exits`: the exit codes
-- `run`: `fer-tune run`: a study from its file to its report
+- `run`, `report`, `recommend`, `compare`, `data`, `predict`, `annotate`, `studies`, `bench`, `completion`: one
+  sub-command each: its help, its options, and `run`; they import what they need when they run
+- `study_run`: `fer-tune run` from the study file to the report
 - `preflight`: what is checked before a study starts: the results folder, disk space, precision
 - `description`: what is said of a study beforehand
 - `progress`: a live table on a terminal, plain lines elsewhere
 - `reporter`: the process that writes the report while Ray shuts down
-- `report`, `recommend`, `compare`: on finished results
-- `data`, `annotate`, `predict`: data sets and trained networks
-- `studies`, `bench`, `completion`: shipped study files, benchmarks, shell completion
+- `datasets`: data sets that a user points to: named, checked, shown
+- `advice`: what `fer-tune recommend` says
 """

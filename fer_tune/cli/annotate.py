@@ -5,12 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import yaml
-from rich.console import Console
-from rich.progress import track
-
-from fer_tune.cli.data import is_study_file, named_dataset
-from fer_tune.study.loading import load_plan
+from fer_tune.cli.data import is_study_file
 
 HELP = """Label one data set with a network trained on another, as the paper made its noisy labels.
 
@@ -44,8 +39,14 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Ann
 
 def run(options: AnnotateOptions) -> int:
     """Run the command; return the exit code 0."""
+    import yaml
+    from rich.console import Console
+    from rich.progress import track
+
+    from fer_tune.cli.datasets import named_dataset
     from fer_tune.search.annotator import annotate_dataset, train_annotator
     from fer_tune.search.checkpoint import load_checkpoint
+    from fer_tune.study.loading import load_plan
 
     console = Console(stderr=True)
     folder = options.source

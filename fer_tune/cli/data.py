@@ -1,25 +1,10 @@
 """`fer-tune data`: checks a data set before anything trains on it, and exports a study's noisy labels."""
 
 import argparse
-import json
-import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import yaml
-from pydantic import TypeAdapter, ValidationError
-
-from fer_tune.data.dataset import open_dataset
-from fer_tune.data.detect import detect
-from fer_tune.data.export import export_labels, labels_digest
-from fer_tune.data.index import DataError, describe
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, voting_sets, write_dataset
-from fer_tune.data.sheet import write_sheet
-from fer_tune.study.loading import load_plan
-from fer_tune.study.plan import Plan
+from fer_tune.errors import UserError
 
 HELP = """Check a data set: every row and every image. Counts its classes, draws a sheet of its faces, and drafts the
 dataset section of a study file.
@@ -43,21 +28,6 @@ class DataOptions:
     results: Path
 
 
-@dataclass(frozen=True)
-class NamedDataset:
-    """A data set that the user pointed to.
-
-    Attributes:
-        name: of its study, folder or file.
-        spec: its specification.
-        note: what to tell the user of a section that was guessed; empty where nothing was.
-    """
-
-    name: str
-    spec: Any
-    note: str = ""
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.usage = f"{parser.prog} [--results FOLDER] [{EXPORT}] WHAT"
@@ -68,90 +38,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
-    """The options as given. Raises DataError for more than one data set."""
+    """The options as given. Raises UserError for more than one data set."""
     *words, what = namespace.what
     if words not in ([], [EXPORT]):
-        raise DataError(f"name one data folder, table or study file: there are {len(namespace.what)}")
+        raise UserError(f"name one data folder, table or study file: there are {len(namespace.what)}")
     return DataOptions(Path(what), bool(words), namespace.results)
 
 
 def run(options: DataOptions) -> int:
-    """Run the command; return the exit code 0. Raises DataError and StudyError."""
-    if options.export_labels:
-        return _export(options)
-    return _check(options)
+    """Run the command; return the exit code 0. Raises UserError."""
+    from fer_tune.cli.datasets import check_dataset, export_study_labels
 
-
-def _check(options: DataOptions) -> int:
-    dataset = named_dataset(options.what)
-    spec = dataset.spec
-    if dataset.note:
-        print(dataset.note)
-    folder = options.results / "data_checks" / dataset.name
-    if spec.kind == "synthetic":
-        print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces, drawn")
-    else:
-        print("\n".join(describe(index_dataset(spec))))
-    stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
-    print(f"every image can be read; content digest {stored.digest}")
-    train = np.sort(stored.splits["train"])
-    for label_set in voting_sets(stored.label_sets):
-        sheet = folder / f"{label_set.name}.png"
-        title = f"{dataset.name}: training images by {label_set.name}"
-        write_sheet(sheet, stored.images, stored.labels[label_set.name], train, label_set, title=title)
-        print(f"Faces by {label_set.name}: {sheet}")
-    return 0
+    return export_study_labels(options) if options.export_labels else check_dataset(options)
 
 
 def is_study_file(path: Path) -> bool:
     """Whether a path names a study file by its suffix."""
     return path.suffix in STUDY_SUFFIXES
-
-
-def named_dataset(path: Path) -> NamedDataset:
-    """The data set of a study file, a folder or a table. Raises DataError and StudyError."""
-    if is_study_file(path):
-        study = load_plan(path).study
-        return NamedDataset(study.name, study.dataset)
-    section = detect(path)
-    text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
-    note = f"Put this into a study file (it is a guess: check it):\n\n{text}" if section["kind"] == "manifest" else ""
-    try:
-        spec = TypeAdapter[Any](DatasetSpec).validate_python(section)
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise DataError(f"{path}: no label sets could be guessed from its columns: {problem}") from None
-    return NamedDataset(path.stem or "data", spec, note)
-
-
-def _export(options: DataOptions) -> int:
-    plan = load_plan(options.what)
-    folder = options.results / "labels" / plan.study.name
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, files in _exports(plan, folder):
-        print(f"{name}: {json.dumps(files)}")
-    return 0
-
-
-def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """For each (condition, seed) its name and files, with a digest of the labels in them."""
-    study = plan.study
-    searched = [setting.name for setting in study.searched if setting.section == "noise"]
-    sampled = [setting.name for cell in plan.cells[:1] for setting in cell.sampled]
-    if searched or sampled:
-        raise DataError(
-            f"{EXPORT}: {', '.join([*searched, *sampled])} is drawn or searched, so the study has no fixed labels to "
-            "export: list its values under conditions"
-        )
-    done = set()
-    for cell in plan.cells:
-        for seed in study.seeds:
-            name = f"{cell.condition_key},s{seed}"
-            if name in done:
-                continue
-            done.add(name)
-            config = cell.typical(seed)
-            saved = open_dataset(write_dataset(config.dataset, folder / ".data", os.cpu_count() or 1))
-            labels = load_data(saved, config.noise, seed).labels
-            files = export_labels(config.dataset, labels, saved.splits, folder / name)
-            yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}

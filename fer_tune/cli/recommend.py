@@ -3,21 +3,8 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from fer_tune.cli.data import is_study_file, named_dataset
-from fer_tune.data.loading import load_data
-from fer_tune.data.noise import NoiseSpec
 from fer_tune.errors import UserError
-from fer_tune.study.loading import load_plan
-from fer_tune.study.plan import Plan, make_plan
-from fer_tune.study.schema import Study
-
-if TYPE_CHECKING:
-    from fer_tune.analysis.tables import Results
-    from fer_tune.training.noise_estimate import NoiseEstimate
 
 HELP = """Recommend a lambda for another noise ratio, or for a new data set whose noise is then estimated.
 
@@ -58,63 +45,7 @@ def run(options: RecommendOptions) -> int:
         raise UserError("give either --noise-ratio, such as 0.3, or --data with a study file or a data folder")
     if options.noise_ratio is not None and not 0 <= options.noise_ratio < 1:
         raise UserError(f"--noise-ratio {options.noise_ratio:g}: must be a share from 0 to less than 1")
-    from fer_tune.analysis.tables import load
+    from fer_tune.cli.advice import advice
 
-    results = load(options.results)
-    lines = _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
-    print("\n".join(lines))
+    print("\n".join(advice(options)))
     return 0
-
-
-def _for_ratio(results: "Results", options: RecommendOptions) -> list[str]:
-    from fer_tune.analysis.answer import answer
-    from fer_tune.analysis.recommendation import findings
-
-    assert options.noise_ratio is not None
-    return [answer(results, findings(results), options.noise_ratio, options.noise_kind).text()]
-
-
-def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list[str]:
-    from fer_tune.analysis.answer import answer, differences
-    from fer_tune.analysis.recommendation import findings
-
-    own = Study.model_validate_json((results.path / "study.json").read_text(encoding="utf-8"))
-    asked = _asked(own, data)
-    label_sets = [[s.kind, s.size] for s in asked.study.dataset.label_sets]
-    if different := differences(results, asked.resolved, label_sets):
-        return ["No evidence: this study's λ was found for other settings.", *(f"- {d}" for d in different)]
-    estimate = _estimate(asked)
-    lines = [
-        f"Estimated share of wrong labels: {estimate.ratio:.2f} (it may be {estimate.low:.2f} to {estimate.high:.2f}), "
-        f"by {estimate.method}.",
-    ]
-    kind = options.noise_kind or (asked.study.noise.kind if is_study_file(data) else None)
-    between = (estimate.low, estimate.high)
-    lines.append(answer(results, findings(results), estimate.ratio, kind, between).text())
-    if kind is None:
-        lines.append(f"Caution: the kind of your labels' noise is unknown; the study's is {own.noise.kind}.")
-    if asked.study.dataset.kind != own.dataset.kind:
-        lines.append(
-            f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.study.dataset.kind}."
-        )
-    return [*lines, "Train with the study's settings: the answer holds for those."]
-
-
-def _asked(own: Study, data: Path) -> Plan:
-    """The user's study; for a data folder, the finished study's settings with that data."""
-    if is_study_file(data):
-        return load_plan(data)
-    spec = named_dataset(data).spec
-    if "image_size" in type(spec).model_fields:
-        spec = type(spec).model_validate({**spec.model_dump(), "image_size": own.dataset.image_size})
-    return make_plan(own.model_copy(update={"dataset": spec, "noise": NoiseSpec(kind=own.noise.kind)}))
-
-
-def _estimate(asked: Plan) -> "NoiseEstimate":
-    """Estimate the noise of the labels that the user's first trial would train on."""
-    from fer_tune.training.noise_estimate import estimate_noise
-
-    config = asked.cells[0].typical()
-    data = load_data(config.dataset, config.noise, config.seed)
-    with Console(stderr=True).status("reading") as status:
-        return estimate_noise(data, config.model, config.training, config.seed, status.update)

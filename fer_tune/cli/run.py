@@ -1,49 +1,8 @@
-"""`fer-tune run`: a study from its file to its report."""
+"""`fer-tune run`: runs a study and reports on it."""
 
-import json
-import os
-import shlex
-import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-
-from fer_tune.cli.description import describe_cost, describe_plan, say
-from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
-from fer_tune.cli.options import RunOptions, add_options, check_options, read_options
-from fer_tune.cli.preflight import (
-    check_precision,
-    check_space,
-    claim_folder,
-    kept_only_if_begun,
-    mark_incomplete,
-    retry_failed,
-)
-from fer_tune.cli.progress import TerminalDisplay
-from fer_tune.cli.reporter import NoReport, Reporter
-from fer_tune.errors import UserError
-from fer_tune.results.environment import environment
-from fer_tune.results.files import read_json, read_json_or, write_json
-from fer_tune.results.folder import ended_trials, failed_trials
-from fer_tune.results.lock import locked
-from fer_tune.results.repair import repair
-from fer_tune.results.storage import is_remote, mirrored
-from fer_tune.results.tables import write_tables
-from fer_tune.results.tensorboard import write_tensorboard
-from fer_tune.search.preparation import prepare, reads_files
-from fer_tune.study.loading import load_plan
-from fer_tune.study.plan import Plan
-from fer_tune.study.schema import Study
-from fer_tune.study.shipped import find_study
-from fer_tune.system.forks import Forked, kill_children
-from fer_tune.system.memory import quick_imports
-from fer_tune.system.signals import interrupt_held, stops_as_interrupts
 
 HELP = """Run a study: every trial, then tables and the report with the recommended lambda.
 
@@ -55,237 +14,68 @@ EPILOG = """examples:
   fer-tune run my_study.yaml --set training.epochs=60 --set 'seeds=[0, 1, 2]'
   fer-tune run my_study.yaml --resume             continue after Ctrl-C, a crash or a full disk"""
 
-__all__ = ["EPILOG", "HELP", "add_options", "read_options", "run"]
-
 
 @dataclass(frozen=True)
-class StudyRun:
-    """One run of a study.
+class RunOptions:
+    """The options as given; `add_options` explains each.
 
     Attributes:
-        results: its results folder.
-        shown: what to call that folder: a URI where it only mirrors one.
+        command: the words that started this command, for the command that resumes it.
     """
 
-    plan: Plan
-    results: Path
-    shown: str
-    options: RunOptions
-    console: Console
+    study: Path | None
+    repeated: Path | None
+    overrides: tuple[str, ...]
+    results: str
+    resume: bool
+    restart: bool
+    dry_run: bool
+    schema: bool
+    cpus: int | None
+    address: str | None
+    verbose: bool
+    command: tuple[str, ...]
 
-    def say(self, text: str) -> None:
-        """Print a text as it is."""
-        say(self.console, text)
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this command's options."""
+    add = parser.add_argument
+    add("study", type=Path, nargs="?", help="the study file (YAML), or the name of a shipped study such as smoke")
+    add("--from", dest="repeated", type=Path, metavar="RESULTS", help="repeat the study of a results folder elsewhere")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting: training.epochs=4")
+    add("--results", default="results", help="folder of results folders, or a URI such as s3://bucket/results")
+    add("--resume", action="store_true", help="continue the study in its results folder")
+    add("--restart", action="store_true", help="delete the study's results folder and start over")
+    add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
+    add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
+    add("--cpus", type=int, metavar="N", help="use only N of this machine's CPUs (default: all)")
+    add("--address", metavar="HOST:PORT", help="join a running Ray cluster; its nodes must share the results folder")
+    add("--verbose", action="store_true", help="let Ray print what it does")
+
+
+def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RunOptions:
+    """The options as given."""
+    return RunOptions(
+        study=namespace.study,
+        repeated=namespace.repeated,
+        overrides=tuple(namespace.set),
+        results=namespace.results,
+        resume=namespace.resume,
+        restart=namespace.restart,
+        dry_run=namespace.dry_run,
+        schema=namespace.schema,
+        cpus=namespace.cpus,
+        address=namespace.address,
+        verbose=namespace.verbose,
+        command=command,
+    )
 
 
 def run(options: RunOptions) -> int:
-    """Run the command; return the exit code.
+    """Run the command; return the exit code: 0, 1 where trials failed or there is no report, 130 when interrupted.
 
-    0, 1 where trials failed or the report's process was killed, 130 when interrupted. Raises UserError.
+    Raises UserError.
     """
-    if options.schema:
-        print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
-        return DONE
-    check_options(options)
-    console = Console(soft_wrap=True)
-    plan = load_plan(_study_file(options), options.overrides)
-    if options.dry_run:
-        describe_plan(plan, console)
-        describe_cost(plan, console, options.cpus or os.cpu_count() or 1)
-        return DONE
-    try:
-        if is_remote(options.results):
-            with mirrored(options.results, plan.study.name) as (folder, shown):
-                return _stoppable(StudyRun(plan, (folder / plan.study.name).resolve(), shown, options, console))
-        results = (Path(options.results) / plan.study.name).resolve()
-        return _stoppable(StudyRun(plan, results, str(results), options, console))
-    except KeyboardInterrupt:
-        say(console, _stopped_text(options))
-        return INTERRUPTED
+    from fer_tune.cli.study_run import run_study
 
-
-def _study_file(options: RunOptions) -> Path:
-    if options.repeated is None:
-        assert options.study is not None
-        return find_study(options.study)
-    file = options.repeated / "study.json"
-    if not file.exists():
-        raise UserError(f"--from {options.repeated}: not a results folder: study.json is missing")
-    return file
-
-
-def _stoppable(run: StudyRun) -> int:
-    """Run a study that SIGTERM and SIGHUP stop as Ctrl-C does."""
-    with stops_as_interrupts(lambda: _give_up(run.options)):
-        try:
-            return _execute(run)
-        except SystemExit:  # Ray, while it starts, answers SIGTERM like this
-            raise KeyboardInterrupt from None
-
-
-def _give_up(options: RunOptions) -> None:
-    """End this process and its children at once, when a stop was asked for and nothing responds any more.
-
-    Trial folders are whole at any time; only tables and report are a little old.
-    """
-    kill_children()
-    try:
-        os.write(sys.stdout.fileno(), f"{_stopped_text(options)}\n".encode())  # takes no lock of the main thread
-    finally:
-        os._exit(INTERRUPTED)
-
-
-def _execute(run: StudyRun) -> int:
-    """Run a study in its folder."""
-    plan, results, options = run.plan, run.results, run.options
-    if options.address is None:
-        check_precision(plan)
-    claim_folder(plan, results, resume=options.resume, restart=options.restart)
-    describe_plan(plan, run.console)
-    cpus = options.cpus or os.cpu_count() or 1
-    with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
-        if options.resume:
-            for text in repair(results):
-                run.say(f"repaired: {text}")
-            retry_failed(results)
-        mark_incomplete(results)
-        start = time.monotonic()
-        with kept_only_if_begun(results):
-            check_space(plan, results)
-            with _preparing(plan, results, options.repeated) as wait:
-                complete, account = _search(run, wait, background, report.prepare)
-        write_tables(results)
-        spent = {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete}
-        _note_run(results, spent)
-        report.begin()
-        exported = background.submit(_export, plan, results)
-        code = _conclude(run, complete, report)
-        _await(run, exported)
-        return code
-
-
-@contextmanager
-def _preparing(plan: Plan, results: Path, repeated: Path | None) -> Iterator[Callable[[], None]]:
-    """Prepare the results folder while Ray starts; the yielded function waits for it.
-
-    Only drawn faces are prepared meanwhile. Files are read first: they may contain mistakes.
-    """
-    if reads_files(plan):
-        prepare(plan, results, repeated)
-        yield lambda: None
-        return
-    prepared = Forked(prepare, plan, results, repeated)
-    try:
-        yield prepared.result
-    finally:
-        prepared.stop()
-
-
-def _search(
-    run: StudyRun, wait: Callable[[], None], background: ThreadPoolExecutor, on_first_start: Callable[[], None]
-) -> tuple[bool, dict[str, float | int | None]]:
-    """Run what is left of a study once it is prepared; return whether it is complete, and what that took.
-
-    Ray is shut down on a thread of `background` while tables and report are made.
-    """
-    with interrupt_held(), quick_imports():
-        from fer_tune.search.callback import StudyCallback
-        from fer_tune.search.runner import run_search
-        from fer_tune.search.session import ray_session
-
-    plan, results, options = run.plan, run.results, run.options
-    ended = ended_trials(results)
-    display = TerminalDisplay(run.console)
-    callback = StudyCallback(plan, results, ended, display, on_first_start)
-    try:
-        if ended == plan.total_trials:
-            wait()
-            complete = True
-        else:
-            with ExitStack() as session:
-                session.enter_context(ray_session(options.address, options.verbose, options.cpus))
-                wait()
-                with display:
-                    complete = run_search(plan, results, callback, options.verbose)
-                background.submit(session.pop_all().close)
-    except KeyboardInterrupt:
-        if not any(results.glob("trials/*/history.csv")):
-            raise  # no epoch has run yet: loading the report's libraries to say so would take seconds
-        return False, callback.account.as_json()
-    except ConnectionError as error:
-        raise UserError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
-    if callback.unwritable:
-        raise UserError(
-            f"{results}: {callback.unwritable}. What has ended is kept. Once the folder can be written again, resume "
-            f"with:\n  {_resume_command(options)}"
-        )
-    return complete, callback.account.as_json()
-
-
-def _note_run(results: Path, spent: dict[str, Any]) -> None:
-    """Add this run to run.json."""
-    digests = read_json(results / "data" / "digests.json").values()
-    runs = read_json_or(results / "run.json", [])
-    write_json(results / "run.json", [*runs, {**spent, "environment": environment(digests)}])
-
-
-def _export(plan: Plan, results: Path) -> None:
-    """Write what other programs read: TensorBoard's event files and Optuna's database."""
-    from fer_tune.search.exports import export_optuna
-
-    write_tensorboard(results)
-    export_optuna(plan, results)
-
-
-def _await(run: StudyRun, exported: Future[None]) -> None:
-    """Wait for what other programs read; without it a study is still complete."""
-    try:
-        exported.result()
-    except Exception as error:  # from SQLite or TensorBoard
-        run.say(f"TensorBoard's or Optuna's files could not be written: {str(error).splitlines()[0]}")
-
-
-def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
-    """Say what came out and what to do next; return the exit code."""
-    reported = _say_headline(run, report)
-    failed = len(failed_trials(run.results))
-    if failed:
-        run.say(
-            f"{failed} trials failed; the report and trials.csv give the reasons. To run them again:\n"
-            f"  {_resume_command(run.options)}"
-        )
-    if complete:
-        return DONE if reported and not failed else PARTLY_DONE
-    run.say(
-        f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done; they are kept. To resume, "
-        f"run:\n  {_resume_command(run.options)}"
-    )
-    return INTERRUPTED
-
-
-def _say_headline(run: StudyRun, report: Reporter) -> bool:
-    """Print the report's headline; return False where its process was killed."""
-    try:
-        run.say(f"\n{report.headline()}\nReport: {run.shown}/report/index.html")
-    except NoReport as nothing:
-        run.say(f"\nNo report yet: {nothing}")
-    except ChildProcessError as killed:
-        again = shlex.join(["fer-tune", "report", run.shown])
-        run.say(f"\nThere is no report, but all results are kept: {killed} To write it, run:\n  {again}")
-        return False
-    return True
-
-
-def _stopped_text(options: RunOptions) -> str:
-    return f"Stopped; finished work is kept. To resume, run:\n  {_resume_command(options)}"
-
-
-def _resume_command(options: RunOptions) -> str:
-    """This command with --resume."""
-    study = options.study if options.repeated is None else options.repeated / "study.json"
-    words = [*options.command, str(study)]
-    words += ["--results", options.results] if options.results != "results" else []
-    words += ["--cpus", str(options.cpus)] if options.cpus else []
-    words += ["--address", options.address] if options.address else []
-    words += [word for text in options.overrides for word in ("--set", text)]
-    return shlex.join([*words, "--resume"])
+    return run_study(options)

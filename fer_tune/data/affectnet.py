@@ -2,6 +2,7 @@
 
 import os
 import tokenize
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,15 +10,24 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from fer_tune.data.files import FolderSpec, numbers, read_table, regular
-from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
+from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.files import (
+    FolderSpec,
+    has_column,
+    numeric_column,
+    read_table,
+    regular_file,
+    shortest_text,
+    write_csv,
+)
+from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.data.splits import cut_validation, noisy_samples
 
-IMAGES = "Manually_Annotated_Images"
+IMAGE_FOLDER = "Manually_Annotated_Images"
 PATH, BOX = "subDirectory_filePath", ["face_x", "face_y", "face_width", "face_height"]
 LABELS = ["expression", "valence", "arousal"]
-LEFT_OUT = (8, 9, 10)  # none, uncertain, no face
-CONTEMPT = 7
+CODES_WITHOUT_EMOTION = (8, 9, 10)  # none, uncertain, no face; codes 0 to 7 are the classes
 NO_VALUE = -2.0
 
 
@@ -26,9 +36,10 @@ class AffectNetSpec(FolderSpec):
 
     kind: Literal["affectnet"]
     classes: Literal[7, 8] = Field(7, description="8 keeps contempt")
-    aligned: bool = Field(False, description="CSV release: images are cropped already, the face boxes are not used")
+    aligned: bool = Field(False, description="CSV release: the images are already cropped; face boxes are ignored")
     machine_labels: str | None = Field(
-        None, description="CSV with AffectNet's columns, joined by path, whose labels replace those of training samples"
+        None,
+        description="CSV with AffectNet's columns, joined by path; its labels replace those of the training samples",
     )
 
     @property
@@ -38,8 +49,13 @@ class AffectNetSpec(FolderSpec):
         return (LabelSet("emotion", "categorical", names), FACE_LABELS[1])
 
 
+def is_affectnet(folder: Path) -> bool:
+    """Whether the folder holds AffectNet, in either release."""
+    return (folder / "train_set").is_dir() or has_column(folder / "training.csv", PATH)
+
+
 def index_affectnet(spec: AffectNetSpec) -> Index:
-    """Read the label files of whichever release lies there. The official validation set is the test split.
+    """Read the label files of whichever release the folder holds. The official validation set is the test split.
 
     Raises DataError.
     """
@@ -49,12 +65,12 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
         second = "validation.csv" if (spec.root / "validation.csv").exists() else "validate.csv"
         tables = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
     else:
-        raise DataError(f"{spec.root}: holds neither training.csv nor train_set: this is no AffectNet folder")
+        raise DataError(f"{spec.root}: is not an AffectNet folder: it has neither training.csv nor train_set")
     for table in tables:
         _check_codes(table)
     kept = [table[_usable(table, spec.classes)] for table in tables]
     left_out = sum(map(len, tables)) - sum(map(len, kept))
-    notes = [f"left out {left_out} rows: no expression among the {spec.classes}, or no valence and arousal"]
+    notes = [f"left out {left_out} rows without one of the {spec.classes} expressions, or without valence and arousal"]
     original = kept[0]["expression"].to_numpy(dtype=np.int64)
     if spec.machine_labels:
         kept[0], note = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
@@ -81,42 +97,59 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
     )
 
 
+def export_affectnet(
+    spec: AffectNetSpec, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
+    """Write noisy training and validation labels as a CSV file with AffectNet's columns."""
+    sources = index_affectnet(spec).sources
+    path = stem.with_name(f"{stem.name}.csv")
+    rows = [
+        [
+            sources[i].path.removeprefix(f"{IMAGE_FOLDER}/"),
+            int(labels["emotion"][i]),
+            *map(shortest_text, labels["affect"][i]),
+        ]
+        for i in noisy_samples(splits)
+    ]
+    write_csv(path, [[PATH, *LABELS], *rows])
+    return {"machine_labels": path}
+
+
 def _read_csv(path: Path, aligned: bool) -> pd.DataFrame:
-    """The CSV release as path, box, expression, valence, arousal, origin."""
+    """The CSV release, as columns key, path, box, expression, valence, arousal, origin."""
     raw = read_table(path, [PATH, *LABELS] if aligned else [PATH, *BOX, *LABELS])
     problems = Problems(f"{path}: these rows cannot be used")
-    columns = {name: numbers(raw, name, path, problems) for name in LABELS}
+    columns = {name: numeric_column(raw, name, path, problems) for name in LABELS}
     origins = np.array([f"{path}:{line}" for line in raw.index], dtype=object)
-    used = ~np.isin(columns["expression"], LEFT_OUT) & (columns["valence"] != NO_VALUE)
+    used = ~np.isin(columns["expression"], CODES_WITHOUT_EMOTION) & (columns["valence"] != NO_VALUE)
     if aligned:
         boxes: list[tuple[int, int, int, int] | None] = [None] * len(raw)
     else:
-        corners = np.stack([numbers(raw, name, path, problems) for name in BOX], axis=1)
+        corners = np.stack([numeric_column(raw, name, path, problems) for name in BOX], axis=1)
         for i in np.flatnonzero(np.isnan(corners).any(axis=1) & used).tolist():
-            problems.add(str(origins[i]), "has no face box: a study of cropped images says aligned: true")
+            problems.add(str(origins[i]), "has no face box: if the images are already cropped, set aligned: true")
         boxes = [(int(x), int(y), int(w), int(h)) for x, y, w, h in np.nan_to_num(corners)]
     for name in LABELS:
         for i in np.flatnonzero(np.isnan(columns[name]) & (raw[name].str.strip() == "").to_numpy()).tolist():
             problems.add(str(origins[i]), f"{name} is empty")
     problems.raise_any()
     return pd.DataFrame(
-        {"key": raw[PATH].to_numpy(), "path": f"{IMAGES}/" + raw[PATH].to_numpy(dtype=object), "box": boxes}
+        {"key": raw[PATH].to_numpy(), "path": f"{IMAGE_FOLDER}/" + raw[PATH].to_numpy(dtype=object), "box": boxes}
         | columns
         | {"origin": origins}
     )
 
 
 def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
-    """The newer release, three small arrays an image, in the same shape. Its images are cropped."""
+    """The newer release (three small arrays for each image, images cropped), as the same columns."""
     annotations, images = root / folder / "annotations", root / folder / "images"
     for place in (annotations, images):
         if not place.is_dir():
             raise DataError(f"{place}: this folder is missing")
-    ids = sorted(entry.name.removesuffix("_exp.npy") for entry in os.scandir(annotations) if _is_expression(entry))
-    pictures = {entry.name.removesuffix(".jpg") for entry in os.scandir(images) if entry.name.endswith(".jpg")}
-    unlabelled = sorted(pictures - set(ids))
+    ids = sorted(_stems(annotations, "_exp.npy"))
+    unlabelled = sorted(_stems(images, ".jpg") - set(ids))
     if unlabelled:
-        raise DataError(f"{annotations}: lacks {len(unlabelled)} of the images, such as {unlabelled[0]}.jpg")
+        raise DataError(f"{annotations}: {len(unlabelled)} images have no annotation, such as {unlabelled[0]}.jpg")
     problems = Problems(f"{annotations}: these annotations cannot be used")
     reader = _ScalarReader()
     columns = {
@@ -129,12 +162,12 @@ def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
     return pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
 
 
-def _is_expression(entry: "os.DirEntry[str]") -> bool:
-    return entry.name.endswith("_exp.npy")
+def _stems(folder: Path, suffix: str) -> set[str]:
+    return {entry.name.removesuffix(suffix) for entry in os.scandir(folder) if entry.name.endswith(suffix)}
 
 
 class _ScalarReader:
-    """Reads many .npy files of one number (or its text) each; a header that was seen is not parsed again."""
+    """Reads many .npy files, each of one number or its text; parses each different header once."""
 
     def __init__(self) -> None:
         self.types: dict[bytes, np.dtype] = {}
@@ -148,18 +181,18 @@ class _ScalarReader:
             except FileNotFoundError:
                 problems.add(str(file), "is missing")
             except (OSError, ValueError) as error:
-                problems.add(str(file), f"is no array of one number: {error}")
+                problems.add(str(file), f"is not an array of one number: {error}")
             else:
                 if not np.isfinite(values[row]):
                     problems.add(str(file), f"must hold a finite number: it is {values[row]}")
         return values
 
     def read(self, file: Path) -> float:
-        content = regular(file).read_bytes()
+        content = regular_file(file).read_bytes()
         end = content.find(b"\n") + 1
         header = content[:end]
         if not header.startswith(b"\x93NUMPY"):
-            raise ValueError("it is no .npy file")
+            raise ValueError("it is not an .npy file")
         if header not in self.types:
             self.types[header] = _dtype_of(file)
         data = np.frombuffer(content, dtype=self.types[header], offset=end)
@@ -169,9 +202,9 @@ class _ScalarReader:
 
 
 def _dtype_of(file: Path) -> np.dtype:
-    """Raises ValueError where the header cannot be read; numpy reads it as Python source."""
+    """Raises ValueError for a bad header: numpy parses it as Python source, which fails in many ways."""
     try:
-        return np.load(regular(file), allow_pickle=False).dtype
+        return np.load(regular_file(file), allow_pickle=False).dtype
     except (SyntaxError, tokenize.TokenError, EOFError, RecursionError, MemoryError):
         raise ValueError("its header cannot be read") from None
 
@@ -185,19 +218,19 @@ def _check_codes(table: pd.DataFrame) -> None:
 
 
 def _usable(table: pd.DataFrame, classes: int) -> pd.Series:
-    """Rows that stay, by the original expression, which rules even where a machine's replaces it."""
+    """Rows to keep, by AffectNet's own expression, even if a machine's replaces it later."""
     return (table["expression"] < classes) & (table["valence"] != NO_VALUE) & (table["arousal"] != NO_VALUE)
 
 
 def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, str]:
-    """Training rows with the labels of a machine annotation file, joined by path."""
+    """Training rows with the labels of a machine annotation file, joined by path; and a note."""
     raw = read_table(path, [PATH, *LABELS])
     problems = Problems(f"{path}: these machine annotations cannot be used")
-    found = {name: numbers(raw, name, path, problems) for name in LABELS}
+    found = {name: numeric_column(raw, name, path, problems) for name in LABELS}
     lines = dict(zip(raw[PATH], range(len(raw)), strict=True))
     if len(lines) < len(raw):
-        problems.add(str(path), f"{len(raw) - len(lines)} paths stand more than once")
-    used = raw[PATH].isin(set(table["key"])).to_numpy()  # rows that the study leaves out may say anything
+        problems.add(str(path), f"{len(raw) - len(lines)} paths appear more than once")
+    used = raw[PATH].isin(set(table["key"])).to_numpy()  # rows of samples that were left out are not checked
     for line in np.flatnonzero(used & ~np.isin(found["expression"], range(classes))).tolist():
         text = f"expression must be a code from 0 to {classes - 1}: it is {found['expression'][line]:g}"
         problems.add(f"{path}:{raw.index[line]}", text)
@@ -212,5 +245,7 @@ def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFra
     chosen["valence"], chosen["arousal"] = np.clip(affect, -1, 1)
     replaced = table.assign(**chosen)
     wrong = float((replaced["expression"] != table["expression"]).mean())
-    note = f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples"
-    return replaced, f"{note}; values of {clipped} lay outside [-1, 1] and are clipped"
+    return replaced, (
+        f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples; valence or arousal of "
+        f"{clipped} was outside [-1, 1] and was clipped"
+    )

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, as is usual for aligned faces."""
+"""Random changes to training images, a whole batch at once."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 MAX_ROTATION = math.radians(10)
-MAX_SHIFT = 0.1  # of the image's size
+MAX_SHIFT = 0.1  # of the image size
 ZOOM = (0.9, 1.1)
-PADDING = 4  # pixels around an image before it is cropped
+PADDING = 4  # pixels added on each side before cropping
 
 
 def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror, rotate, shift and zoom each image (N, 3, S, S) by its own draw; borders are repeated."""
+    """Mirror, rotate, shift and zoom aligned faces (N, 3, S, S), each by its own draw; border pixels are repeated."""
     draws = torch.rand(len(images), 5, generator=generator, device=images.device)
     mirror = torch.where(draws[:, 0] < 0.5, -1.0, 1.0)
     angle = (2 * draws[:, 1] - 1) * MAX_ROTATION
@@ -29,7 +29,7 @@ def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image (N, 3, S, S) by its own draw and crop it after 4 pixels of padding, as for CIFAR-10."""
+    """Mirror images (N, 3, S, S) and crop them after padding, each by its own draw, as is usual for CIFAR-10."""
     n, _, _, size = images.shape
     mirror = torch.rand(n, generator=generator, device=images.device) < 0.5
     shift = torch.randint(0, 2 * PADDING + 1, (2, n, 1), generator=generator, device=images.device)

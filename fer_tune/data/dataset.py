@@ -1,8 +1,7 @@
-"""What every data set becomes: images on disk, true labels in memory, three splits.
+"""A data set: images on disk, labels in memory, three splits.
 
-A data set is stored once, as a memory-mapped array of uint8 images beside its labels, in a folder
-named after a digest of its content. All trials of a node map the same file, so a further trial adds
-no copy of it.
+A data set is stored once, as a memory-mapped array of uint8 images beside its labels, in a folder named after a
+digest of its content. All trials on a machine map the same file, so another trial needs no further memory for images.
 """
 
 import hashlib
@@ -20,21 +19,22 @@ import numpy as np
 from fer_tune.data.labels import LabelSet
 
 SPLITS = ("train", "validation", "test")
+Augmentation = Literal["faces", "crop"]  # a key of `augmentation.AUGMENTATIONS`
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """N images with the labels they truly have, as far as is known.
+    """N images with their labels as the data set gives them, before any noise is added.
 
     Attributes:
         images: uint8 (N, 3, S, S), RGB; usually memory-mapped.
-        labels: by label set name: int64 (N,) class indices, or float32 (N, d) in [-1, 1]; a missing class is
-            -1, missing values are NaN.
+        labels: by label set name: int64 (N,) class indices, or float32 (N, d) in [-1, 1]; a missing class is -1,
+            missing values are NaN.
         splits: by split name: int64 indices into the N samples.
-        digest: identifies the content; equal digests mean equal images and labels.
-        augmentation: how training images may be varied: as aligned faces, or by a random crop.
-        known: classes (N,) known to be right of sets whose labels somebody else gave (a machine, a crowd), -1 where
-            not known. For reporting alone: nothing is trained or chosen on them.
+        digest: identifies the content: equal digests mean equal images and labels.
+        augmentation: how training images are varied: as aligned faces, or by a random crop.
+        known: correct classes (N,) of sets whose labels come from a machine or a crowd, -1 where not known. They are
+            only reported on: nothing is trained or chosen by them.
     """
 
     label_sets: tuple[LabelSet, ...]
@@ -42,7 +42,7 @@ class Dataset:
     labels: Mapping[str, np.ndarray]
     splits: Mapping[str, np.ndarray]
     digest: str
-    augmentation: Literal["faces", "crop"] = "faces"
+    augmentation: Augmentation = "faces"
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -51,7 +51,7 @@ class Dataset:
 
 
 def digest_of(images: np.ndarray, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray]) -> str:
-    """A digest (32 hex digits) of the pixels, labels and splits themselves."""
+    """A digest (32 hex digits) of pixels, labels and splits."""
     digest = hashlib.blake2b(digest_size=16)
     for name, array in (("images", images), *sorted(labels.items()), *sorted(splits.items())):
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -60,12 +60,15 @@ def digest_of(images: np.ndarray, labels: Mapping[str, np.ndarray], splits: Mapp
 
 
 def save_dataset(dataset: Dataset, folder: Path) -> Path:
-    """Write a data set below `folder`, whole or not at all; return its own folder."""
+    """Store a data set below `folder`, completely or not at all; return its own folder."""
     return write_saved(folder, dataset, lambda target: np.save(target, dataset.images))
 
 
 def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], None]) -> Path:
-    """Write a data set whose images a function puts into the .npy file it is given (`about.images` is not read)."""
+    """Store a data set whose images are written by a function, given the path of the .npy file.
+
+    `about.images` is not read. Returns the data set's own folder below `folder`.
+    """
     target = folder / about.digest
     if target.exists():
         return target
@@ -85,7 +88,7 @@ def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Non
                 os.fsync(handle.fileno())
         unfinished.rename(target)
     except OSError:
-        if not target.exists():
+        if not target.exists():  # another process may have stored it meanwhile
             raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -93,7 +96,7 @@ def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Non
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Map a saved data set into memory, read-only. Raises FileNotFoundError where there is none."""
+    """Map a stored data set into memory, read-only. Raises FileNotFoundError if `folder` holds none."""
     about = json.loads((folder / "dataset.json").read_text())
     arrays = np.load(folder / "labels.npz", allow_pickle=False)
     return Dataset(

@@ -1,7 +1,7 @@
-"""Draws parametric faces: facial action units move brows, eyes, nose and mouth of an identity.
+"""Draws faces: an identity whose brows, eyes, nose and mouth are moved by facial action units.
 
-Coordinates are face units: x to the right and y down, about -1 to 1 over the head. Action units are
-those of the Facial Action Coding System (Ekman & Friesen), each between 0 (rest) and about 1.
+Coordinates are in face units: x to the right, y down, about -1 to 1 over the head. Action units are those of the
+Facial Action Coding System (Ekman and Friesen, 1978), each from 0 (rest) to about 1.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +13,12 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 SUPERSAMPLE = 4
-STREET_SPREAD = 1.8  # of poses, against the studio's
-INK = np.array([1, 1 << 8, 1 << 16])  # a colour (red, green, blue) as the one number that Pillow takes too
-Colour = np.ndarray | tuple[int, int, int]  # (3,), or (n, 3) of n faces
+STREET_SPREAD = 1.8  # of poses, relative to the studio
+RGB_TO_INT = np.array([1, 1 << 8, 1 << 16])  # Pillow also accepts a colour as one number
+CANVAS_PER_UNIT = 0.46  # share of the canvas that is one face unit
+Colour = np.ndarray | tuple[int, int, int]  # (3,), or (n, 3) for n faces
 
-# Typical action units of each emotion at full intensity, in the order of EMOTIONS. Several rows are
-# several ways to show it.
+# Typical action units of each emotion at full intensity, in the order of EMOTIONS. Each row is one way to show it.
 EXPRESSIONS: tuple[tuple[dict[str, float], ...], ...] = (
     ({},),
     (
@@ -91,9 +91,9 @@ EXPRESSIONS: tuple[tuple[dict[str, float], ...], ...] = (
 
 @dataclass(frozen=True)
 class Identity:
-    """Who faces are: shape, colours and hair, none of which tells the emotion.
+    """Shape, colours and hair of faces; none of them depends on the emotion.
 
-    Of one face numbers and colours (3,); of n faces columns (n, 1) and colours (n, 3).
+    For one face: numbers, and colours (3,). For n faces: columns (n, 1), and colours (n, 3).
     """
 
     head_width: Any
@@ -122,7 +122,7 @@ IRISES = np.array([[58, 38, 24], [92, 64, 36], [62, 98, 60], [62, 98, 142], [96,
 
 
 def draw_identity(rng: np.random.Generator) -> Identity:
-    """Sample who a face is."""
+    """Draw the identity of one face."""
     skin = _mix(SKINS, rng)
     lips = _clip(0.62 * skin + np.array([78, 10, 18]) + rng.normal(0, 6, 3), 0, 255)
     return Identity(
@@ -148,7 +148,7 @@ def draw_identity(rng: np.random.Generator) -> Identity:
 
 
 def action_units(emotion: int, intensity: float, rng: np.random.Generator) -> dict[str, float]:
-    """Sample how strongly each action unit shows an emotion (0 to 6) at an intensity in [0, 1]."""
+    """Draw the strength of each action unit for an emotion (0 to 6) at an intensity in [0, 1]."""
     ways = EXPRESSIONS[emotion]
     way = ways[rng.integers(len(ways))]
     units = {name: intensity * value * rng.uniform(0.85, 1.1) for name, value in way.items()}
@@ -164,11 +164,16 @@ def draw_faces(
     rngs: Sequence[np.random.Generator],
     domain: str = "studio",
 ) -> np.ndarray:
-    """Draw faces with nuisance variation of identity, pose, light and background.
+    """Draw n faces with random identity, pose, light and background: uint8 (n, 3, size, size), RGB.
 
-    Each has a generator of its own, so that its pixels do not depend on how many are drawn together; many at once
-    take a fraction of the time of one by one. `domain` is studio, or street: larger turns of the head, coloured and
-    uneven light, a soft and noisy camera. Returns a uint8 array (n, 3, size, size), RGB.
+    Each face has its own generator, so its pixels do not depend on the other faces. Drawing many faces together is
+    several times faster than one by one.
+
+    Args:
+        emotions: n indices into EMOTIONS.
+        intensities: n values in [0, 1].
+        rngs: n generators.
+        domain: studio, or street: larger turns of the head, coloured and uneven light, a soft and noisy camera.
     """
     canvas = size * SUPERSAMPLE
     spread = 1.0 if domain == "studio" else STREET_SPREAD
@@ -193,7 +198,7 @@ def _identity_of_all(identities: Sequence[Identity]) -> Identity:
 
 
 def _units_of_all(units: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """Each action unit of n faces, as a column (n, 1)."""
+    """Each action unit of n faces as a column (n, 1)."""
     names = dict.fromkeys(name for one in units for name in one)
     return {name: np.array([[one.get(name, 0.0)] for one in units]) for name in names}
 
@@ -205,7 +210,7 @@ def _background(canvas: int, top: np.ndarray, bottom: np.ndarray) -> Image.Image
 
 
 def _pose(rng: np.random.Generator, spread: float) -> tuple[float, ...]:
-    """Small rotation (radians), zoom, turn and shift to the right and down of a head, all in face units."""
+    """Rotation (radians), zoom, turn of the head, and shift to the right and down (face units)."""
     angle = np.deg2rad(rng.normal(0, 4)) * spread
     zoom = rng.uniform(0.92, 1.04)
     right, down = rng.normal(0, 0.03, 2) * spread
@@ -214,7 +219,7 @@ def _pose(rng: np.random.Generator, spread: float) -> tuple[float, ...]:
 
 
 def _photograph(size: int, image: Image.Image, rng: np.random.Generator, domain: str) -> np.ndarray:
-    """What a camera makes of a painted face: uint8 (size, size, 3)."""
+    """A painted face as a camera sees it: uint8 (size, size, 3)."""
     if domain == "street":
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8) * image.width / 32))
     pixels = np.asarray(image.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
@@ -225,7 +230,7 @@ def _photograph(size: int, image: Image.Image, rng: np.random.Generator, domain:
 
 
 def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light from one side, exposure and sensor noise on (size, size, 3) pixels, as uint8."""
+    """Add light from one side, exposure and sensor noise to pixels (size, size, 3); returns uint8."""
     size = pixels.shape[0]
     direction = rng.uniform(0, 2 * np.pi)
     grid = _span(-1, 1, size)
@@ -236,22 +241,22 @@ def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Shape:
-    """One part of n faces: points (n, points, 2); ink, line width in pixels (0: filled) and who has it (n,)."""
+    """One part of n faces: points (n, points, 2); colour, line width in pixels (0: filled) and who has it, (n,)."""
 
     points: np.ndarray
-    ink: np.ndarray
+    colour: np.ndarray
     width: np.ndarray
     shown: np.ndarray
 
 
 class _Painter:
-    """Paints faces of which each has its identity, action units and pose.
+    """Paints n faces, each with its identity, action units and pose.
 
-    All faces are computed together, shape by shape: NumPy on a few points at a time is mostly its own overhead.
+    All faces are computed together, shape by shape: on a few points at a time, NumPy's overhead would dominate.
     """
 
     def __init__(self, canvas: int, identity: Identity, units: Mapping[str, np.ndarray], poses: np.ndarray) -> None:
-        """Compute n faces on canvases of so many pixels a side, at poses (n, 5)."""
+        """Compute all shapes of n faces at poses (n, 5), for a canvas with a side of `canvas` pixels."""
         self.canvas = canvas
         self.shapes: list[_Shape] = []
         self.who = identity
@@ -272,49 +277,49 @@ class _Painter:
         self.pixels = self.posed(np.concatenate([shape.points for shape in self.shapes], axis=1), poses)
         ends = np.cumsum([2 * shape.points.shape[1] for shape in self.shapes]).tolist()
         self.spans = list(zip([0, *ends[:-1]], ends, strict=True))
-        self.inks, self.widths, self.shown = (
-            np.stack([getattr(shape, name) for shape in self.shapes], axis=1) for name in ("ink", "width", "shown")
+        self.colours, self.widths, self.shown = (
+            np.stack([getattr(shape, name) for shape in self.shapes], axis=1) for name in ("colour", "width", "shown")
         )
 
     def unit(self, name: str) -> np.ndarray:
         return self.units.get(name, self.rest)
 
     def paint(self, face: int, image: Image.Image) -> None:
-        """Paint one of the faces on its canvas."""
+        """Paint one of the n faces onto its canvas."""
         brush, points = ImageDraw.Draw(image), self.pixels[face].ravel().tolist()
-        inks, widths = self.inks[face].tolist(), self.widths[face].tolist()
+        colours, widths = self.colours[face].tolist(), self.widths[face].tolist()
         for k in np.flatnonzero(self.shown[face]).tolist():
             start, end = self.spans[k]
             if widths[k]:
-                brush.line(points[start:end], fill=inks[k], width=widths[k], joint="curve")
+                brush.line(points[start:end], fill=colours[k], width=widths[k], joint="curve")
             else:
-                brush.polygon(points[start:end], fill=inks[k])
+                brush.polygon(points[start:end], fill=colours[k])
 
     def polygon(self, points: np.ndarray, colour: Colour, where: np.ndarray | bool = True) -> None:
-        """Fill a shape, points (n, points, 2), on those faces that have it (n, 1)."""
+        """Fill a shape, points (n, points, 2), on the faces where (n, 1) is true."""
         self.add(points, colour, 0, where)
 
     def line(
         self, points: np.ndarray, colour: Colour, thickness: np.ndarray | float, where: np.ndarray | bool = True
     ) -> None:
-        """Draw a line through points (n, points, 2), or (points, 2) on all faces, as thick as said in face units."""
-        self.add(points, colour, np.maximum(1, np.round(thickness * self.canvas * 0.46)), where)
+        """Draw a line through points (n, points, 2), or (points, 2) on all faces; thickness in face units."""
+        self.add(points, colour, np.maximum(1, np.round(thickness * self.canvas * CANVAS_PER_UNIT)), where)
 
     def add(self, points: np.ndarray, colour: Colour, width: np.ndarray | int, where: np.ndarray | bool) -> None:
         n = len(self.rest)
         self.shapes.append(
             _Shape(
                 np.broadcast_to(points, (n, *points.shape[-2:])),
-                np.broadcast_to(np.asarray(colour) @ INK, n),
+                np.broadcast_to(np.asarray(colour) @ RGB_TO_INT, n),
                 np.broadcast_to(width, (n, 1)).ravel().astype(int),
                 np.broadcast_to(where, (n, 1)).ravel(),
             )
         )
 
     def posed(self, points: np.ndarray, poses: np.ndarray) -> np.ndarray:
-        """Points (n, points, 2) in canvas pixels: rotated, zoomed, shifted, the head turned."""
+        """Points (n, points, 2) in canvas pixels, after turning, rotating, zooming and shifting the head."""
         angle, zoom, turn, right, down = poses.T[:, :, None]
-        scale = self.canvas * 0.46
+        scale = self.canvas * CANVAS_PER_UNIT
         cos, sin = scale * zoom * np.cos(angle), scale * zoom * np.sin(angle)
         x, y = points[..., 0], points[..., 1]
         turned = x + turn * (1 - x * x)
@@ -446,7 +451,7 @@ class _Painter:
         self.line(_points(0.1 * t, 0.79 - 0.03 * (1 - t**2)), self.shade, 0.022, unit("chin_raise") > 0.2)
 
     def inner_mouth(self, x: np.ndarray, top: np.ndarray, bottom: np.ndarray, is_open: np.ndarray) -> None:
-        """What an open mouth shows: dark inside, teeth of a smile, clenched teeth, a tongue."""
+        """The inside of an open mouth: dark, teeth of a smile, clenched teeth, a tongue."""
         unit, gap = self.unit, bottom - top
         clenched, tongue = is_open & (unit("teeth_clench") > 0.2), is_open & (unit("tongue") > 0.2)
         self.polygon(_band(x, top, bottom), (58, 16, 20), is_open)
@@ -475,14 +480,14 @@ class _Painter:
 
 @cache
 def _span(low: float, high: float, count: int) -> np.ndarray:
-    """Evenly spaced values (count,), never to be changed."""
+    """Evenly spaced values (count,), read-only because they are cached."""
     values = np.linspace(low, high, count)
     values.flags.writeable = False
     return values
 
 
 def _clip(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """np.clip of few values, at a third of its cost."""
+    """As np.clip; for few values in a third of the time."""
     return np.minimum(np.maximum(values, low), high)
 
 
@@ -494,7 +499,7 @@ def _points(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """The outline (n, points, 2) of what lies between two curves (n, points) over x."""
+    """The outline (n, points, 2) of the area between two curves (n, points) over x."""
     return np.concatenate([_points(x, low), _points(x, high)[:, ::-1]], axis=1)
 
 

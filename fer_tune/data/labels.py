@@ -1,10 +1,10 @@
-"""What a face is labelled with: a list of label sets, which is data and never code."""
+"""Label sets: what the images of a data set are labelled with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-MISSING_CLASS = -1  # a sample without a label of a categorical set; without one of a continuous set it holds NaN
+MISSING_CLASS = -1  # class index of an unlabelled sample; missing continuous values are NaN
 EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 
 
@@ -12,8 +12,8 @@ EMOTIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger")
 class LabelSet:
     """One task: `size` classes (categorical) or `size` values in [-1, 1] (continuous).
 
-    `names` holds one name a class or a value. Inside the project a categorical label is a class
-    index, a continuous one a row of values; as an input of the joint game a class is one-hot.
+    `names` holds one name for each class or value. A categorical label is a class index (one-hot as an input of the
+    joint game); a continuous label is a row of values. Raises ValueError for an unknown kind or too few names.
     """
 
     name: str
@@ -22,7 +22,7 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         if self.kind not in ("categorical", "continuous"):
-            raise ValueError(f"label set {self.name!r}: kind {self.kind!r} is neither categorical nor continuous")
+            raise ValueError(f"label set {self.name!r}: kind must be categorical or continuous: it is {self.kind!r}")
         if len(self.names) < (2 if self.kind == "categorical" else 1):
             raise ValueError(f"label set {self.name!r}: too few names: {self.names!r}")
 
@@ -32,7 +32,7 @@ class LabelSet:
 
 
 def first_categorical(label_sets: Sequence[LabelSet]) -> LabelSet:
-    """The set whose accuracy counts. Raises ValueError where there is none."""
+    """The label set whose accuracy is reported and optimised. Raises ValueError if none is categorical."""
     for label_set in label_sets:
         if label_set.kind == "categorical":
             return label_set

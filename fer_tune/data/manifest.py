@@ -1,6 +1,7 @@
-"""A person's own data: an image folder and a table of labels."""
+"""Your own data: a folder of images and a table of labels."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -8,12 +9,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fer_tune.data.files import numbers, read_table
-from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation
+from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.files import numeric_column, read_table, shortest_text, write_csv
+from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
+from fer_tune.data.splits import cut_validation, noisy_samples
+from fer_tune.data.votes import clear_winners
 
-SPLITS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
-ANONYMOUS = ""
+SPLIT_OF_WORD = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
 class ManifestSet(BaseModel):
@@ -21,32 +24,35 @@ class ManifestSet(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$", description="of the label set; names its metrics")
+    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$", description="name of the label set, used in its metrics")
     kind: Literal["categorical", "continuous"]
     columns: tuple[str, ...] = Field(
-        min_length=1, description="one column of classes; or one a class with its votes; or one a continuous value"
+        min_length=1,
+        description="one column of classes, or a column of votes for each class, or a column for each continuous value",
     )
     classes: tuple[str, ...] | None = Field(
-        None, description="categorical: names of the classes; cells hold a name, or its position counted from 0"
+        None, description="categorical: names of the classes; a cell holds a name, or its position counted from 0"
     )
     clean: tuple[str, ...] | None = Field(
-        None, description="columns of labels known to be right: they score the test split and measure the noise"
+        None, description="columns with labels known to be correct: they score the test split and measure the noise"
     )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.kind == "continuous":
             if self.classes is not None:
-                raise ValueError("classes go with kind: categorical")
+                raise ValueError("`classes` needs kind: categorical")
             if self.clean is not None and len(self.clean) != len(self.columns):
-                raise ValueError(f"clean names {len(self.clean)} columns for {len(self.columns)} values")
+                raise ValueError(
+                    f"`clean` has {len(self.clean)} columns, but `columns` has {len(self.columns)}: give as many"
+                )
             return self
         if self.classes is None or len(set(self.classes)) < max(2, len(self.classes)):
-            raise ValueError("a categorical set needs `classes`: at least two names, each once")
+            raise ValueError("a categorical set needs `classes`: at least two different names")
         if len(self.columns) not in (1, len(self.classes)):
-            raise ValueError(f"columns names {len(self.columns)}: give one, or one with votes for each class")
+            raise ValueError(f"`columns` has {len(self.columns)} columns: give one, or one with votes for each class")
         if self.clean is not None and len(self.clean) != 1:
-            raise ValueError("clean of a categorical set is one column")
+            raise ValueError("`clean` of a categorical set must be one column")
         return self
 
     @property
@@ -55,34 +61,40 @@ class ManifestSet(BaseModel):
 
 
 class ManifestSpec(BaseModel):
-    """Settings of a data set of one's own: a table with a path, perhaps a split, and labels for each image."""
+    """Settings of your own data: a table with the path, the labels and optionally the split of each image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["manifest"]
-    file: str = Field(description="CSV or Parquet with column `path` and perhaps `split` (train, val, test)")
-    folder: str | None = Field(None, description="the image folder; that of the table where it is not named")
-    sets: tuple[ManifestSet, ...] = Field(min_length=1, description="label sets; several annotators are several sets")
-    subject: str | None = Field(None, description="column of who is shown; no subject is in two splits")
-    image_size: Literal[32, 64, 128, 256] = Field(64, description="pixels of a side; images are resized to it")
-    validation: float = Field(
-        0.1, gt=0, lt=0.9, description="share of the training samples kept for choosing, where no row says val"
+    file: str = Field(description="CSV or Parquet with column `path` and optionally `split` (train, val, test)")
+    folder: str | None = Field(None, description="the image folder; by default the folder of `file`")
+    sets: tuple[ManifestSet, ...] = Field(
+        min_length=1, description="label sets; several annotators are several label sets"
     )
-    test: float = Field(0.1, gt=0, lt=0.9, description="share of all samples kept for scoring, where no row says test")
-    seed: int = Field(0, ge=0, description="which samples those are")
+    subject: str | None = Field(None, description="column with the person shown; nobody is in two splits")
+    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels; images are resized to it")
+    validation: float = Field(
+        0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, unless rows say val"
+    )
+    test: float = Field(0.1, gt=0, lt=0.9, description="share of all samples kept for testing, unless rows say test")
+    seed: int = Field(0, ge=0, description="draws those samples")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [s.name for s in self.sets]
         if len(set(names)) < len(names):
-            raise ValueError(f"two label sets share a name: {names}")
+            raise ValueError(f"label sets need different names: they are {names}")
         taken = {"image", "noise", "joint"} & set(names)
         if taken:
-            raise ValueError(f"{sorted(taken)} name scores of the joint game: call the label set otherwise")
+            raise ValueError(
+                f"a label set cannot be named {', '.join(sorted(taken))}: a score of the joint game has this name"
+            )
         classes = {s.name for s in self.sets if s.kind == "categorical"}
         both = {c for s in self.sets if s.kind == "continuous" for c in s.columns} & classes
         if both:
-            raise ValueError(f"{sorted(both)} name a label set and a continuous column: call the set otherwise")
+            raise ValueError(
+                f"a label set and a continuous column are both named {', '.join(sorted(both))}: rename the label set"
+            )
         if not any(s.kind == "categorical" for s in self.sets):
             raise ValueError("name at least one categorical label set")
         return self
@@ -114,7 +126,7 @@ def index_manifest(spec: ManifestSpec) -> Index:
         labels[name][splits["test"]] = truth[splits["test"]]
     return Index(
         label_sets=spec.label_sets,
-        root=Path(spec.folder) if spec.folder else path.parent,
+        root=_folder(spec),
         sources=[Source(p) for p in table["path"]],
         labels=labels,
         splits=splits,
@@ -124,8 +136,41 @@ def index_manifest(spec: ManifestSpec) -> Index:
     )
 
 
+def export_manifest(
+    spec: ManifestSpec, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
+    """Write the table again, with the splits and with noisy labels in the rows of training and validation."""
+    table = read_table(Path(spec.file)).copy()
+    for word, split in (("train", "train"), ("val", "validation"), ("test", "test")):
+        table.loc[table.index[splits[split]], "split"] = word
+    rows = noisy_samples(splits)
+    lines = table.index[rows]
+    for s in spec.sets:
+        values = labels[s.name][rows]
+        if s.kind == "continuous":
+            for k, column in enumerate(s.columns):
+                table.loc[lines, column] = ["" if np.isnan(v) else shortest_text(v) for v in values[:, k]]
+        elif len(s.columns) == 1:
+            names = ["" if c == MISSING_CLASS else (s.classes or ())[c] for c in values.tolist()]
+            table.loc[lines, s.columns[0]] = names
+        else:
+            for k, column in enumerate(s.columns):
+                table.loc[lines, column] = np.where(values == k, "1", "0")
+    path = stem.with_name(f"{stem.name}.csv")
+    write_csv(path, [list(table.columns), *table.to_numpy().tolist()])
+    return {"file": path, "folder": _folder(spec)}
+
+
+def _folder(spec: ManifestSpec) -> Path:
+    """The image folder."""
+    return Path(spec.folder) if spec.folder else Path(spec.file).parent
+
+
 def _subjects(cells: pd.Series) -> np.ndarray:
-    """Who is shown (N,); a row that does not say is a person of its own."""
+    """The person shown (N,); a row that does not say is one more person, with a made-up name.
+
+    Made-up names must not change between versions: the order of names decides the splits, and so the digest.
+    """
     names = cells.str.strip().to_numpy(dtype=object)
     return np.array([name or f"nobody named, line {line}" for line, name in zip(cells.index, names, strict=True)])
 
@@ -135,31 +180,24 @@ def _labels(
 ) -> np.ndarray:
     """Classes (N,), missing -1, or values (N, d), missing NaN."""
     if spec.kind == "continuous":
-        return np.stack([numbers(table, c, path, problems) for c in columns], axis=1).astype(np.float32)
+        return np.stack([numeric_column(table, c, path, problems) for c in columns], axis=1).astype(np.float32)
     assert spec.classes is not None
     if len(columns) > 1:
-        votes = np.nan_to_num(np.stack([numbers(table, c, path, problems) for c in columns], axis=1))
+        votes = np.nan_to_num(np.stack([numeric_column(table, c, path, problems) for c in columns], axis=1))
         for i in np.flatnonzero((votes < 0).any(axis=1)).tolist():
             problems.add(f"{path}:{table.index[i]}", f"votes for {spec.name} must not be negative")
-        return majority(votes)
+        return clear_winners(votes)
     codes = {name: k for k, name in enumerate(spec.classes)}
-    if not any(name.strip("-").isdigit() for name in spec.classes):  # a number is then a name and no position
+    if not any(name.strip("-").isdigit() for name in spec.classes):  # otherwise a number is a name, not a position
         codes |= {str(k): k for k in range(len(spec.classes))}
     cells = table[columns[0]].str.strip()
     classes = cells.map(codes).fillna(MISSING_CLASS).to_numpy(dtype=np.int64).copy()
-    for i in np.flatnonzero((classes == MISSING_CLASS) & (cells != ANONYMOUS).to_numpy()).tolist():
+    for i in np.flatnonzero((classes == MISSING_CLASS) & (cells != "").to_numpy()).tolist():
         close = difflib.get_close_matches(cells.iloc[i].lower(), [name.lower() for name in spec.classes], 1)
         meant = next((f", did you mean {name!r}?" for name in spec.classes if [name.lower()] == close), "")
         text = f"{columns[0]} must be one of {', '.join(spec.classes)}: it is {cells.iloc[i]!r}{meant}"
         problems.add(f"{path}:{table.index[i]}", text)
     return classes
-
-
-def majority(votes: np.ndarray) -> np.ndarray:
-    """The class (N,) with most votes (N, K); missing where none has any, or two share the most."""
-    most = votes.max(axis=1, keepdims=True)
-    clear = ((votes == most).sum(axis=1) == 1) & (most[:, 0] > 0)
-    return np.where(clear, votes.argmax(axis=1), MISSING_CLASS).astype(np.int64)
 
 
 def _splits(
@@ -170,11 +208,12 @@ def _splits(
     path: Path,
     problems: Problems,
 ) -> dict[str, np.ndarray]:
+    """Indices of each split: as the column `split` says; test and validation are drawn if no row names them."""
     first = next(s.name for s in spec.sets if s.kind == "categorical")
     words = table["split"].str.strip().str.lower() if "split" in table else pd.Series("train", index=table.index)
-    for line, word in words[~words.isin(SPLITS)].items():
+    for line, word in words[~words.isin(SPLIT_OF_WORD)].items():
         problems.add(f"{path}:{line}", f"split must be train, val or test: it is {word!r}")
-    names = words.map(SPLITS).to_numpy()
+    names = words.map(SPLIT_OF_WORD).to_numpy()
     train, validation, test = (np.flatnonzero(names == name) for name in ("train", "validation", "test"))
     groups = (lambda members: None) if subjects is None else (lambda members: subjects[members])
     if not len(test) and len(train):
@@ -190,6 +229,7 @@ def _splits(
 def _check_subjects(
     splits: dict[str, np.ndarray], subjects: np.ndarray, table: pd.DataFrame, path: Path, problems: Problems
 ) -> None:
+    """Add a problem for each sample whose subject is also in another split."""
     seen: dict[str, str] = {}
     for split, members in splits.items():
         for i in members:
@@ -200,6 +240,7 @@ def _check_subjects(
 
 
 def _noise_note(name: str, labels: np.ndarray, truth: np.ndarray, splits: dict[str, np.ndarray]) -> str:
+    """How far the training labels of one label set are from its clean column."""
     train = splits["train"]
     if labels.ndim == 2:
         error = float(np.sqrt(np.nanmean((labels[train] - truth[train]) ** 2)))

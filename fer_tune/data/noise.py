@@ -1,6 +1,5 @@
-"""Label noise: which labels a study makes wrong, and what that does to noisy validation."""
+"""Label noise: which training and validation labels become wrong, and how."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -10,38 +9,40 @@ from fer_tune.data.dataset import Dataset
 from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.system.randomness import numpy_stream
 
-BORDER_SCALE, INTENSITY_SCALE = 0.2, 0.5  # of the values' own unit, in which all of [-1, 1] is 2
+BORDER_SCALE, INTENSITY_SCALE = 0.2, 0.5  # distances in the space of values, each from -1 to 1
 
 
 class NoiseSpec(BaseModel):
-    """How training and validation labels are corrupted. Test labels always stay true."""
+    """How training and validation labels are corrupted. Test labels stay true."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["symmetric", "pairflip", "confusion", "instance"] = Field(
         "symmetric",
-        description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`; instance: faint "
-        "expressions and those near another class, class and values wrong together, as a machine's labels are",
+        description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`; instance: mostly "
+        "faint expressions and those near another class, class and values wrong together, as in a machine's labels",
     )
-    ratio: float = Field(0.0, ge=0, lt=1, description="true share of wrong labels in each label set")
+    ratio: float = Field(0.0, ge=0, lt=1, description="share of wrong labels in each label set")
     ratios: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(
-        default_factory=dict, description="ratio of a label set by its name, where it is not `ratio`"
+        default_factory=dict, description="by label set name: its ratio, if it is not `ratio`"
     )
     matrix: tuple[tuple[float, ...], ...] | None = Field(
-        None, description="confusion only: row-stochastic K x K; `ratio` then rules the continuous sets alone"
+        None, description="confusion only: row-stochastic K x K; `ratio` then applies only to continuous sets"
     )
     tied: bool = Field(False, description="true: the same samples are wrong in every label set")
 
     @model_validator(mode="after")
     def _check_matrix(self) -> Self:
         if self.kind == "confusion" and self.matrix is None:
-            raise ValueError("kind: confusion needs `matrix`, a row of probabilities for each true class")
+            raise ValueError("kind: confusion needs `matrix`: a row of probabilities for each true class")
         if self.tied and self.ratios:
-            raise ValueError("tied makes the same samples wrong in every set, which goes with one `ratio`")
+            raise ValueError("tied makes the same samples wrong in every label set: give one `ratio`, not `ratios`")
         if self.kind == "instance" and (self.tied or self.ratios):
-            raise ValueError("kind: instance makes all label sets wrong together: it takes `ratio` alone")
+            raise ValueError(
+                "kind: instance makes all label sets wrong together: give only `ratio`, not `ratios` or `tied`"
+            )
         if self.kind != "confusion" and self.matrix is not None:
-            raise ValueError(f"`matrix` goes with kind: confusion, and the kind is {self.kind}")
+            raise ValueError(f"`matrix` needs kind: confusion: it is {self.kind}")
         if self.matrix is not None:
             rows = self.matrix
             if any(len(row) != len(rows) for row in rows):
@@ -52,17 +53,17 @@ class NoiseSpec(BaseModel):
         return self
 
     def ratio_of(self, label_set: LabelSet) -> float:
-        """True share of wrong labels in a label set; by a matrix, for equally frequent classes."""
+        """Share of wrong labels in a label set. With a matrix it assumes equally frequent classes."""
         if self.matrix is not None and label_set.kind == "categorical":
             return 1 - float(np.mean(np.diag(np.array(self.matrix))))
         return self.ratios.get(label_set.name, self.ratio)
 
 
 def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.ndarray]:
-    """Every label set with the noise of (data set, seed) on training and validation samples.
+    """The labels of every label set, corrupted in training and validation.
 
-    A sample that is wrong at one ratio is wrong at every larger one, and the draw does not depend on
-    lambda or any other setting, so conditions differ by no more than they must.
+    The draw depends only on the data set and the seed. A sample that is wrong at one ratio is wrong at every larger
+    one, so conditions differ no more than they must. Raises ValueError for noise that the label sets do not allow.
     """
     exposed = np.concatenate([dataset.splits["train"], dataset.splits["validation"]])
     if spec.kind == "instance":
@@ -87,10 +88,10 @@ def noisy_labels(dataset: Dataset, spec: NoiseSpec, seed: int) -> dict[str, np.n
 
 
 def accuracy_shrinkage(spec: NoiseSpec, label_set: LabelSet) -> float:
-    """What a difference in clean accuracy is multiplied by when measured on the noisy labels.
+    """The factor by which a difference in clean accuracy shrinks when it is measured on noisy labels.
 
-    1 - r * K / (K - 1) for symmetric noise at ratio r over K classes (0.53 at r = 0.4, K = 7); for the
-    other kinds it holds where a model's mistakes fall evenly on the wrong classes.
+    1 - r * K / (K - 1) for symmetric noise at ratio r over K classes (0.53 at r = 0.4, K = 7). For the other kinds
+    of noise it holds if a model's mistakes are spread evenly over the wrong classes.
     """
     ratio, classes = spec.ratio_of(label_set), label_set.size
     return 1 - ratio * classes / (classes - 1)
@@ -106,7 +107,10 @@ def _corrupt_classes(
     shared: np.ndarray | None,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Corrupt `labels` (N,) in place at the `exposed` indices; return which samples are wrong (N,)."""
+    """Corrupt the labels (N,) of the `exposed` indices in place; return which samples are wrong (N,).
+
+    `draw` (N,) in [0, 1) decides which are wrong, unless `shared` (N,) says so.
+    """
     if spec.matrix is not None:
         if len(spec.matrix) != classes:
             raise ValueError(f"`matrix` is {len(spec.matrix)} x {len(spec.matrix)}, but there are {classes} classes")
@@ -128,7 +132,7 @@ def _corrupt_classes(
 
 
 def _swap_values(labels: np.ndarray, split: np.ndarray, changed: np.ndarray, rng: np.random.Generator) -> None:
-    """Give each changed sample of a split the values of another sample of it, in place; missing ones stay so."""
+    """Give each changed sample of a split the values of another one, in place; missing values stay missing."""
     split = split[~np.isnan(labels[split]).any(axis=1)]
     if len(split) < 2:
         return
@@ -138,12 +142,12 @@ def _swap_values(labels: np.ndarray, split: np.ndarray, changed: np.ndarray, rng
     labels[split] = np.where(changed[split][:, None], values[other], values)
 
 
-def instance_weights(classes: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """How likely each sample is to be mislabelled, up to a factor, and as which class.
+def _instance_weights(classes: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """How likely each sample is to be mislabelled, up to a common factor, and as which class.
 
-    A sample is the likelier wrong the less its values (N, d) set it apart from the nearest other class, whose
-    centre is the mean of its samples, and the nearer they are to 0 (a faint expression). Returns weights (N,)
-    and row-stochastic chances (N, size) of each wrong class; samples that lack a label weigh 0.
+    A sample is more likely to be wrong if its values (N, d) are near the centre of another class (the mean of its
+    samples), and if they are near 0 (a faint expression). Returns weights (N,) and probabilities (N, size) of each
+    wrong class, whose rows sum to 1. Samples that lack a label have weight 0.
     """
     present = (classes != MISSING_CLASS) & ~np.isnan(values).any(axis=1)
     centres = np.stack([_centre(values[present & (classes == k)], values.shape[1]) for k in range(size)])
@@ -161,23 +165,23 @@ def instance_weights(classes: np.ndarray, values: np.ndarray, size: int) -> tupl
 
 
 def _centre(values: np.ndarray, size: int) -> np.ndarray:
-    """Mean of the values (n, size); NaN where there are none."""
+    """Mean of the values (n, size); NaN if n is 0."""
     return values.mean(axis=0) if len(values) else np.full(size, np.nan)
 
 
 def _instance_noise(
     dataset: Dataset, exposed: np.ndarray, ratio: float, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Wrong class and, with it, the values of a sample of that class; the sets beyond the first two stay true."""
+    """A wrong class with the values of a sample of that class; further label sets stay true."""
     first = first_categorical(dataset.label_sets)
     second = next((s for s in dataset.label_sets if s.kind == "continuous"), None)
     if second is None:
         raise ValueError("noise kind instance needs a continuous label set, such as valence and arousal")
     labels = {name: values.copy() for name, values in dataset.labels.items()}
     classes, values = dataset.labels[first.name][exposed], dataset.labels[second.name][exposed]
-    weights, chances = instance_weights(classes, values.astype(np.float64), first.size)
+    weights, probabilities = _instance_weights(classes, values.astype(np.float64), first.size)
     wrong = rng.random(len(exposed)) < _scaled(weights, ratio)
-    other = (rng.random(len(exposed))[:, None] >= np.cumsum(chances, axis=1)).sum(axis=1).clip(max=first.size - 1)
+    other = (rng.random(len(exposed))[:, None] >= np.cumsum(probabilities, axis=1)).sum(axis=1).clip(max=first.size - 1)
     pick = rng.random(len(exposed))
     pools = [np.flatnonzero((classes == k) & (weights > 0)) for k in range(first.size)]
     for i in np.flatnonzero(wrong & (weights > 0)).tolist():
@@ -189,7 +193,7 @@ def _instance_noise(
 
 
 def _scaled(weights: np.ndarray, ratio: float) -> np.ndarray:
-    """Chances of at most 1, in proportion to the weights (N,) below that, whose mean over weights > 0 is the ratio."""
+    """Probabilities (N,): weights times a factor, at most 1, so that their mean over weights > 0 is the ratio."""
     used = weights[weights > 0]
     low, high = 0.0, 1.0
     while len(used) and np.minimum(1, high * used).mean() < ratio:
@@ -198,17 +202,3 @@ def _scaled(weights: np.ndarray, ratio: float) -> np.ndarray:
         middle = (low + high) / 2
         low, high = (middle, high) if len(used) and np.minimum(1, middle * used).mean() < ratio else (low, middle)
     return np.minimum(1, high * weights)
-
-
-def one_hot_or_values(dataset: Dataset, labels: Mapping[str, np.ndarray], indices: np.ndarray) -> np.ndarray:
-    """Labels side by side: float32 (N, sum of the label sets' sizes), classes one-hot, missing ones NaN."""
-    columns = [
-        _one_hot(labels[s.name][indices], s.size) if s.kind == "categorical" else labels[s.name][indices]
-        for s in dataset.label_sets
-    ]
-    return np.concatenate(columns, axis=1).astype(np.float32)
-
-
-def _one_hot(classes: np.ndarray, size: int) -> np.ndarray:
-    missing = np.full((1, size), np.nan, dtype=np.float32)
-    return np.concatenate([np.eye(size, dtype=np.float32), missing])[classes]  # -1 is the last row

@@ -1,5 +1,6 @@
-"""RAF-DB, basic emotions (Li, Deng and Du, CVPR 2017), with machine annotations where there are any."""
+"""RAF-DB, basic emotions (Li, Deng and Du, CVPR 2017), optionally with machine annotations."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -7,14 +8,16 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from fer_tune.data.files import FolderSpec, read_lines
-from fer_tune.data.index import DataError, Index, Problems, Source, cut_validation, paths_below
+from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.files import FolderSpec, read_lines, shortest_text
+from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import FACE_LABELS, LabelSet
+from fer_tune.data.splits import cut_validation, noisy_samples
 
-LABEL_FILE = "EmoLabel/list_patition_label.txt"  # their spelling
-IMAGES = "Image/aligned"
-CLASSES = {"1": 3, "2": 4, "3": 5, "4": 1, "5": 2, "6": 6, "7": 0}  # their code: our class
-CODES = {c: code for code, c in CLASSES.items()}
+LABEL_FILE = "EmoLabel/list_patition_label.txt"  # spelt as distributed
+IMAGE_FOLDER = "Image/aligned"
+CLASS_OF_CODE = {"1": 3, "2": 4, "3": 5, "4": 1, "5": 2, "6": 6, "7": 0}  # RAF's code: index into EMOTIONS
+CODE_OF_CLASS = {c: code for code, c in CLASS_OF_CODE.items()}
 
 
 class RafSpec(FolderSpec):
@@ -22,29 +25,34 @@ class RafSpec(FolderSpec):
 
     kind: Literal["raf"]
     machine_labels: str | None = Field(
-        None, description="label file in RAF's format whose classes replace those of training samples"
+        None, description="label file in RAF's format; its classes replace those of the training samples"
     )
     machine_affect: str | None = Field(
-        None, description="file of NAME VALENCE AROUSAL lines; adds the label set affect to training samples"
+        None, description="file with lines NAME VALENCE AROUSAL; adds the label set affect to the training samples"
     )
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:
-        """Emotions, and valence and arousal where a machine has annotated them."""
+        """Emotions; also valence and arousal if a machine annotated them."""
         return FACE_LABELS if self.machine_affect else FACE_LABELS[:1]
 
 
+def is_raf(folder: Path) -> bool:
+    """Whether the folder holds RAF-DB."""
+    return (folder / LABEL_FILE).exists()
+
+
 def index_raf(spec: RafSpec) -> Index:
-    """Read the label files. Test labels stay RAF's own. Raises DataError."""
+    """Read the label files. Test labels are always RAF's own. Raises DataError."""
     path = spec.root / LABEL_FILE
     problems = Problems(f"{path}: these lines cannot be used")
     official = _read_classes(path, problems)
     names = list(official)
     for name, (origin, _) in official.items():
         if not name.startswith(("train_", "test_")):
-            problems.add(origin, f"{name!r} must begin with train_ or test_, which names its split")
+            problems.add(origin, f"{name!r} must begin with train_ or test_")
     if not any(name.startswith("train_") for name in names):
-        problems.add(str(path), "it lists no training image")
+        problems.add(str(path), "it lists no training images")
     problems.raise_any()
     classes = np.array([official[name][1] for name in names], dtype=np.int64)
     training = np.array([name.startswith("train_") for name in names])
@@ -56,7 +64,7 @@ def index_raf(spec: RafSpec) -> Index:
     if spec.machine_affect:
         labels["affect"], note = _machine_affect(Path(spec.machine_affect), names, training)
         notes.append(note)
-    paths = [f"{IMAGES}/{Path(name).stem}_aligned.jpg" for name in names]
+    paths = [f"{IMAGE_FOLDER}/{Path(name).stem}_aligned.jpg" for name in names]
     _check_listed(spec.root, set(paths))
     every = np.arange(len(names))
     train, validation = cut_validation(every[training], classes[training], spec.validation, spec.seed)
@@ -72,20 +80,37 @@ def index_raf(spec: RafSpec) -> Index:
     )
 
 
+def export_raf(
+    spec: RafSpec, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
+    """Write noisy training and validation labels in RAF's own format."""
+    sources = index_raf(spec).sources
+    names = {i: Path(sources[i].path).name.replace("_aligned", "") for i in noisy_samples(splits)}
+    files = {"machine_labels": stem.with_name(f"{stem.name}.classes.txt")}
+    classes = "".join(f"{name} {CODE_OF_CLASS[int(labels['emotion'][i])]}\n" for i, name in names.items())
+    files["machine_labels"].write_text(classes)
+    if "affect" in labels:
+        files["machine_affect"] = stem.with_name(f"{stem.name}.affect.txt")
+        rows = (f"{name} {' '.join(map(shortest_text, labels['affect'][i]))}\n" for i, name in names.items())
+        files["machine_affect"].write_text("".join(rows))
+    return files
+
+
 def _read_classes(path: Path, problems: Problems) -> dict[str, tuple[str, int]]:
-    """Where each name stands and its class, from lines of NAME CODE."""
+    """By image name: FILE:LINE and class, from lines NAME CODE."""
     found: dict[str, tuple[str, int]] = {}
     for origin, words in read_lines(path):
-        if len(words) != 2 or words[1] not in CLASSES:
-            problems.add(origin, f"write NAME CODE with a code from 1 to 7: it is {' '.join(words)!r}")
+        if len(words) != 2 or words[1] not in CLASS_OF_CODE:
+            problems.add(origin, f"must be NAME CODE, with a code from 1 to 7: it is {' '.join(words)!r}")
         elif words[0] in found:
-            problems.add(origin, f"{words[0]!r} stands already in {found[words[0]][0]}")
+            problems.add(origin, f"{words[0]!r} is already in {found[words[0]][0]}")
         else:
-            found[words[0]] = (origin, CLASSES[words[1]])
+            found[words[0]] = (origin, CLASS_OF_CODE[words[1]])
     return found
 
 
 def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, str]:
+    """Classes (N,): the machine's in training, RAF's own (`own`) in test; and a note."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     machine = _read_classes(path, problems)
     _require(names, training, machine, path, problems)
@@ -97,7 +122,7 @@ def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np
 
 
 def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple[np.ndarray, str]:
-    """Valence and arousal (N, 2), NaN for test samples; values outside [-1, 1] are clipped (and counted)."""
+    """Valence and arousal (N, 2), NaN in test, clipped to [-1, 1]; and a note."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     values: dict[str, tuple[float, float]] = {}
     for origin, words in read_lines(path):
@@ -107,9 +132,9 @@ def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple
         except ValueError:
             pair = (np.nan, np.nan)
         if not np.isfinite(pair).all():
-            problems.add(origin, f"write NAME VALENCE AROUSAL, two finite numbers: it is {' '.join(words)!r}")
+            problems.add(origin, f"must be NAME VALENCE AROUSAL, with two finite numbers: it is {' '.join(words)!r}")
         elif name in values:
-            problems.add(origin, f"{name!r} stands twice")
+            problems.add(origin, f"{name!r} appears twice")
         else:
             values[name] = pair
     _require(names, training, values, path, problems)
@@ -117,20 +142,25 @@ def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple
     affect = np.full((len(names), 2), np.nan, dtype=np.float32)
     affect[training] = [values[name] for name, trains in zip(names, training, strict=True) if trains]
     clipped = int((np.abs(affect[training]) > 1).any(axis=1).sum())
-    return np.clip(
-        affect, -1, 1
-    ), f"valence or arousal of {clipped} training samples lay outside [-1, 1] and is clipped"
+    note = f"valence or arousal of {clipped} training samples was outside [-1, 1] and was clipped"
+    return np.clip(affect, -1, 1), note
 
 
 def _require(
     names: list[str], training: np.ndarray, found: Mapping[str, object], path: Path, problems: Problems
 ) -> None:
+    """Add a problem for each training sample without an annotation."""
     for name, trains in zip(names, training, strict=True):
         if trains and name not in found:
             problems.add(str(path), f"training sample {name!r} has no annotation")
 
 
 def _check_listed(root: Path, listed: set[str]) -> None:
-    unlisted = sorted(paths_below(root, IMAGES, [".jpg"]) - listed)
+    """Raise DataError for images that the label file does not list."""
+    folder = root / IMAGE_FOLDER
+    if not folder.is_dir():
+        raise DataError(f"{folder}: this folder is missing")
+    present = {f"{IMAGE_FOLDER}/{entry.name}" for entry in os.scandir(folder) if entry.name.endswith(".jpg")}
+    unlisted = sorted(present - listed)
     if unlisted:
         raise DataError(f"{root / LABEL_FILE}: does not list {len(unlisted)} images, such as {unlisted[0]!r}")

@@ -1,4 +1,4 @@
-"""A contact sheet: a few faces of each class beside its name, as a person checks a data set."""
+"""A contact sheet: a few faces of each class beside its name, for a person to check a data set."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fer_tune.data.labels import LabelSet
 
-SIDE, GAP, TEXT = 72, 4, 150  # pixels: a face, the space between two, the names on the left
+FACE, GAP, NAMES, TITLE = 72, 4, 150, 30  # pixels: side of a face, gap, width of the names, height of the title
 
 
 def write_sheet(
@@ -19,24 +19,24 @@ def write_sheet(
     columns: int = 10,
     title: str = "",
 ) -> None:
-    """Write a PNG of up to `columns` images of each class, evenly spread over those there are.
+    """Write a PNG with up to `columns` images of each class, evenly spread over those available.
 
     Args:
-        images: uint8 (N, 3, S, S), RGB.
+        images: uint8 (N, 3, S, S), RGB; only those shown are read.
         classes: (N,) of the label set; missing ones are left out.
-        chosen: indices of the images to choose from, such as a split; only what is shown is read.
+        chosen: indices of the images to choose from, such as a split.
     """
-    height = SIDE + GAP
-    sheet = Image.new("RGB", (TEXT + columns * (SIDE + GAP), 30 + label_set.size * height), "white")
+    height = FACE + GAP
+    sheet = Image.new("RGB", (NAMES + columns * (FACE + GAP), TITLE + label_set.size * height), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
     pen.text((GAP, 8), title, "black", font)
     for k, name in enumerate(label_set.names):
         members = chosen[classes[chosen] == k]
-        top = 30 + k * height
-        pen.text((GAP, top + SIDE // 2 - 16), f"{name}\n{len(members)} images", "black", font)
+        top = TITLE + k * height
+        pen.text((GAP, top + FACE // 2 - 16), f"{name}\n{len(members)} images", "black", font)
         shown = members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)]
         for column, i in enumerate(shown.tolist()):
             face = Image.fromarray(np.ascontiguousarray(images[i].transpose(1, 2, 0)))
-            sheet.paste(face.resize((SIDE, SIDE), Image.Resampling.NEAREST), (TEXT + column * (SIDE + GAP), top))
+            sheet.paste(face.resize((FACE, FACE), Image.Resampling.NEAREST), (NAMES + column * (FACE + GAP), top))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)

@@ -1,4 +1,4 @@
-"""The embedded data set: drawn faces whose true labels are known, so label noise has exact answers."""
+"""The built-in data set: drawn faces. Their true labels are known, so the effect of label noise can be measured."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,25 +9,26 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.data.dataset import SPLITS, Dataset, digest_of
+from fer_tune.data.errors import Problems
 from fer_tune.data.faces import draw_faces
-from fer_tune.data.files import numbers, read_table
-from fer_tune.data.index import Problems
+from fer_tune.data.files import numeric_column, read_table
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
+from fer_tune.data.splits import noisy_samples
 from fer_tune.system.forks import forked_map
 from fer_tune.system.randomness import numpy_stream
 
 # Valence and arousal of each emotion at full intensity, in the order of EMOTIONS: a circumplex
-# (Russell 1980) with fear, disgust and anger kept apart by arousal.
+# (Russell, 1980) in which fear, disgust and anger differ in arousal.
 PROTOTYPES = np.array(
     [[0.0, 0.0], [0.85, 0.4], [-0.7, -0.45], [0.2, 0.85], [-0.6, 0.8], [-0.7, 0.25], [-0.55, 0.6]], dtype=np.float32
 )
-# RAF-DB's training faces of each emotion, in the order of EMOTIONS.
+# Number of RAF-DB's training faces for each emotion, in the order of EMOTIONS.
 RAF_COUNTS = (2524, 4772, 1982, 1290, 281, 717, 705)
 LOWEST_INTENSITY = 0.5
 FACE_STREAMS = {"studio": ("face",), "street": ("face", "street")}
-COLUMNS = ["index", "emotion", "valence", "arousal"]  # of a file of labels for drawn faces
-FEW = 500  # faces that one process draws sooner than two
-TOGETHER = 100  # faces that are computed at once
+LABEL_COLUMNS = ["index", "emotion", "valence", "arousal"]  # of a label file for drawn faces
+MIN_FACES_TO_FORK = 500  # fewer are drawn faster by one process
+FACES_AT_ONCE = 100  # computed in one call of NumPy
 
 
 class SyntheticSpec(BaseModel):
@@ -36,29 +37,31 @@ class SyntheticSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["synthetic"] = "synthetic"
-    image_size: Literal[32, 64, 128] = Field(32, description="pixels of a side")
+    image_size: Literal[32, 64, 128] = Field(32, description="side in pixels")
     train: int = Field(3000, ge=14, description="training faces")
-    validation: int = Field(1500, ge=14, description="faces with noisy labels, for choosing")
-    test: int = Field(1500, ge=14, description="faces with true labels, for scoring only")
-    class_prior: Literal["uniform", "raf"] = Field("uniform", description="raf: uneven as RAF-DB's training labels")
+    validation: int = Field(1500, ge=14, description="validation faces; their labels are noisy too")
+    test: int = Field(1500, ge=14, description="test faces; their labels are always true")
+    class_prior: Literal["uniform", "raf"] = Field(
+        "uniform", description="class shares; raf: as uneven as in RAF-DB's training set"
+    )
     domain: Literal["studio", "street"] = Field(
         "studio", description="street: other people, harder poses, worse light and a worse camera"
     )
     machine_labels: str | None = Field(
-        None, description="CSV that fer_tune.annotate wrote: it replaces the labels of training and validation faces"
+        None, description="CSV written by fer_tune.annotate; it replaces the labels of training and validation faces"
     )
-    seed: int = Field(0, ge=0, description="which faces are drawn")
+    seed: int = Field(0, ge=0, description="draws the faces")
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:
-        """What the faces are labelled with."""
+        """Emotions, and valence and arousal."""
         return FACE_LABELS
 
 
 def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
-    """Draw the data set: equal specifications give equal pixels, however many processes draw (`workers`).
+    """Draw the data set, with up to `workers` processes. Equal settings give equal pixels, whatever `workers` is.
 
-    A face of 32 pixels takes one process about 0.8 ms.
+    One process draws a face of 32 pixels in about 0.8 ms. Raises DataError for bad machine labels.
     """
     counts = dict(zip(SPLITS, (spec.train, spec.validation, spec.test), strict=True))
     classes = {s: _draw_classes(n, spec.class_prior, numpy_stream(spec.seed, "classes", s)) for s, n in counts.items()}
@@ -74,17 +77,17 @@ def load_synthetic(spec: SyntheticSpec, workers: int = 1) -> Dataset:
     known = {}
     if spec.machine_labels:
         known["emotion"] = labels["emotion"].copy()
-        read_face_labels(Path(spec.machine_labels), labels, splits)
+        _replace_labels(Path(spec.machine_labels), labels, splits)
     digest = digest_of(images, labels, splits)
     return Dataset(FACE_LABELS, images, labels, splits, digest, known=known)
 
 
-Face = tuple[str, int, int]  # split, place in it, emotion
+Face = tuple[str, int, int]  # split, position in the split, emotion
 
 
 def _draw_all(spec: SyntheticSpec, faces: list[Face], workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Faces (n, 3, S, S), and their valence and arousal (n, 2), drawn by so many processes where that pays."""
-    parts = np.array_split(np.arange(len(faces)), workers if len(faces) >= FEW else 1)
+    """Faces uint8 (n, 3, S, S), and their valence and arousal (n, 2)."""
+    parts = np.array_split(np.arange(len(faces)), workers if len(faces) >= MIN_FACES_TO_FORK else 1)
     drawn = forked_map(lambda part: _draw(spec, [faces[i] for i in part]), parts, len(parts))
     images, affects = zip(*drawn, strict=True)
     return np.concatenate(images), np.concatenate(affects)
@@ -93,12 +96,12 @@ def _draw_all(spec: SyntheticSpec, faces: list[Face], workers: int) -> tuple[np.
 def _draw(spec: SyntheticSpec, faces: list[Face]) -> tuple[np.ndarray, np.ndarray]:
     images = np.empty((len(faces), 3, spec.image_size, spec.image_size), dtype=np.uint8)
     affects = []
-    for start in range(0, len(faces), TOGETHER):
-        some = faces[start : start + TOGETHER]
+    for start in range(0, len(faces), FACES_AT_ONCE):
+        some = faces[start : start + FACES_AT_ONCE]
         emotions = [emotion for _, _, emotion in some]
         rngs = [numpy_stream(spec.seed, *FACE_STREAMS[spec.domain], split, place) for split, place, _ in some]
         intensities = [rng.uniform(LOWEST_INTENSITY, 1) for rng in rngs]
-        images[start : start + TOGETHER] = draw_faces(spec.image_size, emotions, intensities, rngs, spec.domain)
+        images[start : start + FACES_AT_ONCE] = draw_faces(spec.image_size, emotions, intensities, rngs, spec.domain)
         affects += [
             PROTOTYPES[emotion] * intensity + rng.normal(0, 0.05, 2)
             for emotion, intensity, rng in zip(emotions, intensities, rngs, strict=True)
@@ -106,31 +109,34 @@ def _draw(spec: SyntheticSpec, faces: list[Face]) -> tuple[np.ndarray, np.ndarra
     return images, np.array(affects)
 
 
-def write_face_labels(path: Path, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray]) -> None:
-    """Write the labels of training and validation faces, one row a face."""
-    rows = sorted(np.concatenate([splits["train"], splits["validation"]]).tolist())
+def export_synthetic(
+    spec: SyntheticSpec, labels: Mapping[str, np.ndarray], splits: Mapping[str, np.ndarray], stem: Path
+) -> dict[str, Path]:
+    """Write noisy labels of training and validation faces as a CSV file, one row for each face."""
+    rows = noisy_samples(splits)
     table = pd.DataFrame(
         {"index": rows, "emotion": [EMOTIONS[k] for k in labels["emotion"][rows]],
          "valence": labels["affect"][rows, 0], "arousal": labels["affect"][rows, 1]}
     )  # fmt: skip
+    path = stem.with_name(f"{stem.name}.csv")
     table.to_csv(path, index=False)
+    return {"machine_labels": path}
 
 
-def read_face_labels(path: Path, labels: dict[str, np.ndarray], splits: Mapping[str, np.ndarray]) -> None:
-    """Put a file's labels in the place of those of training and validation faces. Raises DataError."""
-    table = read_table(path, COLUMNS)
+def _replace_labels(path: Path, labels: dict[str, np.ndarray], splits: Mapping[str, np.ndarray]) -> None:
+    """Replace the labels of training and validation faces, in place, by those of a file. Raises DataError."""
+    table = read_table(path, LABEL_COLUMNS)
     problems = Problems(f"{path}: these labels cannot be used")
-    index, valence, arousal = (numbers(table, c, path, problems) for c in ("index", "valence", "arousal"))
-    wanted = np.sort(np.concatenate([splits["train"], splits["validation"]]))
+    index, valence, arousal = (numeric_column(table, c, path, problems) for c in ("index", "valence", "arousal"))
+    wanted = noisy_samples(splits)
     if not np.array_equal(np.sort(index), wanted):
-        problems.add(str(path), f"must name each of the {len(wanted)} training and validation faces once")
+        problems.add(str(path), f"must list each of the {len(wanted)} training and validation faces once")
     for line, name in table["emotion"][~table["emotion"].isin(EMOTIONS)].items():
         problems.add(f"{path}:{line}", f"emotion must be one of {', '.join(EMOTIONS)}: it is {name!r}")
     affect = np.stack([valence, arousal], axis=1)
     for i in np.flatnonzero(~(np.abs(affect) <= 1).all(axis=1)).tolist():
-        problems.add(
-            f"{path}:{table.index[i]}", f"valence and arousal must lie in [-1, 1]: they are {affect[i].tolist()}"
-        )
+        text = f"valence and arousal must be in [-1, 1]: they are {affect[i].tolist()}"
+        problems.add(f"{path}:{table.index[i]}", text)
     problems.raise_any()
     rows = index.astype(int)
     labels["emotion"][rows] = [EMOTIONS.index(name) for name in table["emotion"]]
@@ -138,7 +144,7 @@ def read_face_labels(path: Path, labels: dict[str, np.ndarray], splits: Mapping[
 
 
 def _draw_classes(count: int, prior: str, rng: np.random.Generator) -> np.ndarray:
-    """Shuffled class indices (count,) whose shares follow the prior, by largest remainder."""
+    """Shuffled class indices (count,) with the shares of the prior, rounded by largest remainder."""
     weights = np.ones(len(EMOTIONS)) if prior == "uniform" else np.array(RAF_COUNTS, dtype=float)
     quotas = weights / weights.sum() * count
     sizes = np.floor(quotas).astype(int)

@@ -1,7 +1,7 @@
-"""Results on object storage: worked on in a local folder, mirrored to where a URI points.
+"""Results on object storage: the run works in a local folder, which is mirrored to a URI.
 
-`s3://BUCKET/FOLDER`, `gs://...` or any other URI that pyarrow (and so Ray's storage) understands; options such as
-`?region=...` or `?endpoint_override=...` stand in it, credentials where the storage's own tools look for them.
+The URI is `s3://BUCKET/FOLDER`, `gs://...` or any other that pyarrow (and so Ray's storage) understands. Options such
+as `?region=...` or `?endpoint_override=...` are part of it; credentials are found where the storage's own tools look.
 """
 
 import json
@@ -13,39 +13,60 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyarrow import ArrowException, fs  # type: ignore[import-untyped]
 
+from fer_tune.errors import UserError
 from fer_tune.system.signals import interrupt_held
 
-SYNC_SECONDS = 20.0  # between uploads: what a machine that is lost may cost
-LOCK_SECONDS = 90.0  # since a sign of life within which a run surely lives, if clocks agree
-WATCH_SECONDS = 2.5 * SYNC_SECONDS  # without a new sign until a run counts as dead, whatever clocks say
-CLAIM_SECONDS = 3.0  # within which a run that has looked for a lock must have written its own
+SYNC_SECONDS = 20.0  # between uploads: the work that a lost machine may cost
+LOCK_SECONDS = 90.0  # a run whose last heartbeat is younger is alive, if clocks agree
+WATCH_SECONDS = 2.5 * SYNC_SECONDS  # a run without a new heartbeat for so long is dead, whatever clocks say
+CLAIM_SECONDS = 3.0  # a run that found no lock must have written its own within this time
 LOCK = ".lock.json"
-LAST = ("trials.csv", "epochs.csv", "result.json")  # what says that something has ended goes up after all else
+LAST = ("trials.csv", "epochs.csv", "result.json")  # uploaded last: they say that something has ended
 LOCAL = fs.LocalFileSystem()
 
 
-class RemoteError(ValueError):
+class RemoteError(UserError):
     """Storage that cannot be used; the message names it."""
 
 
 def is_remote(place: str | Path) -> bool:
-    """Whether results are named by a URI."""
+    """Whether a place is a URI."""
     return "://" in str(place)
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """The run that holds a results folder at a URI.
+
+    Attributes:
+        token: its own; empty for nobody.
+        name: its process and machine.
+        beat: seconds since the epoch at its last heartbeat, by its own clock.
+    """
+
+    token: str
+    name: str
+    beat: float
+
+
+NOBODY = LockHolder("", "", 0.0)
 
 
 class Mirror:
     """A results folder here and its copy at a URI.
 
     Args:
-        uri: of the folder that the results folder lies in, or its own.
-        name: of the results folder, where the URI is not its own.
+        uri: of the results folder, or of the folder that contains it.
+        local: the results folder here.
+        name: of the results folder, if the URI is that of the folder that contains it.
 
     Raises RemoteError where the storage cannot be reached.
     """
@@ -54,7 +75,7 @@ class Mirror:
         self.local, self.token = local, uuid.uuid4().hex
         parts = urlsplit(uri)
         if "@" in parts.netloc:
-            raise RemoteError(f"{parts.scheme}://…@…: leave credentials out of the URI: it is written into the results")
+            raise RemoteError(f"{parts.scheme}://…@…: remove the credentials: the URI is written into the results")
         self.shown = "/".join(filter(None, [f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), name]))
         try:
             self.files, base = fs.FileSystem.from_uri(uri)
@@ -64,13 +85,13 @@ class Mirror:
         self.stamps: dict[str, tuple[int, int] | None] = {}
 
     def holds_results(self) -> bool:
-        """Whether a results folder is there."""
+        """Whether the URI holds a results folder."""
         with self._named():
             found: fs.FileInfo = self.files.get_file_info(f"{self.base}/study.json")
         return bool(found.type == fs.FileType.File)
 
     def download(self) -> None:
-        """Bring everything here that is there. A file appears whole."""
+        """Copy everything from the URI to here. Each file appears whole."""
         with self._named():
             selector = fs.FileSelector(self.base, recursive=True, allow_not_found=True)
             found = [f for f in self.files.get_file_info(selector) if f.type == fs.FileType.File]
@@ -80,7 +101,7 @@ class Mirror:
                 continue
             target = self.local / name
             if not target.resolve().is_relative_to(self.local.resolve()):
-                raise RemoteError(f"{self.shown}: {file.path!r} leaves its folder")
+                raise RemoteError(f"{self.shown}: {file.path!r} is outside its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             part = target.with_name(f".{target.name}.part")
             with self._named():
@@ -89,7 +110,7 @@ class Mirror:
             self.stamps[name] = _stamp(target)
 
     def upload(self) -> None:
-        """Bring there what has changed here, and remove there what is gone here."""
+        """Copy to the URI what has changed here, and delete there what is gone here."""
         names = [str(path.relative_to(self.local)) for path in _files(self.local)]
         here = {name for name in names if _mirrored(name)}
         for name in sorted(here, key=lambda name: (Path(name).name in LAST, name)):
@@ -103,81 +124,81 @@ class Mirror:
             del self.stamps[name]
 
     def put(self, name: str) -> None:
-        """Bring one file there. Arrow copies it without heeding signals, so none is cut short by Ctrl-C."""
+        """Copy one file to the URI. Arrow ignores signals meanwhile, so Ctrl-C does not cut a file short."""
         with self._named():
             self.files.create_dir(f"{self.base}/{name}".rpartition("/")[0])
             source, target = str(self.local / name), f"{self.base}/{name}"
             fs.copy_files(source, target, source_filesystem=LOCAL, destination_filesystem=self.files)
 
     def claim(self) -> None:
-        """Hold the results folder there. Raises RemoteError where another run holds it and is alive.
+        """Lock the results folder at the URI. Raises RemoteError where a living run holds it.
 
-        Of runs that see no lock and write theirs at once, the last one's stays and the others find out.
+        If several runs see no lock and write theirs at once, the last one's stays and the others notice.
         """
-        looked = self._refuse_if_held()
+        looked = self._refuse_if_in_use()
         try:
-            self._beat()
+            self.write_lock()
             if time.monotonic() - looked > CLAIM_SECONDS:
                 raise RemoteError(
-                    f"{self.shown}: the storage answers too slowly to be sure that no other run uses it: try again"
+                    f"{self.shown}: the storage is too slow to be sure that no other run uses it: try again"
                 )
             time.sleep(CLAIM_SECONDS)
         except BaseException:
             self.release()
             raise
-        about = self._lock()
-        if about["token"] != self.token:
-            raise self._in_use(about)
+        holder = self._holder()
+        if holder.token != self.token:
+            raise self._in_use(holder)
 
-    def _refuse_if_held(self) -> float:
-        """The moment of the last look at the lock, by the clock that is never set. Raises RemoteError."""
-        looked, about = time.monotonic(), self._lock()
-        if about["token"] and abs(time.time() - float(about["beat"])) >= LOCK_SECONDS:
-            print(f"{self.shown}: waiting whether {about['holder']} still lives", file=sys.stderr, flush=True)
+    def _refuse_if_in_use(self) -> float:
+        """When the lock was last looked at, on the monotonic clock. Raises RemoteError where a living run holds it."""
+        looked, holder = time.monotonic(), self._holder()
+        if holder.token and abs(time.time() - holder.beat) >= LOCK_SECONDS:
+            print(f"{self.shown}: checking whether {holder.name} is still alive", file=sys.stderr, flush=True)
             time.sleep(WATCH_SECONDS)
-            before, looked, about = about, time.monotonic(), self._lock()
-            if about == before:
+            before, looked, holder = holder, time.monotonic(), self._holder()
+            if holder == before:
                 return looked
-        if about["token"]:
-            raise self._in_use(about)
+        if holder.token:
+            raise self._in_use(holder)
         return looked
 
-    def _in_use(self, about: Mapping[str, float | str]) -> RemoteError:
-        return RemoteError(f"{self.shown} is in use by another run ({about['holder']}): wait for it")
+    def _in_use(self, holder: LockHolder) -> RemoteError:
+        return RemoteError(f"{self.shown} is in use by another run ({holder.name}): wait for it")
 
     def keep(self) -> None:
-        """Give a sign of life. Raises RemoteError where another run has taken over meanwhile."""
-        about = self._lock()
-        if about["token"] not in (self.token, ""):
-            raise RemoteError(f"{self.shown} has been taken over by another run ({about['holder']})")
-        self._beat()
+        """Renew the lock. Raises RemoteError where another run has taken over."""
+        holder = self._holder()
+        if holder.token not in (self.token, ""):
+            raise RemoteError(f"{self.shown} has been taken over by another run ({holder.name})")
+        self.write_lock()
 
     def release(self) -> None:
-        """Let other runs have what this one holds."""
-        if self._lock()["token"] == self.token:
+        """Remove the lock, if it is this run's."""
+        if self._holder().token == self.token:
             with self._named():
                 self.files.delete_file(f"{self.base}/{LOCK}")
 
-    def _beat(self) -> None:
-        about = {"token": self.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "beat": time.time()}
+    def write_lock(self) -> None:
+        """Write this run's lock, with a new heartbeat."""
+        content = {"token": self.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "beat": time.time()}
         with self._named():
             self.files.create_dir(self.base)
             with self.files.open_output_stream(f"{self.base}/{LOCK}") as stream:
-                stream.write(json.dumps(about).encode())
+                stream.write(json.dumps(content).encode())
 
-    def _lock(self) -> dict[str, float | str]:
-        """Who holds the folder; nobody where there is no lock, or one that cannot be read."""
-        nobody: dict[str, float | str] = {"token": "", "holder": "", "beat": 0.0}
+    def _holder(self) -> LockHolder:
+        """Who holds the folder; nobody if there is no readable lock."""
         with self._named():
             if self.files.get_file_info(f"{self.base}/{LOCK}").type != fs.FileType.File:
-                return nobody
+                return NOBODY
             with self.files.open_input_stream(f"{self.base}/{LOCK}") as stream:
                 content = stream.read()
         try:
             found = json.loads(content)
-            return {"token": str(found["token"]), "holder": str(found["holder"]), "beat": float(found["beat"])}
+            return LockHolder(str(found["token"]), str(found["holder"]), float(found["beat"]))
         except (ValueError, KeyError, TypeError):
-            return nobody
+            return NOBODY
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -189,10 +210,10 @@ class Mirror:
 
 @contextmanager
 def mirrored(uri: str, name: str) -> Iterator[tuple[Path, str]]:
-    """A local folder that holds NAME as it is at the URI, mirrored there every 20 s and at the end; and the URI's name.
+    """A local folder that contains NAME as it is at the URI, mirrored every 20 s and at the end; and the URI to show.
 
-    Raises RemoteError where the storage cannot be used or another run works on NAME. Where the last upload fails the
-    local folder is kept, and the message names it.
+    Raises RemoteError where the storage cannot be used or another run works on NAME. If the last upload fails, the
+    local folder is kept and the message names it.
     """
     local = Path(tempfile.mkdtemp(prefix="fer-tune-results-"))
     safe = True
@@ -225,12 +246,12 @@ def _finish(mirror: Mirror) -> None:
         mirror.upload()
         mirror.release()
     except Exception as error:
-        raise RemoteError(f"{error}. Nothing is lost: the results lie in {mirror.local}") from None
+        raise RemoteError(f"{error}. Nothing is lost: the results are in {mirror.local}") from None
 
 
 @contextmanager
 def _repeated(act: Callable[[], None]) -> Iterator[None]:
-    """Act every 20 s on a thread. What fails is said once and tried again."""
+    """Act every 20 s on a thread. A failure is reported once and tried again."""
     ended = threading.Event()
 
     def follow() -> None:
@@ -238,9 +259,9 @@ def _repeated(act: Callable[[], None]) -> Iterator[None]:
         while not ended.wait(SYNC_SECONDS):
             try:
                 act()
-            except Exception as error:  # storage, or a folder that is removed while it is looked through
+            except Exception as error:  # from the storage, or from a folder that is removed while it is searched
                 if not told and isinstance(error, RemoteError):
-                    print(f"{error}: what is here is kept, and tried again", file=sys.stderr, flush=True)
+                    print(f"{error}: the local copy is kept, and the upload is tried again", file=sys.stderr, flush=True)
                     told = True
 
     thread = threading.Thread(target=follow, daemon=True)
@@ -254,11 +275,11 @@ def _repeated(act: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def fetched(uri: str) -> Iterator[Path]:
-    """A local copy of the results folder at a URI; its report is brought back at the end. Raises RemoteError."""
+    """A local copy of the results folder at a URI; its report is uploaded at the end. Raises RemoteError."""
     with tempfile.TemporaryDirectory(prefix="fer-tune-results-") as place:
         mirror = Mirror(uri, Path(place))
         if not mirror.holds_results():
-            raise RemoteError(f"{mirror.shown} is no results folder: study.json is missing")
+            raise RemoteError(f"{mirror.shown} is not a results folder: study.json is missing")
         mirror.download()
         yield mirror.local
         for path in _files(mirror.local):
@@ -268,12 +289,12 @@ def fetched(uri: str) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Files below a folder, of which some may go while it is looked through."""
+    """Files below a folder, some of which may vanish while it is searched."""
     return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
 def _mirrored(name: str) -> bool:
-    """Whether a file belongs there: not one that is being written or held, nor Ray's own."""
+    """Whether a file is mirrored: not if it is being written or is a lock, nor Ray's own files."""
     return not Path(name).name.startswith(".") and Path(name).parts[0] != "ray"
 
 

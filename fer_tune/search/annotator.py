@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from fer_tune.data.dataset import Dataset, open_dataset
+from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels
-from fer_tune.data.index import DataError
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.loading import write_dataset
 from fer_tune.results.folder import TrialFolder

@@ -11,8 +11,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from fer_tune.data.index import UNREADABLE, read_picture, why_unreadable
 from fer_tune.data.labels import LabelSet
+from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder

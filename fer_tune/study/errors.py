@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from fer_tune.data.loading import KINDS
+from fer_tune.data.kinds import KINDS
 from fer_tune.errors import UserError
 
 Location = tuple[str | int, ...]  # keys and list positions from the top of the study file

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.labels import LabelSet, first_categorical
-from fer_tune.data.loading import DatasetSpec, majority_sets
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.data.synthetic import SyntheticSpec
+from fer_tune.data.votes import majority_sets
 from fer_tune.models.spec import ModelSpec
 from fer_tune.names import LAMBDA, METHOD, NOISE_RATIO, SHORT_NAMES, Setting
 from fer_tune.study.errors import MisplacedError, nearest

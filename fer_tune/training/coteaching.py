@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fer_tune.data.labels import first_categorical
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.models.encoder import Encoder
 from fer_tune.models.weights import load_convolutions
 from fer_tune.training.losses import weighted_mean

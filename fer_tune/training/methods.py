@@ -5,7 +5,7 @@ They share encoder, data, noise draw and evaluation. `joint` with lambda 0 and `
 
 from collections.abc import Mapping
 
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.models.spec import ModelSpec
 from fer_tune.training.coteaching import CoTeacher
 from fer_tune.training.gce import GceTrainer

@@ -14,7 +14,8 @@ import numpy as np
 from cleanlab.count import compute_confident_joint, estimate_joint
 
 from fer_tune.data.labels import MISSING_CLASS, first_categorical
-from fer_tune.data.loading import NoisyData, voting_sets
+from fer_tune.data.noisy import NoisyData
+from fer_tune.data.votes import voting_sets
 from fer_tune.models.spec import ModelSpec
 from fer_tune.system.randomness import numpy_stream
 from fer_tune.training.methods import build_trainer

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fer_tune.data.augmentation import AUGMENTATIONS
 from fer_tune.data.labels import MISSING_CLASS, first_categorical
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.models.decoder import Decoder
 from fer_tune.models.discriminator import Discriminator
 from fer_tune.models.encoder import Encoder, sample_noise

@@ -5,9 +5,10 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
+from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
-from fer_tune.data.loading import DatasetSpec, load_data, read_dataset
+from fer_tune.data.loading import load_data, read_dataset
 from fer_tune.search.annotator import disagreement, in_terms_of, main
 from tests.support import folders
 

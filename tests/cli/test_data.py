@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from fer_tune.cli.data import main
 from fer_tune.data.export import labels_digest
-from fer_tune.data.loading import DatasetSpec, index_dataset, load_data, read_dataset
+from fer_tune.data.kinds import DatasetSpec
+from fer_tune.data.loading import index_dataset, load_data, read_dataset
 from tests.support import folders
 
 WRITERS = {
@@ -49,7 +50,7 @@ def test_a_manifest_gets_a_draft_of_its_section_that_a_study_can_use(tmp_path, c
 @pytest.mark.parametrize(
     ("column", "cell", "message"),
     [
-        ("valence", "1.7", "affect must lie in [-1, 1]: it is [1.7"),
+        ("valence", "1.7", "affect must be in [-1, 1]: it is [1.7"),
         ("valence", "n/a", "valence must be a number: it is 'n/a'"),
         ("label", "glaad", "label must be one of calm, cross, glad: it is 'glaad', did you mean 'glad'?"),
         ("label", "Calm", "label must be one of calm, cross, glad: it is 'Calm', did you mean 'calm'?"),
@@ -110,4 +111,4 @@ def test_a_data_set_without_a_label_format_is_named(tmp_path, capsys):
     study = {"name": "votes", "dataset": folders.write_ferplus(tmp_path / "mine")}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 2
-    assert "labels of ferplus have no file format" in capsys.readouterr().err
+    assert "labels of ferplus cannot be exported" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_an_image_that_cannot_be_read_leaves_no_folder_in_the_way(tmp_path, caps
     broken = tmp_path / "mine" / "people" / "face 7.png"
     broken.write_bytes(b"no image")
     assert main([str(study), "--results", str(tmp_path / "results")]) == 2
-    assert "'people/face 7.png' is no image that can be read" in capsys.readouterr().err
+    assert "'people/face 7.png' is not a readable image" in capsys.readouterr().err
     assert not (tmp_path / "results" / "mine").exists()
 
 

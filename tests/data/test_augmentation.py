@@ -1,17 +1,20 @@
-"""Augmentation: within its stated limits, per image, and drawn from its generator."""
+"""Augmentation: within its limits, different for each image, and drawn from its generator."""
 
 import math
 
 import torch
 
-from fer_tune.data.augmentation import MAX_ROTATION, MAX_SHIFT, ZOOM, augment_faces
+from fer_tune.data.augmentation import MAX_ROTATION, MAX_SHIFT, PADDING, ZOOM, augment_crop, augment_faces
 
 
 def test_augmentation_is_a_function_of_its_generator():
     images = torch.rand(8, 3, 32, 32)
     one, two, other = (augment_faces(images, torch.Generator().manual_seed(s)) for s in (0, 0, 1))
-    assert torch.equal(one, two) and not torch.equal(one, other)
-    assert one.shape == images.shape and one.min() >= 0 and one.max() <= 1
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+    assert one.shape == images.shape
+    assert one.min() >= 0
+    assert one.max() <= 1
 
 
 def test_each_image_moves_on_its_own_and_about_half_are_mirrored():
@@ -31,5 +34,19 @@ def test_a_dot_stays_within_rotation_shift_and_zoom():
     y = (moved.sum(dim=(1, 3)) @ grid) / mass
     x = (moved.sum(dim=(1, 2)) @ grid) / mass
     reach = 11 * ZOOM[1] * math.sin(MAX_ROTATION) + MAX_SHIFT * 65 * ZOOM[1] + 1
-    assert x.abs().max() < reach and x.abs().max() > 4
+    assert 4 < x.abs().max() < reach
     assert (y + 11).abs().max() < reach + 2
+
+
+def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image():
+    images = torch.rand(30, 3, 16, 16)
+    cropped = augment_crop(images, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(images, (PADDING,) * 4)
+    mirrored = 0
+    for original, found in zip(padded, cropped, strict=True):
+        windows = original.unfold(1, 16, 1).unfold(2, 16, 1).flatten(1, 2).transpose(0, 1)
+        plain = (windows == found).flatten(1).all(1).any()
+        flipped = (windows == found.flip(2)).flatten(1).all(1).any()
+        assert plain or flipped
+        mirrored += int(flipped)
+    assert 5 < mirrored < 25

@@ -1,4 +1,4 @@
-"""A saved data set: mapped, whole, and the same as what was saved."""
+"""A stored data set: mapped, complete, and equal to what was stored."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ def test_saved_data_set_is_mapped_and_equal(data, tmp_path):
     opened = open_dataset(folder)
     assert isinstance(opened.images, np.memmap)
     assert np.array_equal(opened.images, data.dataset.images)
-    assert opened.label_sets == data.dataset.label_sets and opened.digest == data.dataset.digest
+    assert opened.label_sets == data.dataset.label_sets
+    assert opened.digest == data.dataset.digest
+    assert opened.augmentation == data.dataset.augmentation
     for kind in ("labels", "splits"):
         for name, values in getattr(data.dataset, kind).items():
             assert np.array_equal(getattr(opened, kind)[name], values)

@@ -1,4 +1,4 @@
-"""The drawn faces: deterministic, labelled truly, readable, uneven where asked."""
+"""The drawn faces: deterministic, correctly labelled, readable, uneven if asked."""
 
 import csv
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fer_tune.data.labels import EMOTIONS
-from fer_tune.data.synthetic import FEW, PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
+from fer_tune.data.synthetic import MIN_FACES_TO_FORK, PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
 
 FACES = Path(__file__).parents[2] / "docs" / "faces"
 
@@ -16,20 +16,22 @@ FACES = Path(__file__).parents[2] / "docs" / "faces"
 @pytest.mark.parametrize("size", [32, 64, 128])
 def test_faces_are_drawn_at_every_size(size):
     dataset = load_synthetic(SyntheticSpec(image_size=size, train=14, validation=14, test=14))
-    assert dataset.images.shape == (42, 3, size, size) and dataset.images.dtype == np.uint8
+    assert dataset.images.shape == (42, 3, size, size)
+    assert dataset.images.dtype == np.uint8
     assert dataset.image_size == size
     assert dataset.images.std(axis=(1, 2, 3)).min() > 10
 
 
-def test_equal_specifications_give_equal_pixels_and_more_faces_keep_the_first():
+def test_equal_settings_give_equal_pixels_and_another_seed_gives_others():
     spec = {"train": 21, "validation": 14, "test": 14}
     one, two = (load_synthetic(SyntheticSpec(**spec)) for _ in range(2))
-    assert one.digest == two.digest and np.array_equal(one.images, two.images)
+    assert one.digest == two.digest
+    assert np.array_equal(one.images, two.images)
     assert load_synthetic(SyntheticSpec(**spec, seed=1)).digest != one.digest
 
 
-def test_however_many_processes_draw_the_pixels_are_equal():
-    spec = SyntheticSpec(train=FEW, validation=14, test=15)
+def test_pixels_do_not_depend_on_the_number_of_processes():
+    spec = SyntheticSpec(train=MIN_FACES_TO_FORK, validation=14, test=15)
     assert load_synthetic(spec, 3).digest == load_synthetic(spec).digest
 
 
@@ -45,7 +47,8 @@ def test_classes_follow_the_prior_in_every_split(prior, expected):
 def test_valence_and_arousal_agree_with_the_emotion():
     dataset = load_synthetic(SyntheticSpec(train=350, validation=14, test=14))
     affect, emotion = dataset.labels["affect"], dataset.labels["emotion"]
-    assert affect.dtype == np.float32 and np.abs(affect).max() <= 1
+    assert affect.dtype == np.float32
+    assert np.abs(affect).max() <= 1
     for k, name in enumerate(EMOTIONS):
         mean = affect[emotion == k].mean(axis=0)
         np.testing.assert_allclose(mean, 0.75 * PROTOTYPES[k], atol=0.1, err_msg=name)
@@ -58,7 +61,7 @@ def test_splits_share_no_face():
 
 
 def test_a_blind_reader_recognised_the_faces_that_are_drawn_today():
-    """The committed key is today's drawing order, and the blind answers meet the bar in every class."""
+    """The committed key and sheet show the faces as drawn now, and enough blind answers are right in every class."""
     truth, answers = (
         [row["emotion"] for row in csv.DictReader((FACES / name).read_text().splitlines())]
         for name in ("truth.csv", "answers.csv")
@@ -71,4 +74,5 @@ def test_a_blind_reader_recognised_the_faces_that_are_drawn_today():
         face = Image.fromarray(drawn.images[i].transpose(1, 2, 0)).resize((128, 128), Image.Resampling.BICUBIC)
         assert np.array_equal(sheet[top : top + 128, left : left + 128], np.asarray(face))
     right = {e: sum(t == a == e for t, a in zip(truth, answers, strict=True)) for e in EMOTIONS}
-    assert min(right.values()) >= 4 and sum(right.values()) >= 42
+    assert min(right.values()) >= 4
+    assert sum(right.values()) >= 42

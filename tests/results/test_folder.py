@@ -10,9 +10,9 @@ import threading
 import pandas as pd
 import pytest
 
-from fer_tune.results.folder import TrialFolder, trial_folders
 from fer_tune.results.environment import environment
 from fer_tune.results.files import read_json, write_atomically, write_csv, write_json
+from fer_tune.results.folder import TrialFolder, trial_folders
 from tests.conftest import ROOT
 
 

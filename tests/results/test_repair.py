@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from fer_tune.results.repair import mend, wrong_version
+from fer_tune.cli.run import main
 from fer_tune.results.files import Damaged, read_json, write_json
 from fer_tune.results.folder import trial_folders
-from fer_tune.cli.run import main
+from fer_tune.results.repair import mend, wrong_version
 from fer_tune.search.jobs import Job
 from fer_tune.search.runner import _finished_folder
 from tests.conftest import ROOT, assert_equal_tables, run_command

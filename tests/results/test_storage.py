@@ -15,8 +15,8 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from fer_tune.analysis.report import main as report
-from fer_tune.results.storage import LOCK, Mirror, RemoteError, fetched, mirrored
 from fer_tune.cli.run import main
+from fer_tune.results.storage import LOCK, Mirror, RemoteError, fetched, mirrored
 from tests.conftest import assert_equal_tables, run_command, start
 
 
@@ -101,9 +101,9 @@ def test_of_runs_that_claim_at_once_one_gets_it(bucket, tmp_path):
     looked = Barrier(4)
 
     class Eager(Mirror):
-        def _beat(self) -> None:
+        def write_lock(self) -> None:
             looked.wait()
-            super()._beat()
+            super().write_lock()
 
     def claims(number: int) -> bool:
         try:

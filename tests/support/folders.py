@@ -1,26 +1,55 @@
-"""Small data sets on disk in the real formats, for tests alone."""
+"""Writes small data sets in the real formats, and reads them by their settings. For tests only."""
 
 import csv
 import hashlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import TypeAdapter
 
 from fer_tune.data.faces import draw_faces
+from fer_tune.data.index import Index
+from fer_tune.data.kinds import DatasetSpec
+from fer_tune.data.loading import index_dataset
 
 RAF_CODES = (7, 4, 5, 1, 2, 3, 6)  # neutral, happy, sad, surprise, fear, disgust, anger
 
 
+def spec_of(settings: Mapping[str, Any], **changes: Any) -> DatasetSpec:
+    """The settings of a study file as a specification."""
+    return TypeAdapter[DatasetSpec](DatasetSpec).validate_python({**settings, **changes})
+
+
+def index_of(settings: Mapping[str, Any], **changes: Any) -> Index:
+    """The checked index of the data set that the settings describe."""
+    return index_dataset(spec_of(settings, **changes))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the first occurrence of a text in a file; it must be there."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
 def face(emotion: int, seed: int, size: int = 40) -> Image.Image:
+    """One drawn face. Pixels are cached because many tests draw the same ones."""
+    return Image.fromarray(_pixels(emotion, seed, size))
+
+
+@cache
+def _pixels(emotion: int, seed: int, size: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return Image.fromarray(draw_faces(size, [emotion], [0.9], [rng])[0].transpose(1, 2, 0))
+    return draw_faces(size, [emotion], [0.9], [rng])[0].transpose(1, 2, 0)
 
 
 def write_raf(root: Path, train: int = 42, test: int = 14, machine: bool = False) -> dict[str, str]:
-    """RAF-DB's folder, its rows shuffled; the settings that a study names."""
+    """RAF-DB's folder, its rows shuffled. Returns the settings for a study file, as every writer does."""
     (root / "EmoLabel").mkdir(parents=True)
     (root / "Image" / "aligned").mkdir(parents=True)
     lines = []
@@ -51,7 +80,7 @@ AFFECTNET_HEADER = [
 
 
 def affectnet_rows(count: int, folder: str) -> list[list[str]]:
-    """Rows of expressions 0 to 10 in turn; those without an expression have valence -2."""
+    """Rows with expressions 0 to 10 in turn; codes that are not an expression have valence -2."""
     rows = []
     for i in range(count):
         code = i % 11
@@ -63,6 +92,7 @@ def affectnet_rows(count: int, folder: str) -> list[list[str]]:
 def write_affectnet_csv(
     root: Path, train: int = 66, validation: int = 33, second: str = "validation.csv"
 ) -> dict[str, str]:
+    """AffectNet's CSV release; each face is in a box with a red surround."""
     for name, count, folder in (("training.csv", train, "1"), (second, validation, "2")):
         rows = affectnet_rows(count, folder)
         place = root / "Manually_Annotated_Images" / folder
@@ -77,6 +107,7 @@ def write_affectnet_csv(
 
 
 def write_affectnet_arrays(root: Path, train: int = 64, validation: int = 32) -> dict[str, str]:
+    """AffectNet's newer release: three small arrays for each image."""
     for folder, count in (("train_set", train), ("val_set", validation)):
         for part in ("images", "annotations"):
             (root / folder / part).mkdir(parents=True)
@@ -91,7 +122,7 @@ def write_affectnet_arrays(root: Path, train: int = 64, validation: int = 32) ->
 def write_cifar10(
     root: Path, each: int = 20, dump: Callable[[dict[bytes, object]], bytes] = pickle.dumps
 ) -> dict[str, object]:
-    """Python batches as distributed but small, so that their digests are not the published ones."""
+    """CIFAR-10's Python batches with few images, so their digests are not the published ones."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -103,11 +134,12 @@ def write_cifar10(
 
 
 def md5(path: Path) -> str:
+    """The MD5 digest of a file, as CIFAR-10 publishes them."""
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def write_ferplus(root: Path, count: int = 60) -> dict[str, str]:
-    """FER2013's codes are wrong for every fourth image; every tenth vote goes to none, every eleventh is a tie."""
+    """FERPlus. FER2013's code is wrong for every fourth image; every tenth vote is for NF, every eleventh a tie."""
     root.mkdir(parents=True, exist_ok=True)
     fer2013 = (6, 3, 4, 5, 2, 1, 0)  # code of neutral, happy, sad, surprise, fear, disgust, anger
     names = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
@@ -137,7 +169,7 @@ MANIFEST_SETS = [
 
 
 def manifest_rows(count: int = 60) -> list[dict[str, str]]:
-    """Rows with gaps: every fifth has no second opinion, every seventh no affect."""
+    """Rows of a manifest. Every fifth has no second label, every seventh no affect, every fourth label is wrong."""
     rows = []
     for i in range(count):
         rows.append({
@@ -150,6 +182,7 @@ def manifest_rows(count: int = 60) -> list[dict[str, str]]:
 
 
 def write_manifest(root: Path, rows: list[dict[str, str]] | None = None) -> dict[str, object]:
+    """A manifest and its 60 images."""
     (root / "people").mkdir(parents=True, exist_ok=True)
     rows = manifest_rows() if rows is None else rows
     for i in range(60):

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
 from fer_tune.system.forks import Forked, forked_map
 
 

@@ -7,7 +7,7 @@ import torch
 from fer_tune import ModelSpec, Trainer, TrainingSpec
 from fer_tune.data.dataset import Dataset
 from fer_tune.data.labels import FACE_LABELS, LabelSet
-from fer_tune.data.loading import NoisyData
+from fer_tune.data.noisy import NoisyData
 from fer_tune.models.layers import SpectralNorm
 from fer_tune.training.reference import PlainTrainer
 

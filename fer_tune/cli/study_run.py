@@ -1,0 +1,295 @@
+"""Runs a study from its file to its report."""
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fer_tune.cli.description import describe_cost, describe_plan, say
+from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
+from fer_tune.cli.preflight import (
+    check_precision,
+    check_space,
+    claim_folder,
+    kept_only_if_begun,
+    mark_incomplete,
+    retry_failed,
+)
+from fer_tune.cli.progress import TerminalDisplay
+from fer_tune.cli.reporter import NoReport, Reporter
+from fer_tune.cli.run import RunOptions
+from fer_tune.errors import UserError
+from fer_tune.results.environment import environment
+from fer_tune.results.files import read_json, read_json_or, write_json
+from fer_tune.results.folder import ended_trials, failed_trials
+from fer_tune.results.lock import locked
+from fer_tune.results.repair import repair
+from fer_tune.results.storage import is_remote, mirrored
+from fer_tune.results.tables import write_tables
+from fer_tune.results.tensorboard import write_tensorboard
+from fer_tune.search.preparation import prepare, reads_files
+from fer_tune.study.loading import load_plan
+from fer_tune.study.plan import Plan
+from fer_tune.study.schema import Study
+from fer_tune.study.shipped import find_study
+from fer_tune.system.forks import Forked, kill_children
+from fer_tune.system.memory import quick_imports
+from fer_tune.system.signals import interrupt_held, stops_as_interrupts
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One run of a study.
+
+    Attributes:
+        results: its results folder.
+        shown: what to call that folder: a URI where it only mirrors one.
+    """
+
+    plan: Plan
+    results: Path
+    shown: str
+    options: RunOptions
+    console: Console
+
+    def say(self, text: str) -> None:
+        """Print a text as it is."""
+        say(self.console, text)
+
+
+def run_study(options: RunOptions) -> int:
+    """Run the command; return the exit code.
+
+    0, 1 where trials failed or the report's process was killed, 130 when interrupted. Raises UserError.
+    """
+    if options.schema:
+        print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
+        return DONE
+    _check_options(options)
+    console = Console(soft_wrap=True)
+    plan = load_plan(_study_file(options), options.overrides)
+    if options.dry_run:
+        describe_plan(plan, console)
+        describe_cost(plan, console, options.cpus or os.cpu_count() or 1)
+        return DONE
+    try:
+        if is_remote(options.results):
+            with mirrored(options.results, plan.study.name) as (folder, shown):
+                return _stoppable(StudyRun(plan, (folder / plan.study.name).resolve(), shown, options, console))
+        results = (Path(options.results) / plan.study.name).resolve()
+        return _stoppable(StudyRun(plan, results, str(results), options, console))
+    except KeyboardInterrupt:
+        say(console, _stopped_text(options))
+        return INTERRUPTED
+
+
+def _check_options(options: RunOptions) -> None:
+    """Raise UserError for options that do not fit together."""
+    if options.repeated is not None and options.study is not None:
+        raise UserError("name a study file or --from, not both")
+    if options.study is None and options.repeated is None:
+        raise UserError("name a study file, such as studies/lambda_sweep.yaml")
+    if options.resume and options.restart:
+        raise UserError("--resume and --restart exclude each other")
+    if options.cpus is not None and options.address is not None:
+        raise UserError("--cpus and --address exclude each other: a cluster has its own CPUs")
+    if options.address is not None and is_remote(options.results):
+        raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
+    if options.cpus is not None and options.cpus < 1:
+        raise UserError(f"--cpus {options.cpus}: a study needs at least 1")
+
+
+def _study_file(options: RunOptions) -> Path:
+    if options.repeated is None:
+        assert options.study is not None
+        return find_study(options.study)
+    file = options.repeated / "study.json"
+    if not file.exists():
+        raise UserError(f"--from {options.repeated}: not a results folder: study.json is missing")
+    return file
+
+
+def _stoppable(run: StudyRun) -> int:
+    """Run a study that SIGTERM and SIGHUP stop as Ctrl-C does."""
+    with stops_as_interrupts(lambda: _give_up(run.options)):
+        try:
+            return _execute(run)
+        except SystemExit:  # Ray, while it starts, answers SIGTERM like this
+            raise KeyboardInterrupt from None
+
+
+def _give_up(options: RunOptions) -> None:
+    """End this process and its children at once, when a stop was asked for and nothing responds any more.
+
+    Trial folders are whole at any time; only tables and report are a little old.
+    """
+    kill_children()
+    try:
+        os.write(sys.stdout.fileno(), f"{_stopped_text(options)}\n".encode())  # takes no lock of the main thread
+    finally:
+        os._exit(INTERRUPTED)
+
+
+def _execute(run: StudyRun) -> int:
+    """Run a study in its folder."""
+    plan, results, options = run.plan, run.results, run.options
+    if options.address is None:
+        check_precision(plan)
+    claim_folder(plan, results, resume=options.resume, restart=options.restart)
+    describe_plan(plan, run.console)
+    cpus = options.cpus or os.cpu_count() or 1
+    with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
+        if options.resume:
+            for text in repair(results):
+                run.say(f"repaired: {text}")
+            retry_failed(results)
+        mark_incomplete(results)
+        start = time.monotonic()
+        with kept_only_if_begun(results):
+            check_space(plan, results)
+            with _preparing(plan, results, options.repeated) as wait:
+                complete, account = _search(run, wait, background, report.prepare)
+        write_tables(results)
+        spent = {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete}
+        _note_run(results, spent)
+        report.begin()
+        exported = background.submit(_export, plan, results)
+        code = _conclude(run, complete, report)
+        _await(run, exported)
+        return code
+
+
+@contextmanager
+def _preparing(plan: Plan, results: Path, repeated: Path | None) -> Iterator[Callable[[], None]]:
+    """Prepare the results folder while Ray starts; the yielded function waits for it.
+
+    Only drawn faces are prepared meanwhile. Files are read first: they may contain mistakes.
+    """
+    if reads_files(plan):
+        prepare(plan, results, repeated)
+        yield lambda: None
+        return
+    prepared = Forked(prepare, plan, results, repeated)
+    try:
+        yield prepared.result
+    finally:
+        prepared.stop()
+
+
+def _search(
+    run: StudyRun, wait: Callable[[], None], background: ThreadPoolExecutor, on_first_start: Callable[[], None]
+) -> tuple[bool, dict[str, float | int | None]]:
+    """Run what is left of a study once it is prepared; return whether it is complete, and what that took.
+
+    Ray is shut down on a thread of `background` while tables and report are made.
+    """
+    with interrupt_held(), quick_imports():
+        from fer_tune.search.callback import StudyCallback
+        from fer_tune.search.runner import run_search
+        from fer_tune.search.session import ray_session
+
+    plan, results, options = run.plan, run.results, run.options
+    ended = ended_trials(results)
+    display = TerminalDisplay(run.console)
+    callback = StudyCallback(plan, results, ended, display, on_first_start)
+    try:
+        if ended == plan.total_trials:
+            wait()
+            complete = True
+        else:
+            with ExitStack() as session:
+                session.enter_context(ray_session(options.address, options.verbose, options.cpus))
+                wait()
+                with display:
+                    complete = run_search(plan, results, callback, options.verbose)
+                background.submit(session.pop_all().close)
+    except KeyboardInterrupt:
+        if not any(results.glob("trials/*/history.csv")):
+            raise  # no epoch has run yet: loading the report's libraries to say so would take seconds
+        return False, callback.account.as_json()
+    except ConnectionError as error:
+        raise UserError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
+    if callback.unwritable:
+        raise UserError(
+            f"{results}: {callback.unwritable}. What has ended is kept. Once the folder can be written again, resume "
+            f"with:\n  {_resume_command(options)}"
+        )
+    return complete, callback.account.as_json()
+
+
+def _note_run(results: Path, spent: dict[str, Any]) -> None:
+    """Add this run to run.json."""
+    digests = read_json(results / "data" / "digests.json").values()
+    runs = read_json_or(results / "run.json", [])
+    write_json(results / "run.json", [*runs, {**spent, "environment": environment(digests)}])
+
+
+def _export(plan: Plan, results: Path) -> None:
+    """Write what other programs read: TensorBoard's event files and Optuna's database."""
+    from fer_tune.search.exports import export_optuna
+
+    write_tensorboard(results)
+    export_optuna(plan, results)
+
+
+def _await(run: StudyRun, exported: Future[None]) -> None:
+    """Wait for what other programs read; without it a study is still complete."""
+    try:
+        exported.result()
+    except Exception as error:  # from SQLite or TensorBoard
+        run.say(f"TensorBoard's or Optuna's files could not be written: {str(error).splitlines()[0]}")
+
+
+def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
+    """Say what came out and what to do next; return the exit code."""
+    reported = _say_headline(run, report)
+    failed = len(failed_trials(run.results))
+    if failed:
+        run.say(
+            f"{failed} trials failed; the report and trials.csv give the reasons. To run them again:\n"
+            f"  {_resume_command(run.options)}"
+        )
+    if complete:
+        return DONE if reported and not failed else PARTLY_DONE
+    run.say(
+        f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done; they are kept. To resume, "
+        f"run:\n  {_resume_command(run.options)}"
+    )
+    return INTERRUPTED
+
+
+def _say_headline(run: StudyRun, report: Reporter) -> bool:
+    """Print the report's headline; return False where its process was killed."""
+    try:
+        run.say(f"\n{report.headline()}\nReport: {run.shown}/report/index.html")
+    except NoReport as nothing:
+        run.say(f"\nNo report yet: {nothing}")
+    except ChildProcessError as killed:
+        again = shlex.join(["fer-tune", "report", run.shown])
+        run.say(f"\nThere is no report, but all results are kept: {killed} To write it, run:\n  {again}")
+        return False
+    return True
+
+
+def _stopped_text(options: RunOptions) -> str:
+    return f"Stopped; finished work is kept. To resume, run:\n  {_resume_command(options)}"
+
+
+def _resume_command(options: RunOptions) -> str:
+    """This command with --resume."""
+    study = options.study if options.repeated is None else options.repeated / "study.json"
+    words = [*options.command, str(study)]
+    words += ["--results", options.results] if options.results != "results" else []
+    words += ["--cpus", str(options.cpus)] if options.cpus else []
+    words += ["--address", options.address] if options.address else []
+    words += [word for text in options.overrides for word in ("--set", text)]
+    return shlex.join([*words, "--resume"])
