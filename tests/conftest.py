@@ -72,3 +72,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def finished(small: Finished, tmp_path: Path) -> Finished:
     """A copy of the small study's results, which a test may change."""
     return Finished(small.study, Path(shutil.copytree(small.results, tmp_path / "results" / "small")))
+
+
+@pytest.fixture
+def smoke_copy(smoke: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path) -> Finished:
+    """A copy of the smoke study's results, which a test may change."""
+    return Finished(SMOKE, Path(shutil.copytree(smoke[0], tmp_path / "results" / "smoke")))

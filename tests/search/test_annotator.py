@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_tune.data.index import DataError
+from fer_tune.data.errors import DataError
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.loading import load_data
 from fer_tune.results.folder import TrialFolder
