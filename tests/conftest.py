@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "smoke" in getattr(item, "fixturenames", ()):
             item.add_marker("serial")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Commands that train in this process take all cores; the next test has one torch thread again."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
             description=module.HELP,
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name != "bench",  # the benchmarks have a help text of their own
+            add_help=name != "bench",  # the benchmarks have options and a help text of their own
+            prefix_chars="+" if name == "bench" else "-",  # so that all of them are passed on
         )
         module.add_options(command)
     return top

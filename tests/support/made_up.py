@@ -1,0 +1,161 @@
+"""Made-up results folders with known answers, in the real format. Their numbers come from no training."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from fer_tune.results.environment import environment
+from fer_tune.results.files import write_json
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.records import Role, Status, TrialRecord
+from fer_tune.results.tables import write_tables
+from fer_tune.study.plan import make_plan
+from fer_tune.study.schema import Study
+
+Curve = Callable[[float, int, np.ndarray], np.ndarray]  # clean accuracy of (lambda, seed, epochs)
+CLASSES = 7
+
+
+def plateau(level: Callable[[float], float], speed: float = 2.0) -> Curve:
+    """A clean accuracy that saturates at level(lambda), a little different for each seed."""
+    return lambda lam, seed, epoch: level(lam) * (1 - np.exp(-epoch / speed)) + 0.002 * seed
+
+
+PEAK = plateau(lambda lam: 0.6 if lam == 0 else 0.85 - 0.5 * (lam - 0.2) ** 2)  # best at 0.2, rises and then falls
+
+
+def epoch_row(epoch: float, lam: float, accuracy: float, shrinkage: float) -> dict[str, float]:
+    """One row of a trial's history, everything derived from its clean accuracy."""
+    joint = lam > 0
+    noisy = 1 / CLASSES + (accuracy - 1 / CLASSES) * shrinkage
+    return {
+        "epoch": epoch,
+        "generator_joint_loss": 2 + lam if joint else math.nan,
+        "discriminator_joint_loss": 0.9 - 0.75 * lam if joint else math.nan,
+        "val_accuracy": noisy,
+        "val_ccc": noisy - 0.05,
+        "val_dmi": noisy,
+        "val_peer_accuracy": noisy - 1 / CLASSES,
+        "task_loss": 1 - accuracy,
+        "prediction_changes": max(0.02, 0.5 / epoch) + 0.1 * (1 - accuracy),
+        "susceptibility": 0.3 - 0.2 * accuracy,
+        "test_accuracy": accuracy,
+        "test_ccc": accuracy - 0.1,
+        "seconds": 1.0,
+    }
+
+
+def folder_writer(target: Path) -> Callable[..., Path]:
+    """A function that writes results folders below `target`."""
+
+    def write(
+        curve: Curve,
+        epochs: int = 30,
+        broken: int = 0,
+        complete: bool = True,
+        baselines: int = 0,
+        shifted: bool = False,
+        **changes: Any,
+    ) -> Path:
+        """Write a results folder whose clean accuracy follows a curve; return its path.
+
+        Args:
+            curve: the clean accuracy.
+            epochs: of each trial.
+            broken: how many trials diverged.
+            complete: whether the study is.
+            baselines: how many trials of a gain have a baseline.
+            shifted: the curve is of lambda less the noise ratio.
+            changes: keys of the study file.
+        """
+        raw = {
+            "name": "made_up",
+            "noise": {"ratio": 0.4},
+            "training": {"epochs": epochs},
+            "search": {"lambda": {"grid": [0.0, 0.2, 0.6, 1.0]}},
+            "seeds": [0, 1, 2],
+        }
+        study = Study.model_validate({**raw, **changes})
+        path = target / study.name
+        path.mkdir()
+        with patch("os.fsync"):  # nothing here must survive a power cut
+            write_json(path / "study.json", study.model_dump(mode="json", by_alias=True))
+            write_json(path / "environment.json", environment(["0" * 32]))
+            write_json(path / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": complete}])
+            for i, trial in enumerate(planned(study)):
+                own = shifted_by(curve, trial.noise_ratio) if shifted else curve
+                write_trial(path, study, trial, own)
+                if i < baselines:
+                    write_trial(path, study, trial.baseline(), own)
+            for folder in sorted((path / "trials").iterdir())[:broken]:
+                TrialFolder(folder).end(Status.DIVERGED, study.objective, "<b>task_loss</b> is not finite in epoch 3")
+            write_tables(path)
+        return path
+
+    return write
+
+
+def shifted_by(curve: Curve, by: float) -> Curve:
+    """The curve of lambda less `by`."""
+    return lambda lam, seed, epoch: curve(lam - by, seed, epoch)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A trial to make up."""
+
+    key: str
+    record: TrialRecord
+
+    @property
+    def training(self) -> dict[str, Any]:
+        return self.record.config["training"]
+
+    @property
+    def noise_ratio(self) -> float:
+        return self.record.config["noise"]["ratio"]
+
+    def baseline(self) -> "Planned":
+        """The same trial at lambda 0, as a gain needs it."""
+        config = {**self.record.config, "training": {**self.training, "lambda": 0.0}}
+        return Planned(f"{self.key},baseline", replace(self.record, role=Role.BASELINE, config=config))
+
+
+def planned(study: Study) -> Iterator[Planned]:
+    """Every trial of a study, searched values spread evenly over their ranges."""
+    for cell in make_plan(study).cells:
+        for number in range(cell.configurations):
+            share = (number + 0.5) / cell.configurations
+            suggestion = {setting: d.range[0] + share * (d.range[1] - d.range[0]) for setting, d in cell.space.items()}
+            values = {**cell.condition, **cell.grid, **suggestion}
+            for seed in study.seeds:
+                config = cell.config(suggestion, seed)
+                record = TrialRecord(
+                    cell=cell.key,
+                    condition_key=cell.condition_key,
+                    number=number,
+                    seed=seed,
+                    varied={setting.name: value for setting, value in values.items()},
+                    accuracy_shrinkage=1 - config.noise.ratio * CLASSES / (CLASSES - 1),
+                    validation_samples=1500,
+                    config=config.model_dump(by_alias=True, mode="json"),
+                )
+                yield Planned(f"{cell.key},n{number:03d},s{seed}", record)
+
+
+def write_trial(path: Path, study: Study, trial: Planned, curve: Curve) -> None:
+    """Write the folder of a finished trial."""
+    folder = TrialFolder(path / "trials" / trial.key)
+    folder.begin(trial.record)
+    lam, epochs = trial.training["lambda"], np.arange(1, study.training.epochs + 1)
+    accuracies = curve(lam, trial.record.seed, epochs)
+    shrinkage = trial.record.accuracy_shrinkage
+    folder.write_history(
+        [epoch_row(float(e), lam, float(a), shrinkage) for e, a in zip(epochs, accuracies, strict=True)]
+    )
+    folder.end(Status.FINISHED, study.objective)
