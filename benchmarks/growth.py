@@ -15,7 +15,6 @@ import torch
 
 from benchmarks import timed
 from benchmarks.steps import CASES, Case, in_own_process
-from fer_tune.data.augmentation import augment_faces
 from fer_tune.data.dataset import open_dataset, save_dataset
 from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.loading import load_data, read_dataset
@@ -27,6 +26,8 @@ from fer_tune.results.tables import write_tables
 from fer_tune.study.plan import make_plan
 from fer_tune.study.schema import Study
 from fer_tune.system.memory import own_peak_bytes
+from fer_tune.training.batches import Batches
+from fer_tune.training.spec import TrainingSpec
 
 DEFAULT = CASES["default study"]
 TIMES = (
@@ -66,7 +67,7 @@ def by_concurrency() -> Iterator[dict[str, Any]]:
 
 def by_images(counts: tuple[int, ...] = (2_000, 8_000, 32_000)) -> Iterator[dict[str, Any]]:
     """Seconds to open a saved data set with its noise, images/s that batches are made at, and memory they need."""
-    code = "import sys; from fer_tune.bench.growth import read_alone; read_alone(sys.argv[1])"
+    code = "import sys; from benchmarks.growth import read_alone; read_alone(sys.argv[1])"
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             spec = SyntheticSpec(train=count, validation=14, test=14)
@@ -88,12 +89,12 @@ def read_alone(saved: str) -> None:
     start = time.perf_counter()
     data = load_data(open_dataset(Path(saved)), NoiseSpec(ratio=0.4))
     opened = time.perf_counter() - start
-    trainer = DEFAULT.trainer("fast fp32", DEFAULT.data())
-    trainer.data, trainer.inputs = data, torch.from_numpy(data.game_inputs)
-    generator = torch.Generator().manual_seed(0)
+    draws = {name: torch.Generator().manual_seed(0) for name in ("batches", "augmentation")}
+    training = TrainingSpec(batch_size=DEFAULT.batch)
+    batches = Batches(data, training, False, torch.device("cpu"), torch.channels_last, draws)
     start = time.perf_counter()
-    for indices in trainer._batches():
-        augment_faces(trainer._images(indices), generator)
+    for indices in batches.epoch():
+        batches.training_images(indices)
     rate = len(data.dataset.splits["train"]) / (time.perf_counter() - start)
     print(opened, rate, own_peak_bytes())
 

@@ -39,7 +39,7 @@ def image_gflop(case: Case) -> dict[str, float]:
     found = {}
     for name, playing in (("game", True), ("task", False)):
         with FlopCounterMode(display=False) as counter:
-            trainer._step(indices, playing)
+            trainer.train_step(indices, playing)
         found[name] = counter.get_total_flops() / case.batch / 1e9
     with FlopCounterMode(display=False) as counter:
         trainer.predict(indices.numpy())

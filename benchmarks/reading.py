@@ -66,7 +66,7 @@ def label_rows(affectnet: int = 290_000, manifest: int = 1_000_000) -> Iterator[
     Each in a process of its own. Every image exists; the files are links to a few.
     """
     cases = (("AffectNet, CSV", _write_affectnet, affectnet), ("manifest, Parquet", _write_parquet, manifest))
-    code = "import json, sys; from fer_tune.bench.reading import index_alone; index_alone(json.load(sys.stdin))"
+    code = "import json, sys; from benchmarks.reading import index_alone; index_alone(json.load(sys.stdin))"
     for name, write, rows in cases:
         with tempfile.TemporaryDirectory() as folder:
             spec = write(Path(folder), rows)
@@ -145,7 +145,7 @@ def write_faces(folder: Path, images: int, size: int) -> ManifestSpec:
 
 def memory_of_trials(saved: Path, count: int) -> dict[str, Any]:
     """Proportional set size of trials that have seen every image, all alive at once."""
-    code = "import sys; from fer_tune.bench.reading import hold; hold(sys.argv[1])"
+    code = "import sys; from benchmarks.reading import hold; hold(sys.argv[1])"
     command = [sys.executable, "-c", code, str(saved)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(count)
@@ -164,9 +164,9 @@ def hold(saved: str) -> None:
     trainer = Trainer(data, DEFAULT_MODEL, TrainingSpec.model_validate({"lambda": 0.3, "batch_size": 64}))
     for network in trainer.networks.values():
         network.train()
-    for step, indices in enumerate(trainer._batches()):
+    for step, indices in enumerate(trainer.batches.epoch()):
         if step < 3:
-            trainer._step(indices, True)
-        trainer._images(indices)
+            trainer.train_step(indices, True)
+        trainer.batches.images(indices)
     print("ready", flush=True)
     sys.stdin.readline()

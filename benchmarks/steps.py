@@ -20,9 +20,10 @@ from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.noisy import NoisyData
 from fer_tune.models.spec import ModelSpec
 from fer_tune.system.memory import keep_freed_memory, own_peak_bytes
+from fer_tune.training.devices import computes_bf16, usual_device
 from fer_tune.training.reference import PlainTrainer
 from fer_tune.training.spec import TrainingSpec
-from fer_tune.training.trainer import Trainer, computes_bf16, usual_device
+from fer_tune.training.trainer import Trainer
 
 CIFAR_LABELS = tuple(LabelSet(f"annotator {i}", "categorical", tuple("0123456789")) for i in (1, 2, 3))
 VARIANTS: dict[str, tuple[type[Trainer], str]] = {"plain fp32": (PlainTrainer, "fp32"), "fast fp32": (Trainer, "fp32")}
@@ -83,13 +84,13 @@ def measure_steps(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     flops = {}
     for variant, trainer in trainers.items():
         with FlopCounterMode(display=False) as counter:
-            trainer._step(indices, True)
+            trainer.train_step(indices, True)
         flops[variant] = counter.get_total_flops()
     seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     for _ in range(rounds):
         for variant, trainer in trainers.items():
             start = time.perf_counter()
-            trainer._step(indices, True)
+            trainer.train_step(indices, True)
             seconds[variant].append(time.perf_counter() - start)
     median = {variant: statistics.median(times) for variant, times in seconds.items()}
     return {
@@ -118,7 +119,7 @@ def matrix_rate(precision: str, threads: int, size: int = 2048) -> float:
 
 def in_own_process(case: Case, variant: str) -> dict[str, float]:
     """Images/s of three steps after a first one, and peak resident bytes, of a process of its own."""
-    code = "import pickle, sys; from fer_tune.bench.steps import run_alone; run_alone(*pickle.load(sys.stdin.buffer))"
+    code = "import pickle, sys; from benchmarks.steps import run_alone; run_alone(*pickle.load(sys.stdin.buffer))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, input=pickle.dumps((case, variant)), capture_output=True, check=True)
     return json.loads(done.stdout)
@@ -132,7 +133,7 @@ def run_alone(case: Case, variant: str) -> None:
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
-        trainer._step(indices, True)
+        trainer.train_step(indices, True)
         seconds.append(time.perf_counter() - start)
     rate = case.batch / statistics.median(seconds[1:])
     print(json.dumps({"images_per_second": rate, "peak_bytes": own_peak_bytes()}))
@@ -156,10 +157,10 @@ def top_costs(case: Case, variant: str, steps: int = 1, rows: int = 12) -> list[
     """The operations that a step spends most of its time in, by share of all time (torch profiler)."""
     torch.set_num_threads(case.threads)
     trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
-    trainer._step(indices, True)
+    trainer.train_step(indices, True)
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(steps):
-            trainer._step(indices, True)
+            trainer.train_step(indices, True)
     events = sorted(profiler.key_averages(), key=lambda e: -e.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     return [

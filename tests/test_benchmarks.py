@@ -8,7 +8,7 @@ import pytest
 from benchmarks import around, workers
 from benchmarks.__main__ import main
 from benchmarks.growth import by_images, by_trials
-from fer_tune.training.trainer import computes_bf16, usual_device
+from fer_tune.training.devices import computes_bf16, usual_device
 
 STEPS = ["plain fp32", "fast fp32", *(["fast bf16"] if computes_bf16(usual_device()) else [])]
 

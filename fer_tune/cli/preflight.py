@@ -89,7 +89,7 @@ def check_precision(plan: Plan) -> None:
 
 
 def _computes_bf16() -> bool:
-    from fer_tune.training.trainer import computes_bf16, usual_device
+    from fer_tune.training.devices import computes_bf16, usual_device
 
     return computes_bf16(usual_device())
 

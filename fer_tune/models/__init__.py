@@ -1,18 +1,9 @@
-"""The three networks of the paper's joint game, one file each; `layers` holds what they share."""
+"""The three networks of the paper's joint game.
 
-from fer_tune.models.decoder import Decoder
-from fer_tune.models.discriminator import Discriminator
-from fer_tune.models.encoder import Encoder, Encoding, sample_noise
-from fer_tune.models.layers import normalised
-from fer_tune.models.weights import WeightsError, load_convolutions
-
-__all__ = [
-    "Decoder",
-    "Discriminator",
-    "Encoder",
-    "Encoding",
-    "WeightsError",
-    "load_convolutions",
-    "normalised",
-    "sample_noise",
-]
+- `spec`: ModelSpec, the networks' sizes (imports no torch)
+- `encoder`: image -> labels and noise vector
+- `decoder`: labels and noise vector -> image
+- `discriminator`: scores of (image, noise vector, labels)
+- `layers`: what they share: spectral normalisation, the MLP block
+- `weights`: loads pretrained VGG-16 convolutions into the encoder
+"""

@@ -1,4 +1,4 @@
-"""The decoder G_X: labels and a noise vector become an image (Fig. 1b)."""
+"""The decoder G_X: makes an image from labels and a noise vector (Fig. 1b)."""
 
 from itertools import pairwise
 
@@ -18,12 +18,14 @@ CHANNELS = {
 
 
 class Decoder(nn.Module):
-    """A linear layer to a 1x1 map, then transposed convolutions that double it up to S x S.
+    """A linear layer to a 1x1 map, then transposed convolutions that double it until it is S x S.
 
     Args:
         image_size: S, one of 32, 64, 128, 256.
-        label_inputs: the sum of the label sets' sizes (a class enters one-hot).
-        width: multiplies every hidden channel count.
+        label_inputs: the sum of the label sets' sizes (classes are one-hot).
+        width: factor on every hidden channel count.
+
+    Raises ValueError for another image size.
     """
 
     def __init__(self, image_size: int, label_inputs: int, width: float = 1.0) -> None:

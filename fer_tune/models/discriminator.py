@@ -1,4 +1,4 @@
-"""The discriminator D: marginal and joint scores of (image, noise vector, labels) (Fig. 1c, Fig. 2)."""
+"""The discriminator D: marginal and joint scores of image, noise vector and labels (Fig. 1c, Fig. 2)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,7 +16,7 @@ JOINT_FEATURES = 1024
 
 
 class ResidualBlock(nn.Module):
-    """[ReLU] conv 3x3, ReLU, conv 3x3, 2x2 average pool, plus a 1x1 shortcut, pooled too (Fig. 2a)."""
+    """[ReLU] conv 3x3, ReLU, conv 3x3, 2x2 average pool, plus a pooled 1x1 shortcut (Fig. 2a)."""
 
     def __init__(self, inputs: int, outputs: int, leading_relu: bool = True, pool: bool = True) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ResidualBlock(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over positions (Fig. 2b): output times a learnable gamma that starts at 0, plus x."""
+    """Self-attention over positions (Fig. 2b): x + gamma * attended x, with a learnable gamma that starts at 0."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -55,12 +55,12 @@ class SelfAttention(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Scores in the order image, noise, each label set, joint: T + 3 of them for T label sets.
+    """T + 3 scores for T label sets, in the order image, noise, each label set, joint.
 
     Args:
         image_size: S; images larger than 32 are first halved by a 2x2 average pool.
         label_sizes: each label set's size.
-        width: multiplies every hidden channel and feature count.
+        width: factor on every hidden channel and feature count.
     """
 
     def __init__(self, image_size: int, label_sizes: Sequence[int], width: float = 1.0) -> None:

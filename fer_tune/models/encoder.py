@@ -1,4 +1,4 @@
-"""The encoder G_Y: an image's labels and the noise vector that explains the rest of it (Fig. 1a)."""
+"""The encoder G_Y: an image's labels, and a noise vector for all else in it (Fig. 1a)."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from fer_tune.models.layers import scaled
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
 NOISE_SIZE = 100
 Input = Literal["unit", "vgg_face", "imagenet"]
-# Channel order, and what is taken off and divided by, of 8-bit RGB values before they are put in that order.
+# Channel order; mean and deviation of 8-bit RGB values, applied before the channels are reordered.
 INPUTS: Mapping[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]] = {
     "vgg_face": (
         (2, 1, 0),
@@ -25,7 +25,7 @@ INPUTS: Mapping[str, tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]
 
 
 class Encoding(NamedTuple):
-    """What the encoder says of N images."""
+    """The encoder's answer for N images."""
 
     labels: Tensor  # (N, sum of the label sets' sizes), raw outputs, no softmax
     mean: Tensor  # (N, 100)
@@ -39,10 +39,10 @@ class Encoder(nn.Module):
         image_size: S, a multiple of 32.
         label_outputs: the sum of the label sets' sizes.
         features: F, the hidden layers' size at width 1 (500 for faces, 512 for CIFAR-10).
-        width: multiplies every channel and feature count of the hidden layers.
-        norm: `none` is the paper's; `batch` puts batch normalisation before each ReLU of a
-            convolution, without which narrow encoders stay at chance for many epochs.
-        input: what the convolutions are fed: images in [-1, 1] as they come, or what pretrained weights expect.
+        width: factor on every hidden channel and feature count.
+        norm: `none` is the paper's; `batch` puts batch normalisation between each convolution and its ReLU; without
+            it narrow encoders stay at chance for many epochs.
+        input: what the convolutions take: images in [-1, 1], or what pretrained weights expect.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Encoder(nn.Module):
         self.labels = nn.Linear(hidden, label_outputs)
 
     def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Encoding:
-        """Encode images, (N, 3, S, S) in [-1, 1]. In training `generator` draws both dropout masks."""
-        h = self.convolutions(self._prepared(images)).flatten(1)
+        """Encode images, (N, 3, S, S) in [-1, 1]. In training `generator` draws the two dropout masks."""
+        h = self.convolutions(self.prepare(images)).flatten(1)
         h = self._dropout(F.relu(self.hidden1(h)), generator)
         h = self._dropout(F.relu(self.hidden2(h)), generator)
         return Encoding(self.labels(h), self.mean(h), self.log_variance(h))
 
-    def _prepared(self, images: Tensor) -> Tensor:
-        """Images (N, 3, S, S) in [-1, 1], RGB, in the order and scale that the convolutions expect."""
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images (N, 3, S, S), RGB in [-1, 1], in the channel order and scale that the convolutions expect."""
         if not self.order:
             return images
         mean, deviation = self.get_buffer("input_mean"), self.get_buffer("input_deviation")

@@ -1,4 +1,4 @@
-"""Layers that more than one network uses: spectral normalisation and the paper's MLP block."""
+"""Layers that several networks share: spectral normalisation and the paper's MLP block."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,9 +15,9 @@ FUSED_POOL_SMALLEST_MAP = 8  # pixels
 class SpectralNorm(nn.Module):
     """Mixin that divides a layer's weight by its largest singular value (Miyato et al. 2018).
 
-    The value is tracked by power iteration on the weight seen as an (outputs x rest) matrix: one
-    iteration each time training computes the normalised weight, none in evaluation. Between
-    `normalised(...)` entries the weight is computed once and shared by all forward passes.
+    Power iteration on the weight as an (outputs x rest) matrix tracks that value: one iteration each time the
+    normalised weight is computed in training, none in evaluation. Within `normalised(...)` the weight is computed
+    once and shared by all forward passes.
     """
 
     weight: Tensor
@@ -63,7 +63,7 @@ class SpectralNorm(nn.Module):
 
 @contextmanager
 def normalised(*networks: nn.Module) -> Iterator[None]:
-    """Within this block every spectrally normalised weight of `networks` is computed just once."""
+    """Within this block each spectrally normalised weight of `networks` is computed only once."""
     with ExitStack() as stack:
         for network in networks:
             for layer in network.modules():
@@ -84,7 +84,7 @@ class SNLinear(SpectralNorm, nn.Linear):
 
 
 class SNConv(SpectralNorm, nn.Conv2d):
-    """Convolution of stride 1 with spectral norm; `kernel` is 1 or 3, the size of the map is kept."""
+    """Convolution of stride 1 with spectral norm; `kernel` is 1 or 3, padding keeps the map's size."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = True) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=bias)
@@ -94,11 +94,11 @@ class SNConv(SpectralNorm, nn.Conv2d):
         return F.conv2d(x, self.normalised_weight(), self.bias, padding=self.padding)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
-        """The 2x2 average pool of `forward(x)`, computed in whichever equal way is faster.
+        """The 2x2 average pool of `forward(x)`, computed in the faster of two equal ways.
 
-        A 1x1 convolution commutes with the pool. A 3x3 one followed by the pool is one 4x4
-        convolution of stride 2 whose kernel is the mean of the four shifted kernels; that wins
-        by 2 or more on large maps, where channels are few, and loses on small maps with many.
+        A 1x1 convolution commutes with the pool. A 3x3 convolution followed by the pool equals a 4x4 convolution of
+        stride 2 whose kernel is the mean of the four shifted kernels. That is at least twice as fast on large maps
+        with few channels, and slower on small maps with many.
         """
         weight = self.normalised_weight()
         if self.kernel_size == (1, 1):
@@ -110,7 +110,7 @@ class SNConv(SpectralNorm, nn.Conv2d):
 
 
 class SNConvTranspose(SpectralNorm, nn.ConvTranspose2d):
-    """Transposed convolution (kernel 4, stride 2, padding 1) with spectral norm: it doubles the map."""
+    """Transposed convolution (kernel 4, stride 2, padding 1) with spectral norm; it doubles the map's size."""
 
     output_dim = 1
 
@@ -144,9 +144,11 @@ class MLPBlock(nn.Module):
 def scaled(size: int, width: float) -> int:
     """A hidden layer's channel or feature count at this width (1.0 is the paper's).
 
-    Raises ValueError when nothing of the layer would be left.
+    Raises ValueError if the layer would have none.
     """
     scaled_size = int(size * width)
     if scaled_size < 1:
-        raise ValueError(f"width {width:g} leaves nothing of a layer of {size}: use at least {1 / size:g}")
+        raise ValueError(
+            f"width {width:g} is too small for a layer of {size} channels or features: use at least {1 / size:g}"
+        )
     return scaled_size

@@ -1,4 +1,4 @@
-"""Starts the encoder's convolutions from a file of VGG-16 weights, as the paper's AffectNet-base case does."""
+"""Loads pretrained VGG-16 convolutions into the encoder, as in the paper's AffectNet-base case."""
 
 import re
 from collections.abc import Mapping
@@ -10,27 +10,28 @@ from torch import Tensor, nn
 
 from fer_tune.models.encoder import BLOCKS, Encoder
 
-SHOWN = 6  # tensors that a message lists
-FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # torchvision's VGG-16: its convolutions in `features`
-NAMES = tuple(f"conv{block}_{layer}" for block, (_, count) in enumerate(BLOCKS, 1) for layer in range(1, count + 1))
-HEADS = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")
+SHOWN_PROBLEMS = 6  # in one message
+# The thirteen convolutions, in order: their names in VGG-Face, their numbers in `features` of torchvision's VGG-16.
+VGG_FACE_NAMES = tuple(f"conv{b}_{layer}" for b, (_, count) in enumerate(BLOCKS, 1) for layer in range(1, count + 1))
+TORCHVISION_NUMBERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+CLASSIFIER = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")  # what follows the convolutions
 
 
 class WeightsError(ValueError):
-    """A weight file that does not fit the encoder; the message lists what is missing, left over or misshapen."""
+    """A weight file does not fit the encoder; the message lists missing, unknown and misshapen tensors."""
 
 
 def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
-    """Copy a VGG-16's thirteen convolutions into the encoder; return the names of tensors that are not used.
+    """Copy a VGG-16's thirteen convolutions into the encoder; return the names of unused tensors.
 
-    Knows VGG-Face's names (`conv1_1.weight`) and torchvision's (`features.0.weight`), below `state_dict` or
-    `module.` too. Loads weights only: nothing in the file is run. Raises WeightsError unless every convolution is
+    Accepts VGG-Face's names (`conv1_1.weight`) and torchvision's (`features.0.weight`), also inside `state_dict` or
+    after `module.`. Loads weights only: no code in the file is run. Raises WeightsError unless every convolution is
     there in its shape and every other tensor belongs to the classifier that follows them.
     """
     found = _read(path)
     layers = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv2d)]
     problems, used = [], set()
-    for name, feature, layer in zip(NAMES, FEATURES, layers, strict=True):
+    for name, feature, layer in zip(VGG_FACE_NAMES, TORCHVISION_NUMBERS, layers, strict=True):
         for part, own in (("weight", layer.weight), ("bias", layer.bias)):
             key = next((k for k in (f"{name}.{part}", f"features.{feature}.{part}") if k in found), None)
             assert own is not None
@@ -44,10 +45,10 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
                 with torch.no_grad():
                     own.copy_(found[key])
     left = sorted(set(found) - used)
-    problems += [f"{key} is no part of a VGG-16" for key in left if not HEADS.match(key)]
+    problems += [f"{key} is not part of a VGG-16" for key in left if not CLASSIFIER.match(key)]
     if problems:
-        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN])}{more}")
+        more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+        raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN_PROBLEMS])}{more}")
     return left
 
 
@@ -57,8 +58,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:
-        raise WeightsError(f"{path}: is no file of weights alone: {str(error).splitlines()[0]}") from None
+        raise WeightsError(f"{path}: cannot be loaded as weights only: {str(error).splitlines()[0]}") from None
     content = content.get("state_dict", content) if isinstance(content, Mapping) else content
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: is no state dict: it must map names to tensors")
+        raise WeightsError(f"{path}: is not a state dict, which maps names to tensors")
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}

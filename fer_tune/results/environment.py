@@ -11,7 +11,7 @@ from typing import Any
 
 from fer_tune.results.records import FORMAT_VERSION
 
-PACKAGES = ("fer-tune", "torch", "torchvision", "ray", "optuna", "numpy", "pandas", "pydantic", "torchmetrics", "scipy")
+PACKAGES = ("fer-tune", "torch", "ray", "optuna", "numpy", "pandas", "pydantic", "scipy", "scikit-learn")
 
 
 def environment(digests: Iterable[str]) -> dict[str, Any]:

@@ -181,7 +181,11 @@ class Mirror:
 
     def write_lock(self) -> None:
         """Write this run's lock, with a new heartbeat."""
-        content = {"token": self.token, "holder": f"process {os.getpid()} on {socket.gethostname()}", "beat": time.time()}
+        content = {
+            "token": self.token,
+            "holder": f"process {os.getpid()} on {socket.gethostname()}",
+            "beat": time.time(),
+        }
         with self._named():
             self.files.create_dir(self.base)
             with self.files.open_output_stream(f"{self.base}/{LOCK}") as stream:
@@ -261,7 +265,9 @@ def _repeated(act: Callable[[], None]) -> Iterator[None]:
                 act()
             except Exception as error:  # from the storage, or from a folder that is removed while it is searched
                 if not told and isinstance(error, RemoteError):
-                    print(f"{error}: the local copy is kept, and the upload is tried again", file=sys.stderr, flush=True)
+                    print(
+                        f"{error}: the local copy is kept, and the upload is tried again", file=sys.stderr, flush=True
+                    )
                     told = True
 
     thread = threading.Thread(target=follow, daemon=True)

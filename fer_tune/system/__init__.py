@@ -1,0 +1,7 @@
+"""What a study needs of the operating system; imports no other room.
+
+- `forks`: run tasks in forked processes
+- `memory`: measure and tune memory
+- `randomness`: one seed, many independent random streams
+- `signals`: handle Ctrl-C, SIGTERM and a closed terminal
+"""

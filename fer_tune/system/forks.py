@@ -1,4 +1,4 @@
-"""Work for processes that start without importing anything."""
+"""Run tasks in forked processes, which start at once with everything that this one has imported."""
 
 import atexit
 import ctypes
@@ -18,15 +18,15 @@ PR_SET_PDEATHSIG = 1  # Linux's sys/prctl.h
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-CAN_FORK = sys.platform == "linux"  # elsewhere a forked process may not use what its parent has loaded
+CAN_FORK = sys.platform == "linux"  # elsewhere a forked process cannot safely use its parent's libraries
 
 
 class Forked(Generic[Answer]):
-    """A task that a forked process works on while this one goes on.
+    """A task that runs in a forked process while this one continues.
 
-    Where processes cannot be forked, the task runs when its result is asked for. The process dies with this one,
-    however this one dies, and leaves signals that ask for a stop to it. Fork before Ray or torch start threads, and
-    never after.
+    If processes cannot be forked, the task runs when `result` is called. The forked process is killed when this one
+    ends, however it ends; it ignores SIGINT, SIGTERM and SIGHUP, which this one handles. Fork before Ray or torch
+    start threads, never after.
     """
 
     def __init__(self, task: Callable[..., Answer], *arguments: Any) -> None:
@@ -34,33 +34,33 @@ class Forked(Generic[Answer]):
         if CAN_FORK:
             context = multiprocessing.get_context("fork")
             self._answers, answer = context.Pipe(duplex=False)
-            held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the process ignores them
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the forked process ignores them
             try:
                 self._process = context.Process(target=_work, args=(self._answers, answer, held, task, arguments))
                 self._process.start()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, held)
             answer.close()
-            atexit.register(self.stop)  # Python would wait for it
+            atexit.register(self.stop)  # else Python waits for it at exit
 
     def result(self) -> Answer:
         """Wait for the task; return what it returned or raise what it raised.
 
-        Raises ChildProcessError where its process was killed, RuntimeError where its answer cannot be passed on.
+        Raises ChildProcessError if its process was killed, RuntimeError if its result cannot be pickled.
         """
         if self._here is not None:
             return self._here()
         try:
             returned, value = self._answers.recv()
         except EOFError:
-            raise ChildProcessError("a process of this study was killed: is memory short?") from None
+            raise ChildProcessError("a process of this study was killed. Did the machine run out of memory?") from None
         self.stop()
         if returned:
             return value
         raise value
 
     def stop(self) -> None:
-        """End the process if it still works."""
+        """Kill the process if it is still running."""
         if self._here is None:
             self._process.kill()
             self._process.join()
@@ -68,9 +68,9 @@ class Forked(Generic[Answer]):
 
 
 def forked_map(task: Callable[[Item], Answer], items: Sequence[Item], processes: int) -> list[Answer]:
-    """What a task returns for each item, worked out by so many processes, this one among them.
+    """What a task returns for each item, computed by `processes` processes including this one.
 
-    Raises what the task raises, and what `Forked.result` does.
+    Raises what the task raises, and what `Forked.result` raises.
     """
 
     def every(start: int) -> list[Answer]:
@@ -99,7 +99,7 @@ def _work(
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)  # the parent decides
     signal.pthread_sigmask(signal.SIG_SETMASK, unmasked)
-    answers.close()  # so that nobody listens where the parent does not
+    answers.close()  # the parent alone reads, so that sending fails once it is gone
     try:
         value = (True, task(*arguments))
     except Exception as error:
@@ -108,17 +108,17 @@ def _work(
         answer.send(value)
     except BrokenPipeError:
         pass
-    except Exception as unsent:  # what cannot be pickled
-        answer.send((False, RuntimeError(f"its answer could not be passed on: {unsent}")))
+    except Exception as unsent:  # it cannot be pickled
+        answer.send((False, RuntimeError(f"the result cannot be pickled: {unsent}")))
 
 
 def _portable(error: Exception) -> Exception:
-    """An error that survives the way to the parent, with a note of where it was raised."""
+    """An error that can be pickled, with a note of where it was raised."""
     where = traceback.format_exc()
     try:
         pickle.loads(pickle.dumps(error))
     except Exception as unsent:
-        error = RuntimeError(f"{type(error).__name__}: {error} could not be passed on: {unsent}")
+        error = RuntimeError(f"{type(error).__name__}: {error} (the error itself cannot be pickled: {unsent})")
     error.add_note(where)
     return error
 

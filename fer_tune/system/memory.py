@@ -1,4 +1,4 @@
-"""Memory of a study's processes on this machine."""
+"""Measure and tune the memory of a study's processes."""
 
 import ctypes
 import gc
@@ -18,11 +18,11 @@ SAMPLE_SECONDS = 5.0  # between looks at the memory, at least
 
 
 def keep_freed_memory() -> bool:
-    """Let this process reuse the memory that it frees instead of handing it back to the system.
+    """Make this process reuse the memory that it frees instead of returning it to the system.
 
-    A training step allocates and frees the same large blocks over and over; handed back, each costs page faults
-    again (a sixth of a step of the default study). The process then holds its peak until it ends. Returns
-    whether the C library could be told: only glibc (Linux) can.
+    A training step allocates and frees the same large blocks again and again. If they are returned each time, page
+    faults cost a sixth of a step of the default study. The process then holds its peak memory until it ends. Returns
+    False where the C library has no such setting: only glibc (Linux) has.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -33,10 +33,10 @@ def keep_freed_memory() -> bool:
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Collect no garbage while large libraries are imported, and never look at what they leave.
+    """Pause garbage collection while large libraries are imported, and exempt their objects from it afterwards.
 
-    They make objects by the hundred thousand that stay until the end; looking through them again and again is a
-    quarter of the time that torch takes to import, and most of what a process takes to end.
+    Libraries create hundreds of thousands of objects that live until the process ends. Scanning them repeatedly takes
+    a quarter of torch's import time, and most of the time that a process needs to exit.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -49,9 +49,9 @@ def quick_imports() -> Iterator[None]:
 
 
 def own_peak_bytes() -> int:
-    """Most memory that this process has held, in bytes.
+    """Peak memory of this process, in bytes.
 
-    Where the system tells it (Linux) that of the program alone: getrusage counts what the parent held at the fork.
+    On Linux from /proc, since getrusage includes what the parent held at the fork.
     """
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else []:
@@ -61,10 +61,9 @@ def own_peak_bytes() -> int:
 
 
 def tree_bytes() -> int:
-    """Bytes that this process and all below it hold, memory shared between them counted once.
+    """Memory of this process and its descendants, in bytes; shared memory is counted once.
 
-    Proportional set size where the system tells it (Linux), else resident size, which counts shared
-    memory once a process.
+    Proportional set size on Linux. Elsewhere resident size, which counts shared memory once per process.
     """
     own = psutil.Process()
     return sum(_bytes(process) for process in [own, *own.children(recursive=True)])

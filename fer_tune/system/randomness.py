@@ -1,4 +1,4 @@
-"""One integer seed becomes many independent streams, each named after what it draws."""
+"""One integer seed, many independent random streams, each named after its purpose."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def stream_seed(seed: int, *purpose: object) -> int:
-    """A 63-bit seed for one purpose, e.g. `stream_seed(0, "batches")`: equal inputs, equal seed."""
+    """A 63-bit seed for one purpose, e.g. `stream_seed(0, "batches")`. Equal arguments give equal seeds."""
     text = repr((seed, *purpose)).encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 

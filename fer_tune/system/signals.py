@@ -1,4 +1,4 @@
-"""Ctrl-C where it must not strike, and what else asks a study to stop."""
+"""Defer Ctrl-C, and stop a study on SIGTERM or a closed terminal as on Ctrl-C."""
 
 import os
 import signal
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-PATIENCE, LAST_PATIENCE = 7.0, 11.0  # seconds after a signal until a study is asked again, and until it is ended
+ASK_AGAIN_SECONDS, GIVE_UP_SECONDS = 7.0, 11.0  # after the first signal
 
 
 @contextmanager
 def interrupt_held() -> Iterator[None]:
-    """Let Ctrl-C wait until the body has run, then raise it.
+    """Defer Ctrl-C until the body has run, then raise KeyboardInterrupt.
 
-    Compiled libraries such as Ray pass over an interrupt that meets them while they are imported, so that the study
-    would run on; a Ray interrupted while it starts leaves processes behind for a minute. Only the main thread is
-    interrupted, so elsewhere nothing is held.
+    Compiled libraries such as Ray swallow an interrupt during their import, and the study would continue; Ray
+    interrupted during its start leaves processes behind for a minute. Python interrupts only the main thread; in
+    another thread this does nothing.
     """
     if not _can_be_interrupted():
         yield
@@ -35,9 +35,9 @@ def interrupt_held() -> Iterator[None]:
 def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
     """Let SIGTERM and SIGHUP stop the body as Ctrl-C does.
 
-    Who sends them may have sent them to Ray's processes too, and then nobody answers any more: the body is asked once
-    more after 7 s, and after 11 s `give_up` is called from another thread. A closed terminal (SIGHUP) takes no more
-    output. Where the main thread does not run, signals are left alone.
+    The sender may have signalled Ray's processes too; the body may then wait for them forever. So it is interrupted
+    again after 7 s, and after 11 s `give_up` is called from another thread. After SIGHUP output goes nowhere, since
+    the terminal is closed. Outside the main thread this does nothing.
     """
     if not _can_be_interrupted():
         yield
@@ -48,14 +48,16 @@ def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
         if number == signal.SIGHUP:
             _silence()
         if not timers:
-            again = threading.Timer(PATIENCE, os.kill, (os.getpid(), signal.SIGINT))
-            timers.extend([again, threading.Timer(LAST_PATIENCE, give_up)])
+            again = threading.Timer(ASK_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGINT))
+            timers.extend([again, threading.Timer(GIVE_UP_SECONDS, give_up)])
             for timer in timers:
                 timer.daemon = True
                 timer.start()
         signal.raise_signal(signal.SIGINT)
 
-    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]  # nohup ignores one
+    heard = [
+        n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN
+    ]  # nohup ignores SIGHUP
     before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
@@ -67,7 +69,7 @@ def stops_as_interrupts(give_up: Callable[[], None]) -> Iterator[None]:
 
 
 def _can_be_interrupted() -> bool:
-    """Python hears signals in the main thread alone."""
+    """Python handles signals in the main thread only."""
     return threading.current_thread() is threading.main_thread()
 
 
@@ -80,16 +82,16 @@ def _silence() -> None:
 
 @contextmanager
 def signals_kept() -> Iterator[None]:
-    """Start processes that outlive a closed terminal (whoever starts them ends them), and keep one's own handlers.
+    """Keep this process's signal handlers while the body starts Ray, whose processes then ignore a closed terminal.
 
-    Ray, when it starts, puts handlers of its own in their place. A terminal closed meanwhile is heard at the end at
-    the latest.
+    Ray replaces the handlers when it starts. Its processes inherit the blocked SIGHUP, and are ended by whoever
+    started them. A SIGHUP during the body is delivered at its end at the latest.
     """
     if not _can_be_interrupted():
         yield
         return
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # processes inherit it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # inherited by processes
     try:
         yield
     finally:

@@ -1,52 +1,54 @@
-"""The step as the specification writes it: what the fast step is measured and tested against.
+"""The step as the paper writes it: benchmarks measure the fast step against it, and tests compare both.
 
-fp32, every layer computed as written (convolution, then average pool), one forward pass of the
-discriminator for each batch of pairs, spectral norm computed anew in every forward pass, everything
-tracked by autograd, PyTorch's plain Adam, default memory format.
+fp32, every layer computed as written (convolution, then average pool), one forward pass of the discriminator for real
+and one for generated pairs, spectral norm recomputed in every forward pass, everything tracked by autograd, PyTorch's
+plain Adam, default memory format.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_tune.models.layers import SNConv
 from fer_tune.training.losses import discriminator_joint_loss, generator_joint_loss
-from fer_tune.training.trainer import Network, Pairs, Trainer
+from fer_tune.training.pairs import Pairs, play
+from fer_tune.training.trainer import Network, Trainer
 
 
 class PlainTrainer(Trainer):
-    """A `Trainer` whose every step is the plain one; all else is inherited."""
+    """A `Trainer` whose updates are the plain ones."""
 
     memory_format = torch.contiguous_format
 
-    def _network(self, name: str, build: type[Network], *sizes: Any) -> Network:
-        network = super()._network(name, build, *sizes)
+    def build_network(self, name: str, build: type[Network], *settings: Any) -> Network:
+        network = super().build_network(name, build, *settings)
         for layer in network.modules():
             if isinstance(layer, SNConv):
                 layer.forward_pooled = _convolve_then_pool(layer)  # type: ignore[method-assign]
         return network
 
-    def _adam(self, parameters: Any) -> torch.optim.Adam:
+    def build_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.training.lr, foreach=False)
 
     def generator_update(
         self, images: Tensor, labels: Tensor, targets: Tensor | None = None
     ) -> tuple[Pairs, dict[str, Tensor]]:
-        """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached."""
-        pairs = self._play(images, labels, self.generators)
+        """One Adam step of encoder and decoder on task loss + lambda * L_G; also returns the pairs, detached."""
+        pairs = play(self.encoder, self.decoder, images, labels, self.generators)
         real, generated = self._scores(pairs)
         joint_loss = generator_joint_loss(real, generated)
-        loss, report = self._task_loss(pairs.real_labels, labels if targets is None else targets)
-        self._descend("generator", loss + self.training.lam * joint_loss)
+        loss, report = self.task_loss(pairs.real_labels, labels if targets is None else targets)
+        self.descend("generator", loss + self.training.lam * joint_loss)
         return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
 
     def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
         """One Adam step of the discriminator on L_D over detached pairs."""
         real, generated = self._scores(pairs)
         loss = discriminator_joint_loss(real, generated)
-        self._descend("discriminator", loss)
+        self.descend("discriminator", loss)
         return {
             "discriminator_joint_loss": loss.detach(),
             "score_real": (real / self.score_weights).detach().mean(0),

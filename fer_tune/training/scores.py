@@ -1,4 +1,4 @@
-"""What predictions are worth against labels, clean or noisy: metrics, and readings that need no clean label."""
+"""Scores of predictions against labels, clean or noisy."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.training.losses import concordance
 
 MISSING = float("nan")
@@ -15,11 +15,15 @@ MISSING = float("nan")
 def score_predictions(
     label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], truths: Mapping[str, Tensor], prefix: str
 ) -> dict[str, float]:
-    """Accuracy, mean class accuracy, macro F1, each class's recall (sets beyond the first by name), CCC, RMSE and sign.
+    """Scores of every label set, named `prefix`_SCORE. Samples without a label are left out; NaN if none has one.
 
-    CCC, the root mean squared error and the share of values of the right sign are given for each continuous value,
-    CCC as their mean too; a constant prediction counts 0 in CCC. Samples without a label do not count; where none
-    has one, the metric is NaN.
+    Categorical sets: accuracy, mean_class_accuracy, macro_f1 and recall_CLASS, all in [0, 1]; sets after the first
+    have their name in the score's (accuracy_SET). Continuous values: ccc_VALUE in [-1, 1] and their mean ccc,
+    rmse_VALUE, and sign_VALUE, the share of predictions with the label's sign. A constant prediction has CCC 0.
+
+    Args:
+        predictions: by label set: class probabilities (N, K) or values (N, d).
+        truths: by label set: classes (N,), missing ones -1, or values (N, d), missing ones NaN.
     """
     metrics: dict[str, float] = {}
     categorical = [s for s in label_sets if s.kind == "categorical"]
@@ -56,62 +60,30 @@ def _class_metrics(
     label_set: LabelSet, probabilities: Tensor, truth: Tensor, prefix: str, suffix: str
 ) -> dict[str, float]:
     """Metrics of one categorical set from probabilities (N, K) and classes (N,)."""
-    from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score, multiclass_recall
-
-    present, k = truth != MISSING_CLASS, label_set.size
-    classes, truth = probabilities.argmax(1)[present], truth[present]
-    averages = {"accuracy": "micro", "mean_class_accuracy": "macro"}
-    if not len(truth):
-        names = [*averages, "macro_f1", *(f"recall_{n}" for n in label_set.names)]
-        return {_metric_name(prefix, name, suffix): MISSING for name in names}
-    found: dict[str, float] = {
-        name: float(multiclass_accuracy(classes, truth, k, average=average)) for name, average in averages.items()
-    }
-    found["macro_f1"] = float(multiclass_f1_score(classes, truth, k, average="macro"))
-    recalls = multiclass_recall(classes, truth, k, average="none").tolist()
-    found |= {f"recall_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
-    return {_metric_name(prefix, name, suffix): value for name, value in found.items()}
-
-
-def _metric_name(prefix: str, name: str, suffix: str) -> str:
-    """val_accuracy, val_accuracy_SET; of a class val_recall_CLASS, val_recall_SET_CLASS."""
-    if name.startswith("recall_"):
-        return f"{prefix}_recall{suffix}_{name.removeprefix('recall_')}"
-    return f"{prefix}_{name}{suffix}"
-
-
-def label_readings(
-    label_sets: tuple[LabelSet, ...], predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor]
-) -> dict[str, float]:
-    """Of the first categorical set's classes: val_dmi and val_peer_accuracy, scores that label noise distorts less,
-    and val_top_share, the share of the class predicted most often (1: a constant predictor).
-
-    NaN where no sample has a label.
-    """
-    first = first_categorical(label_sets)
-    truth = labels[first.name]
     present = truth != MISSING_CLASS
-    if not present.any():
-        return dict.fromkeys(("val_dmi", "val_peer_accuracy", "val_top_share"), MISSING)
-    classes, truth = predictions[first.name].argmax(1)[present], truth[present]
-    joint = torch.zeros(first.size, first.size, dtype=torch.float64)
-    joint.index_put_((classes, truth), torch.tensor(1 / len(truth), dtype=torch.float64), accumulate=True)
-    return {
-        "val_dmi": determinant_information(joint),
-        "val_peer_accuracy": peer_accuracy(joint),
-        "val_top_share": float(joint.sum(1).max()),
-    }
+    found = class_scores(probabilities.argmax(1)[present], truth[present], label_set.size)
+    recalls = found.pop("recalls").tolist()
+    scores = {f"{prefix}_{name}{suffix}": float(value) for name, value in found.items()}
+    return scores | {f"{prefix}_recall{suffix}_{n}": r for n, r in zip(label_set.names, recalls, strict=True)}
 
 
-def determinant_information(joint: Tensor) -> float:
-    """Determinant-based mutual information (Xu et al., NeurIPS 2019) of a joint distribution (K, K), scaled to [0, 1].
+def class_scores(predicted: Tensor, truth: Tensor, classes: int) -> dict[str, Tensor]:
+    """accuracy, mean_class_accuracy, macro_f1 () and recalls (K,), in [0, 1], of predicted and true classes (N,).
 
-    K |det|^(1 / K): 1 for equal labels of uniform classes, 0 where a class is never predicted. Noise that depends on
-    the class alone multiplies it by the same factor for every classifier.
+    A class that is predicted but has no label counts as 0 in both means; one that is neither predicted nor labelled
+    is left out of them. The recall of a class without labels is 0. All are NaN for N = 0.
     """
-    return float(len(joint) * joint.det().abs() ** (1 / len(joint)))
-
-
-def peer_accuracy(joint: Tensor) -> float:
-    """Accuracy less that on labels of other samples drawn at random (Liu & Guo, ICML 2020), from a joint (K, K)."""
-    return float(joint.trace() - (joint.sum(0) * joint.sum(1)).sum())
+    if not len(truth):
+        nothing = torch.full((classes,), MISSING)
+        return dict.fromkeys(("accuracy", "mean_class_accuracy", "macro_f1"), nothing[0]) | {"recalls": nothing}
+    counts = torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    right, labelled, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
+    recalls = (right / labelled).nan_to_num(0.0)
+    f1 = (2 * right / (labelled + answered)).nan_to_num(0.0)
+    occurring = (labelled + answered).count_nonzero()
+    return {
+        "accuracy": right.sum() / labelled.sum(),
+        "mean_class_accuracy": (recalls / occurring).sum(),
+        "macro_f1": (f1 / occurring).sum(),
+        "recalls": recalls,
+    }

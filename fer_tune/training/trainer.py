@@ -1,25 +1,27 @@
-"""The alternating game of encoder, decoder and discriminator: one epoch, its metrics, its whole state."""
+"""The alternating game of encoder, decoder and discriminator: one epoch, one step, the updates, the whole state."""
 
-import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fer_tune.data.augmentation import AUGMENTATIONS
-from fer_tune.data.labels import MISSING_CLASS, first_categorical
+from fer_tune.data.labels import first_categorical
 from fer_tune.data.noisy import NoisyData
 from fer_tune.models.decoder import Decoder
 from fer_tune.models.discriminator import Discriminator
-from fer_tune.models.encoder import Encoder, sample_noise
+from fer_tune.models.encoder import Encoder
 from fer_tune.models.layers import normalised
 from fer_tune.models.spec import ModelSpec
 from fer_tune.models.weights import load_convolutions
 from fer_tune.system.randomness import stream_seed
+from fer_tune.training.batches import Batches, class_weights
+from fer_tune.training.devices import autocast, usual_device
+from fer_tune.training.diagnostics import label_readings, prediction_changes, susceptibility
+from fer_tune.training.evaluation import discriminator_accuracy, predict
 from fer_tune.training.losses import (
     ClassLoss,
     cross_entropy,
@@ -27,19 +29,18 @@ from fer_tune.training.losses import (
     generator_joint_loss,
     task_losses,
 )
-from fer_tune.training.scores import MISSING, label_readings, score_predictions
+from fer_tune.training.pairs import Pairs, play
+from fer_tune.training.scores import MISSING, score_predictions
 from fer_tune.training.spec import TrainingSpec
 
 STATE_VERSION = 1
-EVALUATION_BATCH = 500
-PROBED = 128  # validation images given random labels
-CHECK_EVERY = 32  # steps between looks at whether the losses are finite
+CHECK_EVERY = 32  # steps between checks that the losses are finite
 DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Diverged(RuntimeError):
-    """This run can no longer be read: a loss is not finite, or every score is saturated."""
+    """The run cannot be continued: a loss is not finite, or every score is saturated."""
 
     def __init__(self, quantity: str, epoch: int, why: str = "is not finite") -> None:
         super().__init__(f"{quantity} {why} in epoch {epoch}")
@@ -49,47 +50,16 @@ class Diverged(RuntimeError):
         return Diverged, (self.quantity, self.epoch, self.why)
 
 
-class Pairs(NamedTuple):
-    """What the discriminator tells apart, N samples each: images, noise vectors, labels."""
-
-    real_images: Tensor  # (N, 3, S, S)
-    real_noise: Tensor  # (N, 100), the encoder's
-    real_labels: Tensor  # (N, sum of sizes), the encoder's raw outputs
-    generated_images: Tensor  # (N, 3, S, S), the decoder's
-    generated_noise: Tensor  # (N, 100), standard normal
-    generated_labels: Tensor  # (N, sum of sizes), the noisy labels
-
-    def detach(self) -> "Pairs":
-        return Pairs(*(t.detach() for t in self))
-
-    def stacked(self, images: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Real above generated, (2N, ...): images (or the given features of them), noise, labels."""
-        return (
-            torch.cat([self.real_images, self.generated_images]) if images is None else images,
-            torch.cat([self.real_noise, self.generated_noise]),
-            torch.cat([self.real_labels, self.generated_labels]),
-        )
-
-
-def usual_device() -> torch.device:
-    """The GPU where there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def computes_bf16(device: torch.device) -> bool:
-    """Whether a device has bf16 arithmetic worth the name; on a CPU without it bf16 takes some 50 times fp32's time."""
-    if device.type != "cpu":
-        return True
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 class Trainer:
-    """One training run, a function of (data, model, training, seed).
+    """One training run; its numbers depend on data, model, training and seed alone.
 
-    With lambda = 0 the decoder and the discriminator do not exist: the run is the multi-task VGGNet
-    baseline, and its joint losses are missing values. Initial weights, batches, augmentation,
-    dropout and noise vectors come from separate generators, so runs that differ only in lambda start
-    from the same encoder and see the same batches.
+    With lambda = 0 decoder and discriminator do not exist: the run is the multi-task VGGNet baseline, and its joint
+    losses are NaN. Initial weights, batches, augmentation, dropout and noise vectors come from separate generators,
+    so runs that differ only in lambda start from the same encoder and see the same batches.
+
+    Args:
+        device: default: the GPU if there is one.
+        class_loss: the loss of each categorical set.
 
     >>> from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
     >>> data = load_data({"kind": "synthetic", "train": 140, "validation": 70, "test": 70}, {"ratio": 0.4})
@@ -97,7 +67,8 @@ class Trainer:
     >>> sorted(trainer.run_epoch())[:3]
     ['ccc_loss', 'cross_entropy', 'discriminator_accuracy_affect']
 
-    Raises ValueError for a score weight whose name is no score, or a data set without classes.
+    Raises ValueError for a score weight that names no score, data without a categorical label set, or a joint game
+    on data in which no sample of a split has every label.
     """
 
     memory_format = torch.channels_last
@@ -109,99 +80,99 @@ class Trainer:
         training: TrainingSpec | None = None,
         seed: int = 0,
         device: str | torch.device | None = None,
+        class_loss: ClassLoss = cross_entropy,
     ) -> None:
         self.data = data
         self.model = model or ModelSpec()
         self.training = training or TrainingSpec()
         self.seed = seed
         self.device = torch.device(device) if device else usual_device()
+        self.class_loss = class_loss
         self.epoch = 0
         self.label_sets = data.label_sets
         self.first = first_categorical(self.label_sets)
         self.score_names = ("image", "noise", *(s.name for s in self.label_sets), "joint")
         self.score_weights = self._score_weights()
-        self.targets = torch.from_numpy(data.targets)
-        self.inputs = torch.from_numpy(data.game_inputs) if self.joint else self.targets
-        self.truths = {name: torch.from_numpy(values) for name, values in data.labels.items()}
-        self.class_loss: ClassLoss = cross_entropy
-        self.class_weights = self._balance_weights()
+        self.class_weights = self._class_weights()
         self.generators = {
             name: torch.Generator("cpu" if name == "batches" else self.device).manual_seed(stream_seed(seed, name))
             for name in DRAWS
         }
-        self.train_classes: Tensor | None = None
-        self._build()
+        self.batches = Batches(data, self.training, self.joint, self.device, self.memory_format, self.generators)
+        self.train_classes: Tensor | None = None  # predicted for the training images after the last epoch
+        self.networks: dict[str, nn.Module] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.build()
 
     @property
     def joint(self) -> bool:
-        """Whether this run plays the joint game at all."""
+        """Whether this run plays the joint game."""
         return self.training.lam > 0
 
     @property
     def done(self) -> bool:
+        """Whether every epoch has run."""
         return self.epoch >= self.training.epochs
 
     def _score_weights(self) -> Tensor:
         unknown = set(self.training.score_weights) - set(self.score_names)
         if unknown:
-            raise ValueError(f"score_weights: no score {sorted(unknown)}: the scores are {list(self.score_names)}")
+            raise ValueError(
+                f"score_weights: {sorted(unknown)} are not scores. Use names from {list(self.score_names)}"
+            )
         weights = [self.training.score_weights.get(name, 1.0) for name in self.score_names]
         return torch.tensor(weights, device=self.device)
 
-    def _class_shares(self, name: str) -> tuple[Tensor, Tensor]:
-        """Inverse shares (K,) of a set's noisy training classes, mean 1 over samples; and those classes (n,)."""
-        classes = self.truths[name][torch.from_numpy(self.data.dataset.splits["train"])]
-        present = classes[classes != MISSING_CLASS]
-        size = next(s.size for s in self.label_sets if s.name == name)
-        counts = torch.bincount(present, minlength=size).clamp_min(1).float()
-        return len(present) / (counts.count_nonzero() * counts), classes
-
-    def _balance_weights(self) -> dict[str, Tensor]:
-        """Class weights of each categorical set, where the loss makes up for uneven classes."""
+    def _class_weights(self) -> dict[str, Tensor]:
+        """Weights (K,) by categorical label set; none unless the loss balances the classes."""
         if self.training.balance != "loss":
             return {}
-        names = [s.name for s in self.label_sets if s.kind == "categorical"]
-        return {name: self._class_shares(name)[0].to(self.device) for name in names}
+        sets = [s for s in self.label_sets if s.kind == "categorical"]
+        return {s.name: class_weights(self.data, s).to(self.device) for s in sets}
 
-    def _sample_weights(self, train: Tensor) -> Tensor:
-        """How likely each training sample (n,) is drawn, so that classes come equally often."""
-        weights, classes = self._class_shares(self.first.name)
-        return torch.where(classes == MISSING_CLASS, 1.0, weights[classes.clamp_min(0)])
+    # Networks and optimisers
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Create the run's networks and optimisers."""
         size, width = self.data.dataset.image_size, self.model.width
         sizes = [s.size for s in self.label_sets]
-        self.encoder = self._network("encoder", Encoder, size, sum(sizes), *self._encoder_settings())
-        if self.model.encoder_weights:
-            load_convolutions(self.encoder, Path(self.model.encoder_weights))
+        self.encoder = self.build_encoder("encoder")
         generator_parameters = list(self.encoder.parameters())
-        self.networks: dict[str, nn.Module] = {"encoder": self.encoder}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
         if self.joint:
-            self.decoder = self._network("decoder", Decoder, size, sum(sizes), width)
-            self.discriminator = self._network("discriminator", Discriminator, size, sizes, width)
-            self.networks |= {"decoder": self.decoder, "discriminator": self.discriminator}
+            self.decoder = self.build_network("decoder", Decoder, size, sum(sizes), width)
+            self.discriminator = self.build_network("discriminator", Discriminator, size, sizes, width)
             generator_parameters += self.decoder.parameters()
-            self.optimisers["discriminator"] = self._adam(self.discriminator.parameters())
-        self.optimisers["generator"] = self._adam(generator_parameters)
+            self.optimisers["discriminator"] = self.build_optimiser(self.discriminator.parameters())
+        self.optimisers["generator"] = self.build_optimiser(generator_parameters)
 
-    def _encoder_settings(self) -> tuple[Any, ...]:
-        model = self.model
-        return model.features, model.width, model.encoder_norm, model.encoder_input
+    def build_encoder(self, name: str) -> Encoder:
+        """An encoder with initial weights of its own name, its convolutions pretrained if the model says so."""
+        outputs, model = sum(s.size for s in self.label_sets), self.model
+        settings = (model.features, model.width, model.encoder_norm, model.encoder_input)
+        encoder = self.build_network(name, Encoder, self.data.dataset.image_size, outputs, *settings)
+        if model.encoder_weights:
+            load_convolutions(encoder, Path(model.encoder_weights))
+        return encoder
 
-    def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.training.lr, fused=True)
-
-    def _network(self, name: str, build: type[Network], *sizes: Any) -> Network:
+    def build_network(self, name: str, build: type[Network], *settings: Any) -> Network:
+        """A network whose initial weights depend on the seed and its name alone; it is kept under that name."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(self.seed, "weights", name))
-            return build(*sizes).to(self.device).to(memory_format=self.memory_format)
+            network = build(*settings).to(self.device).to(memory_format=self.memory_format)
+        self.networks[name] = network
+        return network
+
+    def build_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        """Adam over these parameters."""
+        return torch.optim.Adam(parameters, lr=self.training.lr, fused=True)
+
+    # One epoch
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch and evaluate once; return the epoch's metrics, missing ones as NaN.
 
-        Raises Diverged, within a few steps, when a loss is no longer finite, and at the epoch's end when
-        the discriminator's hinge loss is 0: all scores are saturated and the game has no gradient left.
+        Raises Diverged, within 32 steps, if a loss is not finite, and at the epoch's end if the discriminator's hinge
+        loss is 0: every score is then saturated and the game has no gradient.
         """
         start = time.perf_counter()
         self.epoch += 1
@@ -210,8 +181,8 @@ class Trainer:
             network.train()
         sums: dict[str, Tensor] = {}
         steps = images = 0
-        for indices in self._batches():
-            for name, value in self._step(indices, playing).items():
+        for indices in self.batches.epoch():
+            for name, value in self.train_step(indices, playing).items():
                 sums[name] = sums[name] + value if name in sums else value
             steps += 1
             if steps % CHECK_EVERY == 0:
@@ -230,103 +201,6 @@ class Trainer:
         for quantity, value in sums.items():
             if value.ndim == 0 and not torch.isfinite(value):
                 raise Diverged(quantity, self.epoch)
-
-    def _batches(self) -> Iterator[Tensor]:
-        """Shuffled indices of one epoch; a last batch less than full is left out unless it is the only one."""
-        train, draw = torch.from_numpy(self.data.dataset.splits["train"]), self.generators["batches"]
-        if self.training.balance == "sampling":
-            order = train[torch.multinomial(self._sample_weights(train), len(train), True, generator=draw)]
-        else:
-            order = train[torch.randperm(len(train), generator=draw)]
-        size = min(self.training.batch_size, len(train))
-        return iter(order[: len(order) // size * size].split(size))
-
-    def _images(self, indices: Tensor | np.ndarray) -> Tensor:
-        pixels = torch.from_numpy(self.data.dataset.images[np.asarray(indices)]).to(self.device)
-        return (pixels.float() / 127.5 - 1).contiguous(memory_format=self.memory_format)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bf16")
-
-    def _step(self, indices: Tensor, playing: bool) -> dict[str, Tensor]:
-        images = self._images(indices)
-        if self.training.augment:
-            images = AUGMENTATIONS[self.data.dataset.augmentation](images, self.generators["augmentation"])
-        targets = self.targets[indices].to(self.device)
-        if not playing:
-            return self.task_update(images, targets)
-        labels = targets if self.data.complete else self.inputs[indices].to(self.device)
-        pairs, report = self.generator_update(images, labels, targets)
-        self.discriminator_update(pairs)
-        return report | self.discriminator_update(pairs)
-
-    def task_update(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """One Adam step of the encoder on the task loss alone: the baseline, and the warm-up."""
-        with self._autocast():
-            outputs = self.encoder(images, self.generators["dropout"]).labels
-        loss, report = self._task_loss(outputs, labels)
-        self._descend("generator", loss)
-        return report
-
-    def generator_update(
-        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
-    ) -> tuple[Pairs, dict[str, Tensor]]:
-        """One Adam step of encoder and decoder on task loss + lambda * L_G; also the pairs, detached.
-
-        `targets` are the labels (N, sum of sizes) of the task loss where they differ from the game's: with gaps.
-        """
-        self.discriminator.requires_grad_(False)
-        with normalised(self.decoder, self.discriminator):
-            with self._autocast():
-                pairs = self._play(images, labels, self.generators)
-                with torch.no_grad():
-                    real_features = self.discriminator.image_features(pairs.real_images)
-                generated_features = self.discriminator.image_features(pairs.generated_images)
-                scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
-            joint_loss = generator_joint_loss(*self._weighted(scores))
-            loss, report = self._task_loss(pairs.real_labels, labels if targets is None else targets)
-            self._descend("generator", loss + self.training.lam * joint_loss)
-        self.discriminator.requires_grad_(True)
-        return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
-
-    def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
-        """One Adam step of the discriminator on L_D over detached pairs."""
-        with normalised(self.discriminator):
-            with self._autocast():
-                scores = self.discriminator(*pairs.stacked())
-            real, generated = self._weighted(scores)
-            loss = discriminator_joint_loss(real, generated)
-            self._descend("discriminator", loss)
-        return {
-            "discriminator_joint_loss": loss.detach(),
-            "score_real": scores[: len(real)].detach().float().mean(0),
-            "score_generated": scores[len(real) :].detach().float().mean(0),
-        }
-
-    def _play(self, images: Tensor, labels: Tensor, draws: Mapping[str, torch.Generator]) -> Pairs:
-        encoding = self.encoder(images, draws["dropout"])
-        noise = torch.randn(encoding.mean.shape, generator=draws["decoder_noise"], device=self.device)
-        generated = self.decoder(noise, labels)
-        return Pairs(
-            images, sample_noise(encoding, draws["encoder_noise"]), encoding.labels.float(), generated, noise, labels
-        )
-
-    def _weighted(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        real, generated = (scores.float() * self.score_weights).chunk(2)
-        return real, generated
-
-    def _task_loss(self, outputs: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        class_loss, ccc_loss = task_losses(
-            outputs.float(), labels, self.label_sets, self.class_loss, self.class_weights, not self.data.complete
-        )
-        loss = class_loss + self.training.gamma * ccc_loss
-        report = {"cross_entropy": class_loss, "ccc_loss": ccc_loss, "task_loss": loss}
-        return loss, {name: value.detach() for name, value in report.items()}
-
-    def _descend(self, optimiser: str, loss: Tensor) -> None:
-        self.optimisers[optimiser].zero_grad()
-        loss.backward()
-        self.optimisers[optimiser].step()
 
     def _training_metrics(self, means: Mapping[str, Tensor], playing: bool) -> dict[str, float]:
         self._check_finite(means)
@@ -348,86 +222,115 @@ class Trainer:
         metrics: dict[str, float] = {}
         for split, prefix in (("validation", "val"), ("test", "test")):
             indices = self.data.dataset.splits[split]
-            truths = {name: values[torch.from_numpy(indices)] for name, values in self.truths.items()}
+            truths = {name: torch.from_numpy(values[indices]) for name, values in self.data.labels.items()}
             predictions = self.predict(indices)
             metrics |= score_predictions(self.label_sets, predictions, truths, prefix)
             if split == "validation":
                 metrics |= label_readings(self.label_sets, predictions, truths)
-        metrics["prediction_changes"] = self._prediction_changes()
-        metrics["susceptibility"] = self._susceptibility()
+        before = self.train_classes
+        self.train_classes = self.predict(self.data.dataset.splits["train"])[self.first.name].argmax(1)
+        metrics["prediction_changes"] = prediction_changes(self.train_classes, before)
+        metrics["susceptibility"] = susceptibility(self.encoder, self.optimisers["generator"], self.batches, self.seed)
         accuracies = self._discriminator_accuracy() if playing else [MISSING] * len(self.score_names)
         metrics |= {f"discriminator_accuracy_{n}": a for n, a in zip(self.score_names, accuracies, strict=True)}
         return metrics
 
-    def _prediction_changes(self) -> float:
-        """Share of training images whose predicted class (first categorical set) changed since the last epoch."""
-        classes = self.predict(self.data.dataset.splits["train"])[self.first.name].argmax(1)
-        before, self.train_classes = self.train_classes, classes
-        return MISSING if before is None else float((classes != before).float().mean())
+    def _discriminator_accuracy(self) -> list[float]:
+        draw = torch.Generator(self.device).manual_seed(stream_seed(self.seed, "evaluation", self.epoch))
+        return discriminator_accuracy(self.encoder, self.decoder, self.discriminator, self.batches, draw)
 
-    def _susceptibility(self) -> float:
-        """Accuracy gained on random labels by one step on them (Forouzesh et al., ICLR 2023), of a copy of the encoder.
-
-        The same validation images and the same random classes in every epoch. The step is that of the run's
-        optimiser without its momentum: each weight as far as its own past gradients let it go. A network that
-        memorises easily gains much.
-        """
-        indices = self.data.dataset.splits["validation"][:PROBED]
-        draw = torch.Generator().manual_seed(stream_seed(self.seed, "susceptibility"))
-        classes = torch.randint(self.first.size, (len(indices),), generator=draw).to(self.device)
-        encoder, images = copy.deepcopy(self.encoder).eval(), self._images(indices)
-
-        def outputs() -> Tensor:
-            with self._autocast():
-                labels = encoder(images).labels
-            parts = labels.float().split([s.size for s in self.label_sets], dim=1)
-            return parts[self.label_sets.index(self.first)]
-
-        before = outputs()
-        cross_entropy(before, classes).backward()
-        adam = self.optimisers["generator"].param_groups[0]
-        with torch.no_grad():
-            for own, copied in zip(self.encoder.parameters(), encoder.parameters(), strict=True):
-                state = self.optimisers["generator"].state.get(own)
-                if state and copied.grad is not None:
-                    scale = (state["exp_avg_sq"] / (1 - adam["betas"][1] ** state["step"])).sqrt() + adam["eps"]
-                    copied.sub_(self.training.lr * copied.grad / scale)
-            after = outputs()
-        right = [(scores.argmax(1) == classes).float().mean() for scores in (before, after)]
-        return float(right[1] - right[0])
-
-    @torch.no_grad()
     def predict(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """What the encoder says of images: class probabilities (N, K) or values (N, d), by label set."""
-        self.encoder.eval()
-        outputs = []
-        with self._autocast():
-            for start in range(0, len(indices), EVALUATION_BATCH):
-                outputs.append(self.encoder(self._images(indices[start : start + EVALUATION_BATCH])).labels)
-        parts = torch.cat(outputs).float().cpu().split([s.size for s in self.label_sets], dim=1)
+        """The encoder's class probabilities (N, K) or values (N, d) of images (N,), by label set, on the CPU."""
+        return predict(self.encoder, self.batches, indices)
+
+    # One step
+
+    def train_step(self, indices: Tensor, playing: bool) -> dict[str, Tensor]:
+        """One iteration on samples (N,): a generator and two discriminator updates, or the task update alone.
+
+        Returns what is averaged over the epoch: losses () and mean scores (T + 3,).
+        """
+        images, targets = self.batches.training_images(indices), self.batches.targets(indices)
+        if not playing:
+            return self.task_update(images, targets)
+        labels = targets if self.data.complete else self.batches.game_labels(indices)
+        pairs, report = self.generator_update(images, labels, targets)
+        self.discriminator_update(pairs)
+        return report | self.discriminator_update(pairs)
+
+    def task_update(self, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """One Adam step of the encoder on the task loss alone: the baseline, and the warm-up."""
+        with self.autocast():
+            outputs = self.encoder(images, self.generators["dropout"]).labels
+        loss, report = self.task_loss(outputs, targets)
+        self.descend("generator", loss)
+        return report
+
+    def generator_update(
+        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
+    ) -> tuple[Pairs, dict[str, Tensor]]:
+        """One Adam step of encoder and decoder on task loss + lambda * L_G; also returns the pairs, detached.
+
+        Args:
+            labels: (N, sum of sizes), of the game.
+            targets: (N, sum of sizes), of the task loss; default: the game's. They differ where labels are missing.
+        """
+        self.discriminator.requires_grad_(False)
+        with normalised(self.decoder, self.discriminator):
+            with self.autocast():
+                pairs = play(self.encoder, self.decoder, images, labels, self.generators)
+                with torch.no_grad():
+                    real_features = self.discriminator.image_features(pairs.real_images)
+                generated_features = self.discriminator.image_features(pairs.generated_images)
+                scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
+            joint_loss = generator_joint_loss(*self._weighted(scores))
+            loss, report = self.task_loss(pairs.real_labels, labels if targets is None else targets)
+            self.descend("generator", loss + self.training.lam * joint_loss)
+        self.discriminator.requires_grad_(True)
+        return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
+
+    def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
+        """One Adam step of the discriminator on L_D over detached pairs."""
+        with normalised(self.discriminator):
+            with self.autocast():
+                scores = self.discriminator(*pairs.stacked())
+            real, generated = self._weighted(scores)
+            loss = discriminator_joint_loss(real, generated)
+            self.descend("discriminator", loss)
         return {
-            s.name: part.softmax(1) if s.kind == "categorical" else part
-            for s, part in zip(self.label_sets, parts, strict=True)
+            "discriminator_joint_loss": loss.detach(),
+            "score_real": scores[: len(real)].detach().float().mean(0),
+            "score_generated": scores[len(real) :].detach().float().mean(0),
         }
 
-    @torch.no_grad()
-    def _discriminator_accuracy(self) -> list[float]:
-        """Share of held-out (validation) real and generated pairs that each score tells apart."""
-        generator = torch.Generator(self.device).manual_seed(stream_seed(self.seed, "evaluation", self.epoch))
-        indices = self.data.dataset.splits["validation"]
-        right = torch.zeros(len(self.score_names), device=self.device)
-        with normalised(self.decoder, self.discriminator), self._autocast():
-            for start in range(0, len(indices), EVALUATION_BATCH):
-                chunk = indices[start : start + EVALUATION_BATCH]
-                images, labels = self._images(chunk), self.inputs[torch.from_numpy(chunk)].to(self.device)
-                pairs = self._play(images, labels, dict.fromkeys(DRAWS, generator))
-                real, generated = self.discriminator(*pairs.stacked()).float().chunk(2)
-                right += (real > 0).sum(0) + (generated < 0).sum(0)
-        accuracies: list[float] = (right / (2 * len(indices))).tolist()
-        return accuracies
+    def _weighted(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted scores (N, T + 3) of the real and of the generated pairs, from those of both (2N, T + 3)."""
+        real, generated = (scores.float() * self.score_weights).chunk(2)
+        return real, generated
+
+    def task_loss(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Class loss + gamma * (1 - CCC) of raw outputs (N, sum of sizes); also returns each part, detached."""
+        class_loss, ccc_loss = task_losses(
+            outputs.float(), targets, self.label_sets, self.class_loss, self.class_weights, not self.data.complete
+        )
+        loss = class_loss + self.training.gamma * ccc_loss
+        report = {"cross_entropy": class_loss, "ccc_loss": ccc_loss, "task_loss": loss}
+        return loss, {name: value.detach() for name, value in report.items()}
+
+    def descend(self, optimiser: str, loss: Tensor) -> None:
+        """One step of an optimiser down the gradient of a loss."""
+        self.optimisers[optimiser].zero_grad()
+        loss.backward()
+        self.optimisers[optimiser].step()
+
+    def autocast(self) -> torch.autocast:
+        """The run's precision, as a context."""
+        return autocast(self.device, self.training.precision)
+
+    # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a run continued elsewhere needs, of types that weights-only loading accepts."""
+        """Everything that is needed to continue the run elsewhere, of types that weights-only loading accepts."""
         return {
             "version": STATE_VERSION,
             "epoch": self.epoch,
@@ -443,7 +346,7 @@ class Trainer:
         Raises ValueError for a state of another format version.
         """
         if state["version"] != STATE_VERSION:
-            raise ValueError(f"a state of version {state['version']} cannot be read: this is version {STATE_VERSION}")
+            raise ValueError(f"cannot read a state of version {state['version']}: this is version {STATE_VERSION}")
         self.epoch = state["epoch"]
         for name, network in self.networks.items():
             network.load_state_dict(state["networks"][name])
@@ -455,10 +358,10 @@ class Trainer:
         self.train_classes = None if classes is None else classes.cpu()
 
     def fork(self, state: Mapping[str, Any]) -> None:
-        """Continue a warm-up: the state of the same run at lambda = 0, as if this run had computed it.
+        """Continue from a warm-up that the same run at lambda = 0 has computed.
 
-        Before the joint game starts lambda has no effect and only the encoder is trained, so what follows
-        equals bit for bit what a run of its own would give. Raises ValueError as `load_state_dict` does.
+        Until the joint game starts lambda has no effect and only the encoder is trained, so the result is bit for bit
+        that of a run of its own. Raises ValueError as `load_state_dict` does.
         """
         own = self.state_dict()
         adam = {**own["optimisers"]["generator"], "state": state["optimisers"]["generator"]["state"]}

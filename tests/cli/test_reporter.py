@@ -48,7 +48,7 @@ def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
         (process,) = psutil.Process().children()
         process.send_signal(signal.SIGKILL)
         report.begin()
-        with pytest.raises(ChildProcessError, match="is memory short"):
+        with pytest.raises(ChildProcessError, match="run out of memory"):
             report.headline()
 
 

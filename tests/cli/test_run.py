@@ -24,10 +24,10 @@ from fer_tune.cli.run import main
 from fer_tune.results.files import read_json, write_json
 from fer_tune.results.folder import trial_folders
 from fer_tune.study.loading import load_study
-from fer_tune.training.trainer import computes_bf16
+from fer_tune.training.devices import computes_bf16
 from tests.conftest import ROOT, run_command, start
-from tests.models.test_weights import vgg_face_weights
 from tests.support import folders
+from tests.support.weights import vgg_face_weights
 
 SMOKE = ROOT / "studies" / "smoke.yaml"
 
@@ -81,7 +81,7 @@ def test_a_report_whose_process_is_killed_is_said_with_what_writes_it(finished, 
     shutil.rmtree(finished / "smoke" / "report")
     assert main([str(SMOKE), "--results", str(finished), "--resume"]) == 1
     out = capsys.readouterr().out
-    assert "is memory short?" in out
+    assert "run out of memory?" in out
     module = ["-m", "analysis.report", str(finished / "smoke")]
     assert out.splitlines()[-1] == f"  {shlex.join(['python', *module])}"
     subprocess.run([sys.executable, *module], cwd=ROOT, check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Spectral norm, its sharing within an update, and the faster equal form of a pooled convolution."""
+"""Spectral norm, its sharing within an update, and the faster form of a pooled convolution."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Layers and networks written out a second time, from the specification, on the networks' own weights."""
+"""Layers and networks against a second implementation, from the paper, on the same weights."""
 
 import pytest
 import torch
@@ -39,7 +39,8 @@ def test_image_stream_and_scores_of_the_discriminator(size):
     x = attention(residual(first, x, leading_relu=False, pool=True))
     for i, block in enumerate(others):
         x = residual(block, x, leading_relu=True, pool=i < 4)
-    assert len(others) == 5 and x.shape[2:] == (1, 1)
+    assert len(others) == 5
+    assert x.shape[2:] == (1, 1)
     image_features = x.relu().sum((2, 3))
     torch.testing.assert_close(network.image_features(images), image_features, atol=1e-4, rtol=1e-3)
     streams = [s(part) for s, part in zip(network.streams, (noise, labels[:, :7], labels[:, 7:]), strict=True)]

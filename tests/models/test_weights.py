@@ -1,4 +1,4 @@
-"""Starting from VGG-16 weights: both layouts, everything accounted for, fed as such weights expect, nothing run."""
+"""Starting from VGG-16 weights: both layouts, every tensor accounted for, matching input, no code run."""
 
 from pathlib import Path
 
@@ -7,34 +7,14 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
-from fer_tune.models.encoder import BLOCKS, Encoder
-from fer_tune.models.weights import FEATURES, NAMES, WeightsError, load_convolutions
-
-SHAPES = {}
-_channels = 3
-for _name, _out in zip(NAMES, [c for c, n in BLOCKS for _ in range(n)], strict=True):
-    SHAPES[_name] = (_out, _channels, 3, 3)
-    _channels = _out
-
-
-def vgg_face_weights():
-    """Thirteen convolutions under VGG-Face's names."""
-    generator = torch.Generator().manual_seed(0)
-    found = {}
-    for name, shape in SHAPES.items():
-        found[f"{name}.weight"] = torch.randn(shape, generator=generator)
-        found[f"{name}.bias"] = torch.randn(shape[0], generator=generator)
-    return found
+from fer_tune.models.encoder import Encoder
+from fer_tune.models.weights import TORCHVISION_NUMBERS, VGG_FACE_NAMES, WeightsError, load_convolutions
+from tests.support.weights import SHAPES, torchvision_names, vgg_face_weights
 
 
 @pytest.fixture(scope="module")
 def tensors():
     return vgg_face_weights()
-
-
-def torchvision_names(tensors):
-    numbers = dict(zip(NAMES, FEATURES, strict=True))
-    return {f"features.{numbers[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in tensors.items()}
 
 
 LAYOUTS = {
@@ -50,20 +30,22 @@ def test_every_convolution_is_copied_from_either_layout(tmp_path, tensors, layou
     encoder = Encoder(32, 9)
     left = load_convolutions(encoder, tmp_path / "weights.pt")
     convolutions = [layer for layer in encoder.convolutions if isinstance(layer, torch.nn.Conv2d)]
-    for name, layer in zip(NAMES, convolutions, strict=True):
-        assert torch.equal(layer.weight, tensors[f"{name}.weight"]) and torch.equal(layer.bias, tensors[f"{name}.bias"])
-    assert (
-        left == {"vgg face": ["fc6.weight", "fc8.bias"], "torchvision": ["classifier.0.weight"], "nested": []}[layout]
-    )
+    for name, layer in zip(VGG_FACE_NAMES, convolutions, strict=True):
+        assert torch.equal(layer.weight, tensors[f"{name}.weight"])
+        assert torch.equal(layer.bias, tensors[f"{name}.bias"])
+    unused = {"vgg face": ["fc6.weight", "fc8.bias"], "torchvision": ["classifier.0.weight"], "nested": []}
+    assert left == unused[layout]
 
 
 def test_torchvisions_own_vgg16_fits():
     from torchvision.models import vgg16
 
-    shapes = {k: tuple(v.shape) for k, v in vgg16(weights=None).state_dict().items() if k.startswith("features")}
-    assert shapes == {f"features.{n}.weight": SHAPES[m] for n, m in zip(FEATURES, NAMES, strict=True)} | {
-        f"features.{n}.bias": SHAPES[m][:1] for n, m in zip(FEATURES, NAMES, strict=True)
-    }
+    with torch.device("meta"):  # shapes alone
+        network = vgg16(weights=None)
+    shapes = {k: tuple(v.shape) for k, v in network.state_dict().items() if k.startswith("features")}
+    assert shapes == {
+        f"features.{n}.weight": SHAPES[m] for n, m in zip(TORCHVISION_NUMBERS, VGG_FACE_NAMES, strict=True)
+    } | {f"features.{n}.bias": SHAPES[m][:1] for n, m in zip(TORCHVISION_NUMBERS, VGG_FACE_NAMES, strict=True)}
 
 
 class Evil:
@@ -83,10 +65,10 @@ def without(key):
             lambda t: {**t, "conv1_1.weight": torch.zeros(8, 3, 3, 3)},
             r"conv1_1.weight is \(8, 3, 3, 3\), .*\(64, 3, 3, 3\)",
         ),
-        (lambda t: {**t, "attention.weight": torch.zeros(3)}, "attention.weight is no part of a VGG-16"),
+        (lambda t: {**t, "attention.weight": torch.zeros(3)}, "attention.weight is not part of a VGG-16"),
         (lambda t: {}, "; and 20 more"),
-        (lambda t: [1, 2], "is no state dict"),
-        (lambda t: {"conv1_1.weight": Evil()}, "is no file of weights alone"),
+        (lambda t: [1, 2], "is not a state dict"),
+        (lambda t: {"conv1_1.weight": Evil()}, "cannot be loaded as weights only"),
     ],
 )
 def test_what_does_not_fit_is_listed_and_nothing_is_run(tmp_path, tensors, spoil, message):
@@ -105,9 +87,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_images_are_fed_in_the_order_and_scale_that_the_weights_expect():
     pixels = np.array([10, 20, 30], dtype=np.uint8)[:, None, None] * np.ones((3, 32, 32), dtype=np.uint8)
     images = torch.from_numpy(pixels[None]).float() / 127.5 - 1
-    face = Encoder(32, 9, width=0.125, input="vgg_face")._prepared(images)[0, :, 0, 0]
+    face = Encoder(32, 9, width=0.125, input="vgg_face").prepare(images)[0, :, 0, 0]
     assert face.tolist() == pytest.approx([30 - 93.594, 20 - 104.7624, 10 - 129.1863], abs=1e-3)
-    net = Encoder(32, 9, width=0.125, input="imagenet")._prepared(images)[0, :, 0, 0]
+    net = Encoder(32, 9, width=0.125, input="imagenet").prepare(images)[0, :, 0, 0]
     expected = [
         (v / 255 - m) / s for v, m, s in zip((10, 20, 30), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
     ]

@@ -1,5 +1,6 @@
-"""Work in a forked process: its answer, its mistake, its end."""
+"""A task in a forked process: its result, its errors, its end."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -22,7 +23,8 @@ def die():
 def test_what_the_task_returns_comes_from_another_process():
     task = Forked(lambda number: (number, os.getpid()), 3)
     number, process = task.result()
-    assert number == 3 and process != os.getpid()
+    assert number == 3
+    assert process != os.getpid()
     task.stop()
 
 
@@ -49,46 +51,48 @@ def answer_unpicklably():
     ("task", "error", "message"),
     [
         (fail, DataError, "labels.csv:3"),
-        (die, ChildProcessError, "is memory short"),
-        (fail_unpicklably, RuntimeError, "ValueError: no such class could not be passed on"),
-        (fail_unreadably, RuntimeError, "Odd: 3 of 7 could not be passed on"),
-        (answer_unpicklably, RuntimeError, "its answer could not be passed on"),
+        (die, ChildProcessError, "run out of memory"),
+        (fail_unpicklably, RuntimeError, r"ValueError: no such class \(the error itself cannot be pickled"),
+        (fail_unreadably, RuntimeError, r"Odd: 3 of 7 \(the error itself cannot be pickled"),
+        (answer_unpicklably, RuntimeError, "the result cannot be pickled"),
     ],
 )
-def test_what_the_task_raises_is_raised_and_a_killed_one_is_said(task, error, message):
+def test_what_the_task_raises_is_raised_and_a_killed_process_is_reported(task, error, message):
     with pytest.raises(error, match=message):
         Forked(task).result()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_stops_the_parent_is_left_to_the_parent(number, capfd):
-    """From its first moment on, whatever the parent does with it."""
-    before = signal.signal(number, lambda *_: None)
+def test_signals_that_stop_a_study_are_left_to_the_parent(number, capfd):
+    """From the start, whatever the parent does with them."""
+    before, others = signal.signal(number, lambda *_: None), multiprocessing.active_children()
     try:
         task = Forked(lambda: time.sleep(0.5) or 3)
+        (process,) = (child for child in multiprocessing.active_children() if child not in others)
         for _ in range(20):
-            os.kill(task._process.pid, number)
+            os.kill(process.pid, number)
             time.sleep(0.01)
-        assert task.result() == 3 and capfd.readouterr().err == ""
-        os.kill(os.getpid(), number)  # the parent hears it again
+        assert task.result() == 3
+        assert capfd.readouterr().err == ""
+        os.kill(os.getpid(), number)  # the parent receives it again
     finally:
         signal.signal(number, before)
 
 
-def test_where_an_error_was_raised_comes_with_it():
+def test_an_error_comes_with_a_note_of_where_it_was_raised():
     with pytest.raises(DataError) as caught:
         Forked(fail).result()
     assert "in fail" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 9])
-def test_a_map_returns_every_answer_in_order_from_so_many_processes(processes):
+def test_a_map_returns_results_in_order_and_uses_the_processes_asked_for(processes):
     answers = forked_map(lambda item: (item * 2, os.getpid()), [5, 6, 7, 8], processes)
     assert [answer for answer, _ in answers] == [10, 12, 14, 16]
     assert len({process for _, process in answers}) == min(processes, 4)
 
 
-def test_a_map_of_nothing_is_empty_and_a_mistake_anywhere_is_raised():
+def test_a_map_of_nothing_is_empty_and_an_error_anywhere_is_raised():
     def third(item):
         if item == 3:
             fail()
@@ -100,7 +104,7 @@ def test_a_map_of_nothing_is_empty_and_a_mistake_anywhere_is_raised():
 
 
 def test_a_map_whose_second_process_cannot_be_forked_leaves_none_behind(monkeypatch):
-    """Not even one whose answer is too long to wait in a pipe."""
+    """Not even one whose result does not fit into a pipe."""
     fork, forks = os.fork, []
 
     def once():

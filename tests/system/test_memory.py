@@ -7,7 +7,7 @@ from fer_tune.system.memory import own_peak_bytes, tree_bytes
 from tests.conftest import ROOT
 
 
-def test_memory_of_a_child_counts_while_it_lives():
+def test_memory_of_a_child_counts_while_it_runs():
     before = tree_bytes()
     code = "hold = bytearray(b'x') * 200_000_000\nprint('held', flush=True)\ninput()"
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -18,11 +18,11 @@ def test_memory_of_a_child_counts_while_it_lives():
     assert tree_bytes() - before < 50e6
 
 
-def test_peak_of_a_process_stays_after_what_it_held_is_gone_and_leaves_its_parent_out():
+def test_peak_memory_stays_after_freeing_and_excludes_the_parent():
     hold = bytearray(b"x") * 300_000_000
     assert own_peak_bytes() > len(hold)
     code = (
-        "from fer_tune.memory import own_peak_bytes as peak\na = peak()\n"
+        "from fer_tune.system.memory import own_peak_bytes as peak\na = peak()\n"
         "b = bytearray(b'x') * 200_000_000\ndel b\nprint(a, peak())"
     )
     before, after = map(int, subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT).stdout.split())

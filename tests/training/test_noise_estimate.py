@@ -4,16 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from fer_tune.data.labels import LabelSet
+from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.loading import load_data
-from fer_tune.models.spec import ModelSpec
 from fer_tune.training import noise_estimate as estimate
-from fer_tune.training.noise_estimate import EstimateError, annotator_error, confident_ratio, estimate_noise
+from fer_tune.training.noise_estimate import (
+    EstimateError,
+    annotator_error,
+    confident_ratio,
+    estimate_noise,
+    held_out_probabilities,
+)
 from fer_tune.training.spec import TrainingSpec
+from tests.support.training import MODEL, random_data
 
-SMALL = {"kind": "synthetic", "train": 350, "validation": 70, "test": 14}
-MODEL, TRAINING = ModelSpec(width=0.125, encoder_norm="batch"), TrainingSpec(lr=2e-3, batch_size=32)
+SMALL = {"kind": "synthetic", "train": 140, "validation": 70, "test": 14}
+TRAINING = TrainingSpec(lr=2e-3, batch_size=64)
 
 
 def given(truth, ratio, classes, rng):
@@ -22,7 +29,7 @@ def given(truth, ratio, classes, rng):
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.6])
-def test_annotators_who_are_wrong_independently_betray_how_often(ratio):
+def test_disagreement_shows_how_often_independent_annotators_are_wrong(ratio):
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 7, 6000)
     answers = np.stack([given(truth, ratio, 7, rng) for _ in range(3)], axis=1)
@@ -30,7 +37,7 @@ def test_annotators_who_are_wrong_independently_betray_how_often(ratio):
     assert annotator_error(answers, 7) == pytest.approx(ratio, abs=0.03)
 
 
-def test_annotators_who_agree_by_chance_are_as_bad_as_can_be():
+def test_annotators_who_agree_by_chance_have_the_largest_error():
     rng = np.random.default_rng(1)
     assert annotator_error(rng.integers(0, 7, (4000, 2)), 7) == pytest.approx(1 - 1 / 7, abs=0.12)
 
@@ -46,32 +53,62 @@ def test_confident_learning_finds_the_ratio_where_probabilities_are_right(ratio)
 
 
 def test_several_annotators_need_no_network():
-    data = load_data({**SMALL, "train": 3000}, {"ratio": 0.0})
-    first = data.label_sets[0]
+    first = FACE_LABELS[0]
+    data = random_data(1, (first, LabelSet("second", "categorical", first.names), FACE_LABELS[1]), 3100)
+    splits = {"train": np.arange(3000), "validation": np.arange(3000, 3070), "test": np.arange(3070, 3100)}
     rng = np.random.default_rng(3)
-    sets = (first, LabelSet("second", "categorical", first.names), *data.label_sets[1:])
-    truth = data.dataset.labels["emotion"]
+    truth = data.labels["emotion"]
     labels = {**data.labels, "emotion": given(truth, 0.3, 7, rng), "second": given(truth, 0.3, 7, rng)}
-    several = replace(data, dataset=replace(data.dataset, label_sets=sets), labels=labels)
+    several = replace(data, dataset=replace(data.dataset, splits=splits), labels=labels)
     found = estimate_noise(several, MODEL, TRAINING)
-    assert found.low < 0.3 < found.high and found.method.startswith("disagreement between 2 annotators on 3070")
+    assert found.low < 0.3 < found.high
+    assert found.method.startswith("disagreement between 2 annotators on 3070")
 
 
 @pytest.mark.slow
-def test_one_annotator_takes_networks_that_have_not_seen_the_labels(monkeypatch):
+def test_one_annotator_needs_networks_that_have_not_seen_the_labels(monkeypatch):
     """Too few faces and steps for a good estimate: how it is made is what is tested."""
-    monkeypatch.setattr(estimate, "STEPS", 8)
-    monkeypatch.setattr(estimate, "LEAST_LEARNT", 0.5)
+    monkeypatch.setattr(estimate, "MAX_STEPS", 4)
+    monkeypatch.setattr(estimate, "LEAST_TIMES_CHANCE", 0.5)
     told = []
-    data = load_data(SMALL, {"ratio": 0.2}, seed=1)
-    found = estimate_noise(data, MODEL, TRAINING.model_copy(update={"batch_size": 64}), progress=told.append)
-    assert 0 < found.low <= found.ratio <= found.high < 1 and "420 samples, 3 networks" in found.method
-    assert told[0].startswith("estimating the noise: network 1 of 3, epoch 1") and "network 3 of 3" in told[-1]
+    found = estimate_noise(load_data(SMALL, {"ratio": 0.2}, seed=1), MODEL, TRAINING, progress=told.append)
+    assert 0 < found.low <= found.ratio <= found.high < 1
+    assert "210 samples, 3 networks" in found.method
+    assert told[0].startswith("estimating the noise: network 1 of 3, epoch 1")
+    assert "network 3 of 3" in told[-1]
+
+
+def test_every_sample_is_predicted_by_a_network_trained_on_the_others_with_classes_spread_evenly(monkeypatch):
+    data, splits = random_data(1, FACE_LABELS[:1], 210), []
+
+    class Recorder:
+        epoch = 0
+        done = property(lambda self: self.epoch > 0)
+
+        def __init__(self, part, *_):
+            splits.append(part.dataset.splits)
+
+        def run_epoch(self):
+            self.epoch += 1
+            return {"val_accuracy": 1.0}
+
+        def predict(self, indices):
+            return {"emotion": torch.from_numpy(np.tile(indices[:, None], 7))}
+
+    monkeypatch.setattr(estimate, "build_trainer", Recorder)
+    samples = np.arange(5, 205)
+    found = held_out_probabilities(data, samples, MODEL, TRAINING, 0, lambda text: None)
+    assert (found == samples[:, None]).all()
+    classes = data.labels["emotion"]
+    for split in splits:
+        assert sorted([*split["train"], *split["validation"]]) == samples.tolist()
+        share = np.bincount(classes[split["validation"]], minlength=7) / np.bincount(classes[samples], minlength=7)
+        assert share == pytest.approx(np.full(7, 1 / 3), abs=0.05)
 
 
 def test_a_network_that_learns_nothing_gives_no_estimate(monkeypatch):
-    monkeypatch.setattr(estimate, "STEPS", 1)
-    with pytest.raises(EstimateError, match=r"cannot be told: a network predicts .* \(chance 14%\)"):
+    monkeypatch.setattr(estimate, "MAX_STEPS", 1)
+    with pytest.raises(EstimateError, match=r"cannot estimate .*: a network predicts only .* \(chance: 14%\)"):
         estimate_noise(load_data(SMALL, {"ratio": 0.6}, seed=1), MODEL, TRAINING)
 
 

@@ -1,32 +1,18 @@
-"""Metrics of predictions and readings that need no clean label, on cases whose answer is known."""
+"""Scores of predictions, on cases whose answer is known and against scikit-learn."""
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from fer_tune.data.labels import LabelSet
-from fer_tune.training.scores import determinant_information, label_readings, peer_accuracy, score_predictions
+from fer_tune.training.scores import class_scores, score_predictions
 
 CLASSES = LabelSet(name="emotion", kind="categorical", names=("a", "b", "c"))
+SECOND = LabelSet(name="pose", kind="categorical", names=("l", "r"))
 VALUES = LabelSet(name="affect", kind="continuous", names=("valence", "arousal"))
-TRUTH = torch.arange(3).repeat(2000)
-
-
-def one_hot(classes):
-    return torch.nn.functional.one_hot(classes, 3).float()
-
-
-def joint(predicted, given):
-    table = torch.zeros(3, 3, dtype=torch.float64)
-    table.index_put_((predicted, given), torch.tensor(1 / len(given), dtype=torch.float64), accumulate=True)
-    return table
-
-
-def noisy(classes, ratio, seed):
-    draw = torch.Generator().manual_seed(seed)
-    other = torch.randint(3, classes.shape, generator=draw)
-    return torch.where(torch.rand(classes.shape, generator=draw) < ratio, other, classes)
 
 
 def test_values_have_ccc_rmse_and_sign_agreement():
@@ -34,37 +20,66 @@ def test_values_have_ccc_rmse_and_sign_agreement():
     predicted = torch.tensor([[0.5, 0.5], [-0.5, 1.5], [0.0, 0.0]])
     found = score_predictions((VALUES,), {"affect": predicted}, {"affect": truth}, "val")
     assert found["val_ccc_valence"] == pytest.approx(1, abs=1e-3)
-    assert found["val_rmse_valence"] == 0 and found["val_rmse_arousal"] == pytest.approx(1)
-    assert found["val_sign_valence"] == 1 and found["val_sign_arousal"] == 0.5
+    assert found["val_rmse_valence"] == 0
+    assert found["val_rmse_arousal"] == pytest.approx(1)
+    assert found["val_sign_valence"] == 1
+    assert found["val_sign_arousal"] == 0.5
     assert found["val_ccc"] == pytest.approx((found["val_ccc_valence"] + found["val_ccc_arousal"]) / 2)
 
 
-def test_no_label_is_a_missing_value():
+def test_classes_have_accuracy_mean_class_accuracy_f1_and_recalls_and_missing_labels_do_not_count():
+    truth = torch.tensor([0, 0, 0, 1, 1, 2, -1])
+    probabilities = torch.nn.functional.one_hot(torch.tensor([0, 0, 1, 1, 1, 0, 2]), 3).float()
+    pose = {"pose": torch.tensor([[0.9, 0.1], [0.2, 0.8]])}, {"pose": torch.tensor([0, 0])}
+    found = score_predictions((CLASSES,), {"emotion": probabilities}, {"emotion": truth}, "val")
+    assert found == pytest.approx(
+        {
+            "val_accuracy": 4 / 6,
+            "val_mean_class_accuracy": (2 / 3 + 1 + 0) / 3,
+            "val_macro_f1": (2 / 3 + 4 / 5 + 0) / 3,
+            "val_recall_a": 2 / 3,
+            "val_recall_b": 1.0,
+            "val_recall_c": 0.0,
+        }
+    )
+    both = {"emotion": probabilities} | pose[0], {"emotion": truth} | pose[1]
+    second = list(score_predictions((CLASSES, SECOND), *both, "test"))[6:]
+    assert second == [
+        "test_accuracy_pose", "test_mean_class_accuracy_pose", "test_macro_f1_pose",
+        "test_recall_pose_l", "test_recall_pose_r",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_class_scores_are_those_of_scikit_learn_over_classes_that_are_labelled_or_predicted(seed):
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(2, 12))
+    labelled, answered = (rng.permutation(classes)[: rng.integers(1, classes + 1)] for _ in range(2))
+    truth, predicted = rng.choice(labelled, 40), rng.choice(answered, 40)
+    found = class_scores(torch.from_numpy(predicted), torch.from_numpy(truth), classes)
+    options = {"labels": np.union1d(truth, predicted), "average": "macro", "zero_division": 0}
+    assert float(found["accuracy"]) == pytest.approx(accuracy_score(truth, predicted))
+    assert float(found["mean_class_accuracy"]) == pytest.approx(recall_score(truth, predicted, **options))
+    assert float(found["macro_f1"]) == pytest.approx(f1_score(truth, predicted, **options))
+    recalls = recall_score(truth, predicted, labels=range(classes), average=None, zero_division=0)
+    assert found["recalls"].tolist() == pytest.approx(recalls.tolist())
+
+
+def test_a_class_without_labels_counts_in_the_means_only_if_it_is_predicted():
+    truth = torch.tensor([0, 0, 1, 1])
+    unpredicted = class_scores(torch.tensor([0, 0, 1, 1]), truth, 3)
+    assert unpredicted["mean_class_accuracy"] == 1
+    assert unpredicted["macro_f1"] == 1
+    assert unpredicted["recalls"].tolist() == [1, 1, 0]
+    predicted = class_scores(torch.tensor([0, 0, 1, 2]), truth, 3)
+    assert float(predicted["mean_class_accuracy"]) == pytest.approx(1.5 / 3)
+    assert float(predicted["macro_f1"]) == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_scores_without_any_label_are_missing():
     nothing = {"emotion": torch.full((4,), -1), "affect": torch.full((4, 2), float("nan"))}
     predicted = {"emotion": torch.rand(4, 3), "affect": torch.rand(4, 2)}
     scores = score_predictions((CLASSES, VALUES), predicted, nothing, "val")
-    readings = label_readings((CLASSES, VALUES), predicted, nothing)
-    assert all(math.isnan(value) for value in (scores | readings).values())
-
-
-def test_equal_uniform_labels_and_constant_predictions():
-    perfect, constant = joint(TRUTH, TRUTH), joint(torch.zeros_like(TRUTH), TRUTH)
-    assert determinant_information(perfect) == pytest.approx(1)
-    assert determinant_information(constant) == 0
-    assert peer_accuracy(perfect) == pytest.approx(1 - 1 / 3)
-    assert peer_accuracy(constant) == pytest.approx(0)
-
-
-def test_class_noise_scales_both_readings_by_one_factor_for_every_classifier():
-    labels = noisy(TRUTH, 0.5, 0)
-    classifiers = [noisy(TRUTH, ratio, 1) for ratio in (0.2, 0.4, 0.6)]
-    for reading, factor in ((determinant_information, 0.5 ** (2 / 3)), (peer_accuracy, 0.5)):
-        factors = [reading(joint(c, labels)) / reading(joint(c, TRUTH)) for c in classifiers]
-        assert factors == pytest.approx([factor] * 3, abs=0.03)
-
-
-def test_readings_are_of_the_predicted_classes():
-    found = label_readings((CLASSES,), {"emotion": one_hot(TRUTH)}, {"emotion": TRUTH})
-    assert found == pytest.approx({"val_dmi": 1.0, "val_peer_accuracy": 2 / 3, "val_top_share": 1 / 3})
-    constant = label_readings((CLASSES,), {"emotion": one_hot(torch.zeros_like(TRUTH))}, {"emotion": TRUTH})
-    assert constant["val_top_share"] == pytest.approx(1)
+    some = {"emotion": torch.zeros(4, dtype=torch.int64), "affect": torch.rand(4, 2)}
+    assert list(scores) == list(score_predictions((CLASSES, VALUES), predicted, some, "val"))
+    assert all(math.isnan(value) for value in scores.values())

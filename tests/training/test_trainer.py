@@ -7,66 +7,63 @@ import pytest
 import torch
 
 from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
-from fer_tune.data.labels import EMOTIONS
+from fer_tune.data.labels import EMOTIONS, FACE_LABELS
+from fer_tune.training.batches import class_weights
 from fer_tune.training.trainer import Diverged
-from tests.conftest import SMALL_MODEL
+from tests.support.training import MODEL, assert_same_rows, exactly, networks_moved, run_epochs, timeless
 
-CLOCK = ("seconds", "images_per_second")
-
-
-def timeless(row):
-    return {name: value for name, value in row.items() if name not in CLOCK}
+SIXTEEN = torch.arange(16)
 
 
-def same(a, b):
-    return a.keys() == b.keys() and all(
-        x == y or (math.isnan(x) and math.isnan(y)) for x, y in zip(a.values(), b.values(), strict=True)
-    )
+def generator_update(trainer):
+    """One generator update on sixteen training images."""
+    return trainer.generator_update(trainer.batches.images(SIXTEEN), trainer.batches.game_labels(SIXTEEN))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_continued_run_equals_uninterrupted_run_bit_for_bit(data, training, precision):
     training = training.model_copy(update={"warmup_epochs": 1, "precision": precision})
-    whole = Trainer(data, SMALL_MODEL, training, seed=3)
-    expected = [timeless(whole.run_epoch()) for _ in range(4)]
-    first = Trainer(data, SMALL_MODEL, training, seed=3)
-    rows = [timeless(first.run_epoch()) for _ in range(2)]
+    whole = Trainer(data, MODEL, training, seed=3)
+    expected = run_epochs(whole, 3)
+    first = Trainer(data, MODEL, training, seed=3)
+    rows = run_epochs(first, 2)
     buffer = io.BytesIO()
     torch.save(first.state_dict(), buffer)
     torch.manual_seed(999)
-    second = Trainer(data, SMALL_MODEL, training, seed=3)
+    second = Trainer(data, MODEL, training, seed=3)
     second.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
-    rows += [timeless(second.run_epoch()) for _ in range(2)]
-    assert all(same(a, b) for a, b in zip(rows, expected, strict=True))
-    assert math.isfinite(rows[3]["generator_joint_loss"])
+    assert_same_rows(rows + run_epochs(second, 1), expected)
+    assert math.isfinite(expected[2]["generator_joint_loss"])
     for name, network in whole.networks.items():
         for key, value in network.state_dict().items():
             assert torch.equal(value, second.networks[name].state_dict()[key]), (name, key)
 
 
 def test_state_of_another_version_is_refused(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     with pytest.raises(ValueError, match="version 99"):
         trainer.load_state_dict({**trainer.state_dict(), "version": 99})
 
 
 def test_lambda_zero_is_the_baseline_without_decoder_and_discriminator(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"lam": 0.0}))
+    trainer = Trainer(data, MODEL, training.model_copy(update={"lam": 0.0}))
     row = trainer.run_epoch()
-    assert set(trainer.networks) == {"encoder"} and set(trainer.optimisers) == {"generator"}
+    assert set(trainer.networks) == {"encoder"}
+    assert set(trainer.optimisers) == {"generator"}
     missing = [name for name in row if "joint" in name or name.startswith(("score_", "discriminator_"))]
-    assert len(missing) > 12 and all(math.isnan(row[name]) for name in missing)
+    assert len(missing) > 12
+    assert all(math.isnan(row[name]) for name in missing)
     assert math.isfinite(row["task_loss"])
 
 
 def test_runs_that_differ_in_lambda_see_the_same_start_batches_and_noise(data, training, monkeypatch):
     seen = {}
     for lam in (0.0, 0.2, 1.0):
-        trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"lam": lam, "warmup_epochs": 1}), seed=5)
+        trainer = Trainer(data, MODEL, training.model_copy(update={"lam": lam, "warmup_epochs": 1}), seed=5)
         start = {k: v.clone() for k, v in trainer.encoder.state_dict().items()}
         batches = []
-        step = trainer._step
-        monkeypatch.setattr(trainer, "_step", lambda i, p, s=step, b=batches: (b.append(i.tolist()), s(i, p))[1])
+        step = trainer.train_step
+        monkeypatch.setattr(trainer, "train_step", lambda i, p, s=step, b=batches: (b.append(i.tolist()), s(i, p))[1])
         rows = [timeless(trainer.run_epoch()), trainer.run_epoch()]
         augmentation = trainer.generators["augmentation"].get_state()
         seen[lam] = start, batches, rows[0]["task_loss"], augmentation
@@ -79,25 +76,21 @@ def test_runs_that_differ_in_lambda_see_the_same_start_batches_and_noise(data, t
 
 
 def test_seeds_differ(data, training):
-    rows = [timeless(Trainer(data, SMALL_MODEL, training, seed=s).run_epoch()) for s in (0, 0, 1)]
-    assert same(rows[0], rows[1]) and not same(rows[0], rows[2])
+    rows = [timeless(Trainer(data, MODEL, training, seed=s).run_epoch()) for s in (0, 0, 1)]
+    assert rows[0] == exactly(rows[1])
+    assert rows[0] != exactly(rows[2])
 
 
 def test_warm_up_trains_the_encoder_alone(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"warmup_epochs": 1}))
-    before = {n: [p.clone() for p in trainer.networks[n].parameters()] for n in trainer.networks}
-    row = trainer.run_epoch()
-    changed = {
-        n: any(not torch.equal(a, b) for a, b in zip(before[n], trainer.networks[n].parameters(), strict=True))
-        for n in before
-    }
-    assert changed == {"encoder": True, "decoder": False, "discriminator": False}
+    trainer = Trainer(data, MODEL, training.model_copy(update={"warmup_epochs": 1}))
+    row, moved = networks_moved(trainer, trainer.run_epoch)
+    assert moved == {"encoder"}
     assert math.isnan(row["generator_joint_loss"])
     assert math.isfinite(trainer.run_epoch()["generator_joint_loss"])
 
 
 def test_an_epoch_reports_everything(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     first, second = trainer.run_epoch(), trainer.run_epoch()
     assert math.isnan(first["prediction_changes"])
     missing = [name for name, value in second.items() if not math.isfinite(value)]
@@ -115,48 +108,26 @@ def test_an_epoch_reports_everything(data, training):
     assert all(0 <= second[f"discriminator_accuracy_{s}"] <= 1 for s in scores)
 
 
-def test_susceptibility_changes_no_state_and_grows_with_memorising(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
-    trainer.run_epoch()
-    before = {name: value.clone() for name, value in trainer.encoder.state_dict().items()}
-    gained = trainer._susceptibility()
-    assert gained == trainer._susceptibility() and 0.1 < gained <= 1
-    assert all(torch.equal(value, before[name]) for name, value in trainer.encoder.state_dict().items())
-    trainer.training = training.model_copy(update={"lr": 1e-9})
-    assert trainer._susceptibility() == 0 < gained
-
-
 def test_generator_update_moves_only_encoder_and_decoder_and_d_update_only_d(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
-    images = trainer._images(data.dataset.splits["train"][:16])
-    labels = trainer.inputs[:16]
-
-    def moved(update):
-        before = {n: [p.clone() for p in m.parameters()] for n, m in trainer.networks.items()}
-        result = update()
-        return result, {
-            n
-            for n, ps in before.items()
-            if any(not torch.equal(a, b) for a, b in zip(ps, trainer.networks[n].parameters(), strict=True))
-        }
-
-    (pairs, report), changed = moved(lambda: trainer.generator_update(images, labels))
-    assert changed == {"encoder", "decoder"}
+    trainer = Trainer(data, MODEL, training)
+    (pairs, report), moved = networks_moved(trainer, lambda: generator_update(trainer))
+    assert moved == {"encoder", "decoder"}
     assert not any(t.requires_grad for t in pairs)
-    first, changed = moved(lambda: trainer.discriminator_update(pairs))
-    assert changed == {"discriminator"}
-    second, _ = moved(lambda: trainer.discriminator_update(pairs))
+    first, moved = networks_moved(trainer, lambda: trainer.discriminator_update(pairs))
+    assert moved == {"discriminator"}
+    second = trainer.discriminator_update(pairs)
     assert second["discriminator_joint_loss"] < first["discriminator_joint_loss"]
     assert set(report) == {"cross_entropy", "ccc_loss", "task_loss", "generator_joint_loss"}
 
 
 @pytest.mark.parametrize(("lam", "gamma"), [(0.5, 1.0), (2.0, 1.0), (0.5, 3.0)])
 def test_encoder_and_decoder_minimise_task_loss_plus_lambda_joint_loss(data, training, monkeypatch, lam, gamma):
-    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"lam": lam, "gamma": gamma}))
+    trainer = Trainer(data, MODEL, training.model_copy(update={"lam": lam, "gamma": gamma}))
     minimised = {}
-    monkeypatch.setattr(trainer, "_descend", lambda name, loss: minimised.update({name: loss.item()}))
-    _, report = trainer.generator_update(trainer._images(range(16)), trainer.inputs[:16])
-    assert report["ccc_loss"] > 0.5 and abs(report["generator_joint_loss"]) > 1e-3
+    monkeypatch.setattr(trainer, "descend", lambda name, loss: minimised.update({name: loss.item()}))
+    _, report = generator_update(trainer)
+    assert report["ccc_loss"] > 0.5
+    assert abs(report["generator_joint_loss"]) > 1e-3
     task = report["cross_entropy"] + gamma * report["ccc_loss"]
     expected = task + lam * report["generator_joint_loss"]
     assert minimised["generator"] == pytest.approx(expected.item(), rel=1e-6)
@@ -164,30 +135,32 @@ def test_encoder_and_decoder_minimise_task_loss_plus_lambda_joint_loss(data, tra
 
 
 def test_one_iteration_is_a_generator_update_and_two_discriminator_updates_on_its_pairs(data, training, monkeypatch):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     calls = []
     play, judge = trainer.generator_update, trainer.discriminator_update
 
-    def generator_update(images, labels, targets):
+    def generate(images, labels, targets):
         result = play(images, labels, targets)
         calls.append(("G", result[0]))
         return result
 
-    def discriminator_update(pairs):
+    def discriminate(pairs):
         result = judge(pairs)
         calls.append(("D", pairs, result["discriminator_joint_loss"]))
         return result
 
-    monkeypatch.setattr(trainer, "generator_update", generator_update)
-    monkeypatch.setattr(trainer, "discriminator_update", discriminator_update)
-    report = trainer._step(torch.arange(32), True)
+    monkeypatch.setattr(trainer, "generator_update", generate)
+    monkeypatch.setattr(trainer, "discriminator_update", discriminate)
+    report = trainer.train_step(torch.arange(32), True)
     assert [call[0] for call in calls] == ["G", "D", "D"]
-    assert calls[1][1] is calls[0][1] and calls[2][1] is calls[0][1]
-    assert report["discriminator_joint_loss"] == calls[2][2] != calls[1][2]
+    assert calls[1][1] is calls[0][1]
+    assert calls[2][1] is calls[0][1]
+    assert report["discriminator_joint_loss"] == calls[2][2]
+    assert calls[2][2] != calls[1][2]
 
 
 def test_a_state_loaded_onto_another_device_goes_back_to_where_its_parts_belong(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     trainer.run_epoch()
     state = trainer.state_dict()
     seen = []
@@ -207,17 +180,15 @@ def test_a_state_loaded_onto_another_device_goes_back_to_where_its_parts_belong(
 def test_joint_losses_at_the_start_are_those_of_the_paper(case, size, features):
     data = load_data({"kind": "synthetic", "image_size": size, "train": 16, "validation": 14, "test": 14})
     trainer = Trainer(data, ModelSpec(features=features), TrainingSpec(lam=1.0, batch_size=16), seed=1)
-    pairs, report = trainer.generator_update(trainer._images(data.dataset.splits["train"]), trainer.inputs[:16])
+    pairs, report = generator_update(trainer)
     assert abs(report["generator_joint_loss"]) < 0.1
     assert 1.9 < trainer.discriminator_update(pairs)["discriminator_joint_loss"] < 2.1
 
 
 def test_score_weights_scale_the_joint_losses(data, training):
     def losses(weights):
-        trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"score_weights": weights}))
-        return trainer.generator_update(trainer._images(range(16)), trainer.inputs[:16])[1][
-            "generator_joint_loss"
-        ].item()
+        trainer = Trainer(data, MODEL, training.model_copy(update={"score_weights": weights}))
+        return generator_update(trainer)[1]["generator_joint_loss"].item()
 
     names = ("image", "noise", "emotion", "affect", "joint")
     assert losses(dict.fromkeys(names, 2.0)) == pytest.approx(2 * losses({}), rel=1e-5)
@@ -225,13 +196,21 @@ def test_score_weights_scale_the_joint_losses(data, training):
     assert sum(parts) == pytest.approx(losses({}), rel=1e-4, abs=1e-6)
 
 
+def test_only_a_balanced_loss_weights_the_classes(data, training):
+    balanced = Trainer(data, MODEL, training.model_copy(update={"balance": "loss"}))
+    assert list(balanced.class_weights) == ["emotion"]
+    assert torch.equal(balanced.class_weights["emotion"], class_weights(data, FACE_LABELS[0]))
+    for balance in ("none", "sampling"):
+        assert Trainer(data, MODEL, training.model_copy(update={"balance": balance})).class_weights == {}
+
+
 def test_unknown_score_weight_is_refused(data, training):
     with pytest.raises(ValueError, match="imge"):
-        Trainer(data, SMALL_MODEL, training.model_copy(update={"score_weights": {"imge": 2.0}}))
+        Trainer(data, MODEL, training.model_copy(update={"score_weights": {"imge": 2.0}}))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_by_name(data, training):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     with torch.no_grad():
         trainer.encoder.labels.weight.fill_(math.nan)
     with pytest.raises(Diverged, match="cross_entropy is not finite in epoch 1"):
@@ -240,9 +219,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_by_name(data, training):
 
 def test_a_loss_that_is_not_finite_ends_the_run_within_a_few_steps(data, training, monkeypatch):
     monkeypatch.setattr("fer_tune.training.trainer.CHECK_EVERY", 1)
-    trainer = Trainer(data, SMALL_MODEL, training.model_copy(update={"batch_size": 8}))
-    steps, step = [], trainer._step
-    monkeypatch.setattr(trainer, "_step", lambda *a: (steps.append(a), step(*a))[1])
+    trainer = Trainer(data, MODEL, training.model_copy(update={"batch_size": 8}))
+    steps, step = [], trainer.train_step
+    monkeypatch.setattr(trainer, "train_step", lambda *a: (steps.append(a), step(*a))[1])
     with torch.no_grad():
         trainer.encoder.labels.weight.fill_(math.inf)
     with pytest.raises(Diverged):
@@ -251,7 +230,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_within_a_few_steps(data, trainin
 
 
 def test_a_saturated_game_ends_the_run(data, training, monkeypatch):
-    trainer = Trainer(data, SMALL_MODEL, training)
+    trainer = Trainer(data, MODEL, training)
     score = trainer.discriminator.score
     sides = torch.cat([torch.full((32, 5), 9.0), torch.full((32, 5), -9.0)])
     monkeypatch.setattr(trainer.discriminator, "score", lambda *a: 0 * score(*a) + sides)
@@ -260,8 +239,7 @@ def test_a_saturated_game_ends_the_run(data, training, monkeypatch):
 
 
 def test_training_learns_the_faces():
-    data = load_data({"kind": "synthetic", "train": 700, "validation": 70, "test": 350})
-    trainer = Trainer(data, SMALL_MODEL, TrainingSpec(lam=0.0, lr=2e-3, epochs=14, batch_size=32, augment=False))
-    rows = [trainer.run_epoch() for _ in range(14)]
+    data = load_data({"kind": "synthetic", "train": 700, "validation": 14, "test": 140})
+    rows = run_epochs(Trainer(data, MODEL, TrainingSpec(lam=0.0, lr=2e-3, batch_size=32, augment=False)), 10)
     assert rows[-1]["test_accuracy"] > 0.35
     assert rows[-1]["task_loss"] < rows[0]["task_loss"] - 0.3
