@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fer_tune.errors import UserError
 from fer_tune.models.encoder import BLOCKS, Encoder
 
 SHOWN_PROBLEMS = 6  # in one message
@@ -17,7 +18,7 @@ TORCHVISION_NUMBERS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 CLASSIFIER = re.compile(r"^(fc|classifier|conv_?fc|features\.(norm|pool))")  # what follows the convolutions
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError):
     """A weight file does not fit the encoder; the message lists missing, unknown and misshapen tensors."""
 
 

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from fer_tune.data.labels import MISSING_CLASS, first_categorical
 from fer_tune.data.noisy import NoisyData
 from fer_tune.data.votes import voting_sets
+from fer_tune.errors import UserError
 from fer_tune.models.spec import ModelSpec
 from fer_tune.system.randomness import numpy_stream, stream_seed
 from fer_tune.training.methods import build_trainer
@@ -34,7 +35,7 @@ DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/
 LEAST_TIMES_CHANCE = 2.0  # held-out accuracy below this is mostly the network's own mistakes
 
 
-class EstimateError(ValueError):
+class EstimateError(UserError):
     """The labels are too few, or too hard to learn, to estimate how many are wrong."""
 
 

@@ -13,7 +13,7 @@ from fer_tune.study.schema import Study
 from fer_tune.study.shipped import find_study, question, shipped_studies
 from tests.support import folders
 from tests.support.commands import run_command
-from tests.support.studies import SHIPPED, run_here
+from tests.support.studies import SHIPPED, SMALL_DATA, run_here
 
 SMALL = {
     "model.width": 0.125, "model.encoder_norm": "batch", "dataset.image_size": 32, "training.epochs": 2,
@@ -131,6 +131,42 @@ def test_methods_without_a_joint_game_run_once_at_lambda_zero(ran):
         "joint": [0.3], "multitask": [0.0], "coteaching": [0.0], "gce": [0.0],
     }  # fmt: skip
     assert trials[trials["method"] == "coteaching"]["val_ccc"].isna().all()
+
+
+ROLES = {
+    "condition": ["conditions={noise_ratio: [0.2, 0.4]}"],
+    "sample": ["conditions={noise_ratio: {sample: [0.1, 0.5]}}"],
+    "optimise": [
+        "conditions={}",
+        "search={lambda: {uniform: [0.1, 1.0]}, noise_ratio: {uniform: [0.1, 0.5]}}",
+    ],
+}
+SMALL_SEARCH = [
+    f"dataset={SMALL_DATA}", "training.epochs=2", "training.warmup_epochs=1", "training.batch_size=32", "optuna.trials=2",
+]  # fmt: skip
+
+
+def check_role(role, results):
+    trials = pd.read_csv(results / "trials.csv")
+    assert (trials["status"] == "finished").all()
+    assert (trials["role"] == "baseline").any() == (role == "optimise")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_search_study_runs_in_each_role_of_the_noise_ratio(tmp_path, role):
+    plan = load_plan(SHIPPED / "search.yaml", [*SMALL_SEARCH, *ROLES[role]])
+    check_role(role, run_here(plan, tmp_path / "results"))
+
+
+@pytest.mark.long
+@pytest.mark.serial
+@pytest.mark.parametrize("role", ROLES)
+def test_the_command_line_runs_the_search_study_in_each_role_of_the_noise_ratio(tmp_path, role):
+    words = [word for text in [*SMALL_SEARCH, *ROLES[role]] for word in ("--set", text)]
+    done = run_command(SHIPPED / "search.yaml", "--cpus", "1", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    check_role(role, tmp_path / "results" / "search")
+    assert ("the gain over lambda = 0" in done.stdout) == (role == "optimise")
 
 
 @pytest.mark.parametrize("path", shipped_studies().values(), ids=lambda path: path.stem)
