@@ -1,4 +1,4 @@
-"""The settings that a study varies, by their short and their full names. Every room may use it; it knows none."""
+"""Names and numbers that several rooms must agree on. Every room may use them; they know none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ SHORT_NAMES = {
     "noise_kind": "noise.kind",
     "method": "training.method",
 }
+LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
 
 

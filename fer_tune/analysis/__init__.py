@@ -1,1 +1,27 @@
-"""Reads a results folder and nothing else: tables, then statistics, then figures, then the report."""
+"""Reads a results folder and nothing else: tables, then statistics, then figures, then the report.
+
+Reading:
+- `study_record`: the study that was run, typed, its settings' short names resolved
+- `tables`: a results folder as tables
+- `labels`: which noisy labels the trials were trained on
+
+Statistics:
+- `statistics`: rank correlation, running means, trends over conditions
+- `rules`: what rules choose from, and what their choices cost
+- `recommendation`: which λ, how surely, at what price; `recommendation.json`
+- `answer`: which λ at another noise ratio
+
+One question each, with its figure:
+- `curves`: accuracy and losses by epoch and by λ
+- `budget`: which λ leads after how many epochs
+- `conditions`: how the best λ depends on the noise ratio
+- `convergence`: whether converged losses predict accuracy
+- `methods`: every method side by side
+- `examples`: confusion matrices and test faces
+
+Presentation:
+- `figures`: plot functions and the figures' style
+- `page_figures`, `page`: what the report shows
+- `report`: the report itself
+- `compare`: two studies side by side
+"""

@@ -1,27 +1,29 @@
-"""Which lambda at another noise ratio, from a study that has run: an answer within what was studied, or none.
+"""Which λ at another noise ratio, from a study that has run: an answer within what was studied, or none.
 
 `python -m fer_tune.recommend results/NAME --noise-ratio 0.3` prints it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
+from fer_tune.analysis.recommendation import Findings, certainty, fingerprint
+from fer_tune.analysis.study_record import StudyRecord, column
+from fer_tune.analysis.tables import Results, with_interval
+from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
+from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
 
-from fer_tune.analysis.recommendation import Findings, Recommendation, fingerprint
-from fer_tune.analysis.statistics import CONFIDENCE
-from fer_tune.analysis.tables import Results, drawn, named, with_interval
 
-SAME = 0.005  # noise ratios nearer than this are one
+class NoEvidence(Exception):
+    """The study says nothing about what was asked; the message says why."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A lambda for a noise ratio, or why there is none.
+    """A λ for a noise ratio, or why there is none.
 
     Attributes:
-        lam: the lambda of least expected regret, None where the study is no evidence.
-        interval: within which the best lambda lies with 95 %, None where seeds allow none.
+        lam: the λ of least expected regret; None where the study is no evidence.
+        interval: the range that holds the best λ with 95 %; None where one seed allows none.
         why: what it rests on, or what is missing, a sentence each.
     """
 
@@ -33,25 +35,40 @@ class Answer:
         """The answer in words."""
         if self.lam is None:
             return "\n".join(["No evidence.", *self.why])
-        sure = (
-            f" (the best lies in {self.interval[0]:.2g} to {self.interval[1]:.2g} with at least 95 %)"
-            if self.interval
-            else ""
-        )
-        return "\n".join([f"λ = {self.lam:.3g}{sure}.", *self.why])
+        return "\n".join([f"λ = {self.lam:.3g}{certainty(self.interval) if self.interval else ''}.", *self.why])
 
 
-def differences(results: Results, asked: dict[str, Any], label_sets: list[list[Any]]) -> list[str]:
-    """In what another (resolved) study differs from this one that lambda may depend on, a text each."""
-    own, other = fingerprint(results.study, results.label_sets), fingerprint(asked, label_sets)
+@dataclass(frozen=True)
+class Difference:
+    """A setting that λ may depend on and in which two studies differ.
+
+    Attributes:
+        setting: its full name, or "label_sets".
+        first: its value in the first study.
+        second: its value in the second study; None where that study varies it.
+    """
+
+    setting: str
+    first: Any
+    second: Any | None
+
+    def text(self, first: str, second: str) -> str:
+        """The difference in words, the two studies called by these names: `this study has`, `yours`."""
+        other = f"{second} varies it" if self.second is None else f"{second} {_plain(self.second)}"
+        return f"{self.setting}: {first} {_plain(self.first)}, {other}"
+
+
+def differences(results: Results, other: StudyRecord, label_sets: list[list[Any]]) -> list[Difference]:
+    """The settings that λ may depend on and in which another study differs from this one.
+
+    `label_sets` are the other study's: the kind and size of each.
+    """
+    own, theirs = fingerprint(results.study, results.label_sets), fingerprint(other, label_sets)
     if not results.label_sets:
-        own["label_sets"] = "label sets that are not known, as its data are gone"
-    varied = [f"{n}: this study has {_plain(own[n])}, yours varies it" for n in own if n not in other]
-    return varied + [
-        f"{n}: this study has {_plain(own[n])}, yours {_plain(other[n])}"
-        for n in own
-        if n in other and own[n] != other[n]
-    ]
+        own["label_sets"] = "unknown label sets (its data are gone)"
+    varied = [Difference(name, value, None) for name, value in own.items() if name not in theirs]
+    different = [Difference(n, own[n], theirs[n]) for n in own if n in theirs and own[n] != theirs[n]]
+    return varied + different
 
 
 def _plain(value: Any) -> str:
@@ -67,109 +84,97 @@ def answer(
     kind: str | None = None,
     between: tuple[float, float] | None = None,
 ) -> Answer:
-    """The lambda for a noise ratio and kind, read off or interpolated between the two nearest ratios studied.
+    """The λ for a noise ratio and kind, read off or interpolated between the two nearest ratios studied.
 
-    `between` is where the ratio may lie, where it was estimated: the interval of the answer then covers the best
-    lambda anywhere there, and a study of one ratio answers where that is among them.
+    Args:
+        results: the study's results.
+        found: its findings.
+        ratio: the share of wrong labels, 0 to 1.
+        kind: the kind of noise; None where the study has only one.
+        between: where the ratio may lie, if it was estimated. The interval then covers the best λ anywhere there, and
+            a study of one ratio answers where that ratio lies there.
     """
-    rows, problem = _of_kind(results, found, kind)
-    if problem:
-        return Answer(None, why=[problem])
+    try:
+        studied = _of_kind(results, found, kind)
+        place = _within(studied, ratio, between)
+    except NoEvidence as why:
+        return Answer(None, why=[str(why)])
+    reply = interpolate(studied, place, between)
+    return Answer(reply.lam, reply.interval, [*_sources(reply), *_cautions(results, studied, reply, between)])
+
+
+def _within(studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
+    """The noise ratio to answer for, within the studied ones. Raises NoEvidence where it lies outside."""
     low, high = between or (ratio, ratio)
-    ratios = sorted(at for at, _ in rows)
-    studied = f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
-    single = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
-    if not ratios[0] - SAME <= single <= ratios[-1] + SAME:
-        return Answer(
-            None, why=[f"The study's noise ratio is {studied}: {ratio:.3g} lies outside, and nothing is extrapolated."]
+    ratios = sorted(at for at, _ in studied)
+    place = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
+    if not ratios[0] - SAME_RATIO <= place <= ratios[-1] + SAME_RATIO:
+        raise NoEvidence(
+            f"The study's noise ratio is {_range(studied)}; {ratio:.3g} is outside, and answers are not extrapolated."
         )
-    single = min(max(single, ratios[0]), ratios[-1])
-    pair = _nearest(rows, single)
-    reply = _between(pair, single)
-    if between is not None:
-        ends = [min(max(at, ratios[0]), ratios[-1]) for at in between] + [at for at in ratios if low < at < high]
-        reply = replace(reply, interval=_hull([reply, *(_between(_nearest(rows, at), at) for at in ends)]))
-        if low < ratios[0] - SAME or high > ratios[-1] + SAME:
-            reply.why.append(
-                f"Your ratio may be {low:.2f} to {high:.2f}; the study's is {studied}: beyond it nothing is known."
-            )
-    if results.study["dataset"]["kind"] != "synthetic":
-        reply.why.append("The study's ratio is what was added to labels whose own noise is not counted.")
-    if any(r.too_short or r.rising for _, r in pair):
-        reply.why.append(
-            "The study is undecided there: some λ still rises at the end. Its report says how long to train."
+    return min(max(place, ratios[0]), ratios[-1])
+
+
+def _range(studied: Studied) -> str:
+    ratios = sorted(at for at, _ in studied)
+    return f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
+
+
+def _sources(reply: Interpolation) -> list[str]:
+    """What an answer rests on, a sentence each."""
+    where = " and ".join(f"{at:g} (λ = {r.lam:.3g})" for at, r in reply.sources)
+    single = len(reply.sources) == 1
+    said = [f"Studied at noise ratio {where}." if single else f"Interpolated between noise ratios {where}."]
+    if reply.gain is not None:
+        said.append(f"Expected gain over λ = 0: {with_interval(*reply.gain, sign='+')} accuracy on clean labels.")
+    if not all(r.response.degrees_of_freedom for _, r in reply.sources):
+        said.append("One seed: no interval.")
+    return said
+
+
+def _cautions(
+    results: Results, studied: Studied, reply: Interpolation, between: tuple[float, float] | None
+) -> list[str]:
+    """What weakens an answer, a sentence each."""
+    said = []
+    ratios = sorted(at for at, _ in studied)
+    if between is not None and (between[0] < ratios[0] - SAME_RATIO or between[1] > ratios[-1] + SAME_RATIO):
+        said.append(
+            f"Your ratio is between {between[0]:.2f} and {between[1]:.2f}; the study covers {_range(studied)} and says "
+            "nothing beyond that."
         )
-    return reply
+    if results.study.section("dataset")["kind"] != "synthetic":
+        said.append("The study's ratio is the noise that was added; noise already in its labels is not counted.")
+    if any(r.undecided for _, r in reply.sources):
+        said.append(
+            "The study is undecided there: some λ is still improving at the end of training. Its report says how long "
+            "to train."
+        )
+    return said
 
 
-def _nearest(rows: list[tuple[float, Recommendation]], ratio: float) -> list[tuple[float, Recommendation]]:
-    """The panel studied at a ratio, or the two around it."""
-    near = min(rows, key=lambda row: abs(row[0] - ratio))
-    if abs(near[0] - ratio) <= SAME:
-        return [near]
-    below, above = [r for r in rows if r[0] < ratio], [r for r in rows if r[0] > ratio]
-    return [max(below, key=lambda r: r[0]), min(above, key=lambda r: r[0])]
-
-
-def _hull(replies: list[Answer]) -> tuple[float, float] | None:
-    """The interval that holds all of theirs; None where one has none."""
-    intervals = [reply.interval for reply in replies if reply.interval is not None]
-    if len(intervals) < len(replies):
-        return None
-    return min(low for low, _ in intervals), max(high for _, high in intervals)
-
-
-def _of_kind(results: Results, found: Findings, kind: str | None) -> tuple[list[tuple[float, Recommendation]], str]:
-    """The panels of a noise kind with their ratios, or what is missing."""
-    conditions = results.study["conditions"]
-    condition, ratio = named(conditions, "noise.kind"), named(conditions, "noise.ratio")
-    kinds = list(conditions[condition]) if condition else [results.study["noise"]["kind"]]
+def _of_kind(results: Results, found: Findings, kind: str | None) -> Studied:
+    """The recommendations for a noise kind, with their ratios. Raises NoEvidence where the study has none."""
+    study = results.study
+    by_kind, by_ratio = find(study.conditions, NOISE_KIND), find(study.conditions, NOISE_RATIO)
+    kinds = [str(value) for value in study.conditions[by_kind].values] if by_kind else [study.section("noise")["kind"]]
     if kind is None and len(kinds) > 1:
-        return [], f"The study has several kinds of noise: name one with --noise-kind ({', '.join(kinds)})."
+        raise NoEvidence(f"The study has several kinds of noise. Choose one with --noise-kind ({', '.join(kinds)}).")
     if kind is not None and kind not in kinds:
-        return [], f"The study's noise is {' or '.join(kinds)}, not {kind}."
-    if ratio in drawn(results.study):
-        return (
-            [],
-            "The study drew its noise ratio from a range: list its values under conditions to have one answer each.",
+        raise NoEvidence(f"The study's noise is {' or '.join(kinds)}, not {kind}.")
+    if by_ratio in study.drawn:
+        raise NoEvidence(
+            "The study drew its noise ratio from a range. List its values under conditions to get an answer for each."
         )
     rows = []
     for r in found.recommendations:
-        first = results.trials[results.trials["panel"] == r.panel].iloc[0]
-        if condition is None or kind is None or first[condition] == kind:
-            rows.append((float(first[ratio]) if ratio else float(results.study["noise"]["ratio"]), r))
+        first = results.trials[results.trials["condition"] == r.condition].iloc[0]
+        if by_kind is None or kind is None or first[column(by_kind)] == kind:
+            rows.append((float(first[column(by_ratio)] if by_ratio else study.section("noise")["ratio"]), r))
     if len({at for at, _ in rows}) < len(rows):
-        others = [name for name in conditions if name not in (ratio, condition)]
-        return (
-            [],
-            f"The study has several answers at one noise ratio, as it also varies {', '.join(others)}: see its report.",
+        others = [setting.name for setting in study.conditions if setting not in (by_ratio, by_kind)]
+        raise NoEvidence(
+            f"The study has several answers at one noise ratio, because it also varies {', '.join(others)}. See its "
+            "report."
         )
-    return rows, ""
-
-
-def _between(pair: list[tuple[float, Recommendation]], ratio: float) -> Answer:
-    """The answer of one panel, or of two by linear interpolation of their scores on the scale of clean accuracy."""
-    shared = sorted(set.intersection(*({float(x) for x in r.response.lams} for _, r in pair)))
-    draws = [
-        np.stack([r.response.draws[:, list(r.response.lams).index(lam)] for lam in shared], axis=1) / r.shrinkage
-        for _, r in pair
-    ]
-    weight = 0.0 if len(pair) == 1 else (ratio - pair[0][0]) / (pair[1][0] - pair[0][0])
-    mixed = draws[0] if len(pair) == 1 else (1 - weight) * draws[0] + weight * draws[1]
-    regret = (mixed.max(1, keepdims=True) - mixed).mean(0)
-    lam = shared[int(regret.argmin())]
-    where = " and ".join(f"{at:g} (λ = {r.lam:.3g})" for at, r in pair)
-    why = [f"Read at noise ratio {where}." if len(pair) == 1 else f"Interpolated between noise ratios {where}."]
-    if shared[0] == 0 and lam > 0:
-        gain = mixed[:, shared.index(lam)] - mixed[:, 0]
-        low, high = np.quantile(gain, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        why.append(
-            f"Expected gain over λ = 0: {with_interval(gain.mean(), low, high, '+')} of accuracy on clean labels."
-        )
-    if not all(r.response.freedom for _, r in pair):
-        return Answer(lam, None, [*why, "One seed: no interval."])
-    if len(pair) == 1:
-        return Answer(lam, pair[0][1].response.interval(), why)
-    best = np.sort(np.array(shared)[mixed.argmax(1)])
-    tail = int((1 - CONFIDENCE) / 2 * len(best))
-    return Answer(lam, (min(lam, float(best[tail])), max(lam, float(best[-tail - 1]))), why)
+    return rows

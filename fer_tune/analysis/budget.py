@@ -1,4 +1,4 @@
-"""Which lambda leads after how many epochs: a large one starts slowly and may win late.
+"""Which λ leads after how many epochs: a large one starts slowly and may win late.
 
 python -m analysis.budget results/NAME
 """
@@ -11,65 +11,64 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.analysis.curves import of_best
-from fer_tune.analysis.figures import MARKERS, by_lambda, by_panel, label, lambda_colours, save
-from fer_tune.analysis.response import respond
-from fer_tune.analysis.statistics import LAST_EPOCHS, running_mean
-from fer_tune.analysis.tables import Results, drawn, maximises_gain, script
+from fer_tune.analysis.figures import MARKERS, by_condition, by_lambda, label, lambda_colours, save
+from fer_tune.analysis.statistics import running_mean
+from fer_tune.analysis.tables import Results, script
+from fer_tune.decision.response import respond
+from fer_tune.names import LAST_EPOCHS
 
-COLUMNS = ["panel", "epochs", "lambda", "p_best", "test_accuracy"]
-BUDGETS = 12  # numbers of epochs looked at, at most
+COLUMNS = ["condition", "epochs", "lambda", "p_best", "test_accuracy"]
+MOST_BUDGETS = 12  # numbers of epochs that are compared
 
 
 def by_budget(results: Results) -> pd.DataFrame:
-    """For each panel and number of epochs the lambda of least expected regret had training stopped there.
+    """For each condition and number of epochs, the λ of least expected regret had training stopped there.
 
-    A trial's score is then the mean of the objective over the five epochs until there. Columns panel, epochs, lambda,
-    p_best (that it is the best) and test_accuracy. Empty where trials do not compare by their raw scores.
+    A trial's score is then the mean of the objective over the last five epochs. Columns condition, epochs, lambda,
+    p_best (the probability that it is the best) and test_accuracy. Empty where raw scores of trials do not compare.
     """
     rows: list[tuple[str, int, float, float, float]] = []
-    if drawn(results.study) or maximises_gain(results.study):
+    if results.study.drawn or results.study.maximises_gain:
         return pd.DataFrame(rows, columns=COLUMNS)  # raw scores of trials at different noise do not compare
     best = of_best(results)
-    for panel, epochs in best.epochs.groupby("panel", sort=False):
-        validation = int(best.trials.loc[best.trials["panel"] == panel, "validation_samples"].iloc[0])
+    for condition, epochs in best.epochs.groupby("condition", sort=False):
+        validation = int(best.trials.loc[best.trials["condition"] == condition, "validation_samples"].iloc[0])
         if epochs["lambda"].nunique() < 2:
             continue
         averaged = {name: running_mean(epochs, name) for name in (results.objective, "test_accuracy")}
         about = epochs.drop_duplicates("key").set_index("key")[["lambda", "configuration", "seed"]]
         ends = averaged[results.objective].columns[LAST_EPOCHS - 1 :]
-        for end in ends[np.unique(np.linspace(0, len(ends) - 1, min(BUDGETS, len(ends))).astype(int))]:
+        for end in ends[np.unique(np.linspace(0, len(ends) - 1, min(MOST_BUDGETS, len(ends))).astype(int))]:
             then = about.assign(**{name: table[end] for name, table in averaged.items()}).dropna()
             if then["lambda"].nunique() > 1:
                 found = respond(then, results.objective, validation, smoothed=False, objective=results.objective)
                 at = then.loc[then["lambda"] == found.lam, "test_accuracy"].mean()
-                rows.append((str(panel), int(end), found.lam, float(found.p_best[found.regret.argmin()]), at))
+                rows.append((str(condition), int(end), found.lam, float(found.p_best[found.regret.argmin()]), at))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
-    """From which budget on the last leader leads, a sentence a panel of `by_budget`."""
+    """From how many epochs on the final leader leads, a sentence a condition of `by_budget`."""
     found = []
-    for panel, rows in table.groupby("panel", sort=False):
+    for condition, rows in table.groupby("condition", sort=False):
         last = float(rows["lambda"].iloc[-1])
         others = rows[rows["lambda"] != last]
-        where = "" if panel == "all" else f"At {panel}: "
+        where = "" if condition == "all" else f"At {condition}: "
         if others.empty:
-            found.append(
-                f"{where}λ = {last:.3g} leads at every budget looked at, from {rows['epochs'].iloc[0]} epochs on."
-            )
+            found.append(f"{where}λ = {last:.3g} leads at every number of epochs from {rows['epochs'].iloc[0]} on.")
         else:
             start = rows.loc[rows["epochs"] > others["epochs"].max(), "epochs"].iloc[0]
             early = ", ".join(f"{lam:.3g}" for lam in dict.fromkeys(others["lambda"]))
-            found.append(f"{where}λ = {last:.3g} leads from about {start} epochs on; shorter runs would take {early}.")
+            found.append(f"{where}λ = {last:.3g} leads from about {start} epochs on; shorter runs favour λ = {early}.")
     return found
 
 
 def figure(results: Results, table: pd.DataFrame) -> Figure | None:
-    """The leading lambda of `by_budget`, larger where it is surer; None where there is nothing to choose."""
+    """The leading λ of `by_budget`, larger where it is more certain; None where there is nothing to choose."""
     if table.empty:
         return None
-    shown = results.trials[results.trials["panel"].isin(table["panel"])]
-    return by_panel(replace(results, trials=shown), table, _draw)
+    shown = results.trials[results.trials["condition"].isin(table["condition"])]
+    return by_condition(replace(results, trials=shown), table, _draw)
 
 
 def _draw(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -81,14 +80,14 @@ def _draw(ax: Axes, table: pd.DataFrame) -> Axes:
         ax.scatter(rows["epochs"], rows["lambda"], sizes, [colour], marker=marker, edgecolor="black", linewidth=0.6)
     for chance in (0.5, 1.0):
         ax.scatter([], [], 30 + 170 * chance, ["0.8"], edgecolor="black", linewidth=0.6, label=f"{chance:g}")
-    return label(ax, "epochs trained", "leading weight λ", legend="P(best)")
+    return label(ax, "epochs of training", "leading λ", legend="P(best)")
 
 
 def show(results: Results) -> str:
     """Write the figure; return the sentences."""
     table = by_budget(results)
     if (plot := figure(results, table)) is None:
-        return f"{results.path}: its conditions have one λ each, so there is nothing to choose"
+        return f"{results.path}: every condition has one λ, so there is nothing to choose"
     save(plot, results, "budget")
     return "\n".join(sentences(table))
 

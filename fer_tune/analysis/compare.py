@@ -1,4 +1,4 @@
-"""Two studies side by side: what each recommends, and each lambda's accuracy, paired by seed where both have it.
+"""Two studies side by side: what each recommends, and the accuracy of each shared λ, paired by seed.
 
 python -m analysis.compare results/A results/B
 """
@@ -10,30 +10,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from fer_tune.analysis.answer import differences
+from fer_tune.analysis.answer import Difference, differences
 from fer_tune.analysis.conditions import noise_condition
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.recommendation import findings
-from fer_tune.analysis.statistics import paired_difference
-from fer_tune.analysis.tables import NothingToReport, Results, load, with_interval
+from fer_tune.analysis.tables import NothingToReport, Results, as_text, load, with_interval
+from fer_tune.decision.intervals import paired_difference
 
 
 def compared(first: Results, second: Results) -> list[dict[str, str]]:
-    """One row a condition and lambda that both studies have: test accuracy of each, and the difference.
+    """One row a condition and λ that both studies have: test accuracy of each, and the difference.
 
-    The difference is second less first, paired by seed, with its 95 % t interval; with fewer than two shared seeds it
-    is that of the means.
+    The difference is second less first, paired by seed, with its 95 % interval; with fewer than two shared seeds it is
+    that of the means.
     """
     tables = [of_best(results).trials for results in (first, second)]
     rows = []
-    for panel in dict.fromkeys(tables[0]["panel"]):
-        of_panel = [table[table["panel"] == panel] for table in tables]
-        for lam in sorted(set(of_panel[0]["lambda"]) & set(of_panel[1]["lambda"])):
-            own = [_by_seed(table[table["lambda"] == lam]) for table in of_panel]
+    for condition in dict.fromkeys(tables[0]["condition"]):
+        rows_of = [table[table["condition"] == condition] for table in tables]
+        for lam in sorted(set(rows_of[0]["lambda"]) & set(rows_of[1]["lambda"])):
+            own = [_by_seed(table[table["lambda"] == lam]) for table in rows_of]
             seeds = own[0].index.intersection(own[1].index)
             rows.append(
                 {
-                    "condition": str(panel),
+                    "condition": str(condition),
                     "λ": f"{lam:.3g}",
                     "first": f"{own[0].mean():.3f} (n = {len(own[0])})",
                     "second": f"{own[1].mean():.3f} (n = {len(own[1])})",
@@ -59,20 +59,20 @@ def describe(first: Results, second: Results) -> list[str]:
     lines = []
     for results in (first, second):
         for r in findings(results).recommendations:
-            state = "undecided, so far" if r.rising or r.too_short else "recommends"
-            lines.append(f"{results.study['name']} ({r.panel}): {state} λ = {r.lam:.3g}")
-    ratios = [results.study["noise"]["ratio"] for results in (first, second)]
+            state = "undecided, so far" if r.undecided else "recommends"
+            lines.append(f"{results.study.name} ({r.condition}): {state} λ = {r.lam:.3g}")
+    found = differences(first, second.study, second.label_sets)
+    ratios = [results.study.section("noise")["ratio"] for results in (first, second)]
     if not noise_condition(first) and not noise_condition(second) and ratios[0] != ratios[1]:
-        lines.append(f"noise.ratio: this study has {ratios[0]:g}, yours {ratios[1]:g}")
-    named = [*lines, *differences(first, second.study, second.label_sets)]
-    return [line.replace("this study has", "the first has").replace("yours", "the second") for line in named]
+        found.insert(0, Difference("noise.ratio", *ratios))
+    return [*lines, *(difference.text("the first has", "the second") for difference in found)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, or 2 where a folder cannot be compared."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.compare", description=__doc__.splitlines()[0])
+    """Run the command line; return the exit code: 0, or 2 where a folder has nothing to compare."""
+    parser = argparse.ArgumentParser(prog="fer-tune compare", description=__doc__.splitlines()[0])
     parser.add_argument("first", type=Path, help="a results folder")
-    parser.add_argument("second", type=Path, help="another one")
+    parser.add_argument("second", type=Path, help="another results folder")
     options = parser.parse_args(arguments)
     try:
         first, second = load(options.first), load(options.second)
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     rows = compared(first, second)
     print("\n".join(describe(first, second)))
-    print("\n".join("  ".join(f"{k} {v}" for k, v in row.items()) for row in rows) or "They share no condition and λ.")
+    print(as_text(rows) or "The studies share no λ in any condition.")
     return 0
 
 

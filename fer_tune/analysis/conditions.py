@@ -1,4 +1,4 @@
-"""How the best lambda depends on the noise ratio, and what matters beside it.
+"""How the best λ depends on the noise ratio, and which other settings the score depends on.
 
 python -m analysis.conditions results/NAME
 """
@@ -13,72 +13,78 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from fer_tune.analysis.figures import MARKERS, by_panel, label, save, score_surface
+from fer_tune.analysis.figures import MARKERS, by_condition, label, save, score_surface
 from fer_tune.analysis.recommendation import Findings, findings
-from fer_tune.analysis.tables import Results, listed, named, script
+from fer_tune.analysis.study_record import column
+from fer_tune.analysis.tables import Results, script
+from fer_tune.names import LAMBDA, LR, NOISE_RATIO, Setting, find
 
-FEWEST = 8  # trials for an importance
-
-
-def noise_condition(results: Results) -> str | None:
-    """The listed condition that is the noise ratio, with two values or more; None in most studies."""
-    name = named(listed(results.study), "noise.ratio")
-    return name if name and len(results.study["conditions"][name]) > 1 else None
+FEWEST_CONFIGURATIONS = 8  # for an importance
 
 
-def by_noise(results: Results, found: Findings, ratio: str) -> pd.DataFrame:
-    """One row a panel: ratio, elsewhere (the other conditions), lambda, low and high of its 95 % interval.
+def noise_condition(results: Results) -> Setting | None:
+    """The listed condition that is the noise ratio, if it has two values or more; None in most studies."""
+    setting = find(results.study.listed, NOISE_RATIO)
+    return setting if setting and len(results.study.listed[setting]) > 1 else None
 
-    `ratio` is the condition that `noise_condition` names.
+
+def by_noise(results: Results, found: Findings, ratio: Setting) -> pd.DataFrame:
+    """One row a condition: ratio, elsewhere (the other conditions), lambda, low and high of its 95 % interval.
+
+    `ratio` is what `noise_condition` returns.
     """
-    others = [name for name in listed(results.study) if name != ratio]
+    others = [column(setting) for setting in results.study.listed if setting != ratio]
     rows = []
     for r in found.recommendations:
-        first = results.trials[results.trials["panel"] == r.panel].iloc[0]
+        first = results.trials[results.trials["condition"] == r.condition].iloc[0]
         elsewhere = ", ".join(f"{first[name]}" for name in others) or "all"
         if len(r.response.lams) < 2:
-            continue  # a method without a joint game
-        low, high = r.response.interval() if r.response.freedom else (np.nan, np.nan)
-        rows.append((float(first[ratio]), elsewhere, r.lam, low, high))
+            continue  # a method without lambda
+        low, high = r.response.interval() if r.response.degrees_of_freedom else (np.nan, np.nan)
+        rows.append((float(first[column(ratio)]), elsewhere, r.lam, low, high))
     return pd.DataFrame(rows, columns=["ratio", "elsewhere", "lambda", "low", "high"])
 
 
 def noise_sentences(results: Results, found: Findings) -> list[str]:
-    """Whether the best lambda moves with the noise ratio, a sentence for each of the other conditions.
+    """Whether the best λ changes with the noise ratio, a sentence for each of the other conditions.
 
-    None where the noise ratio is no condition.
+    Empty where the noise ratio is not a condition.
     """
-    said: list[str] = []
     if (ratio := noise_condition(results)) is None:
-        return said
+        return []
+    said = []
     for elsewhere, rows in by_noise(results, found, ratio).groupby("elsewhere", sort=False):
         rows = rows.sort_values("ratio")
         where = "" if elsewhere == "all" else f"{elsewhere}: "
         if rows["low"].isna().any():
             path = ", ".join(f"{r['lambda']:.3g} at {r['ratio']:g}" for _, r in rows.iterrows())
-            said.append(f"{where}best λ {path}; one seed shows no move.")
+            said.append(f"{where}Best λ: {path}; with one seed there are no intervals to compare.")
             continue
         path = ", ".join(
             f"{r['lambda']:.3g} ({r['low']:.2g} to {r['high']:.2g}) at {r['ratio']:g}" for _, r in rows.iterrows()
         )
         apart = rows["low"].max() > rows["high"].min()
-        moves = "the intervals do not all overlap: it moves" if apart else "the intervals overlap: no move is shown"
-        said.append(f"{where}best λ {path}; {moves}.")
+        verdict = (
+            "the intervals do not all overlap, so the best λ changes with the noise"
+            if apart
+            else "the intervals overlap, so no change with the noise is shown"
+        )
+        said.append(f"{where}Best λ: {path}; {verdict}.")
     return said
 
 
 def noise_figure(results: Results, found: Findings) -> Figure | None:
-    """Best lambda against noise ratio with its 95 % interval, a line for each of the other conditions."""
+    """Best λ against noise ratio with its 95 % interval, a line for each of the other conditions."""
     if (ratio := noise_condition(results)) is None:
         return None
-    whole = replace(results, trials=results.trials.assign(panel="all"))
-    table, top = by_noise(results, found, ratio).assign(panel="all"), float(results.trials["lambda"].max())
+    whole = replace(results, trials=results.trials.assign(condition="all"))
+    table, top = by_noise(results, found, ratio).assign(condition="all"), float(results.trials["lambda"].max())
 
     def draw(ax: Axes, rows: pd.DataFrame) -> Axes:
         ax.set_ylim(-0.05 * top, 1.05 * top)  # all lambdas tried
         return _draw_noise(ax, rows)
 
-    return by_panel(whole, table, draw)
+    return by_condition(whole, table, draw)
 
 
 def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -91,19 +97,19 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
         bars = np.nan_to_num(np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0))
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9}
         ax.errorbar(place, rows["lambda"], bars, capsize=5, label=str(name), **style)  # type: ignore[arg-type]
-    return label(ax, "share of wrong labels", "best weight λ (95 % interval)", "noise")
+    return label(ax, "share of wrong labels", "best λ (95 % interval)", "noise")
 
 
 def varied(results: Results) -> dict[str, BaseDistribution]:
-    """What trials differ in and does not follow from lambda: Optuna's distributions by column."""
-    names = ["lambda", "lr", *results.study["conditions"], *results.study["search"]]
+    """What trials differ in and does not follow from λ: Optuna's distributions by column."""
+    settings = [Setting.named(LAMBDA), Setting.named(LR), *results.study.conditions, *results.study.search]
     found: dict[str, BaseDistribution] = {}
-    for name in dict.fromkeys("lr" if n == "training.lr" else n for n in names):
+    for name in dict.fromkeys(map(column, settings)):
         if name not in results.trials or results.trials[name].nunique() < 2:
             continue
         values = results.trials[name]
         if name == "lr" and results.trials.groupby("lambda")["lr"].nunique().max() == 1:
-            continue  # one learning rate a lambda: the two cannot be told apart
+            continue  # one learning rate a lambda: their effects cannot be separated
         if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
             found[name] = CategoricalDistribution(sorted(map(str, values.unique())))
         else:
@@ -112,14 +118,14 @@ def varied(results: Results) -> dict[str, BaseDistribution]:
 
 
 def importance(results: Results) -> dict[str, float]:
-    """Share of the score's variance that each setting explains (Optuna's fANOVA), largest first; empty where too few.
+    """Share of the score's variance that each setting explains (Optuna's fANOVA), largest first; empty with too little.
 
     A score is a configuration's mean over seeds.
     """
     space = varied(results)
-    keys = list(dict.fromkeys(["panel", "configuration", *space]))
+    keys = list(dict.fromkeys(["condition", "configuration", *space]))
     table = results.trials.groupby(keys, as_index=False, sort=False)["score"].mean()
-    if len(space) < 2 or len(table) < FEWEST:
+    if len(space) < 2 or len(table) < FEWEST_CONFIGURATIONS:
         return {}
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
@@ -142,15 +148,17 @@ def importance_sentence(results: Results) -> str:
     if not shares:
         return ""
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    return f"Of what the score varies by: {text} (fANOVA over configurations; shares of what is explained)."
+    return (
+        f"Importance of each setting for the score: {text} (fANOVA over configurations; shares of explained variance)."
+    )
 
 
 def interaction_figure(results: Results) -> Figure | None:
-    """Score over lambda and learning rate, where both were searched: contours between what was run."""
-    tried = results.trials.groupby(["panel", "configuration"])[["lambda", "lr"]].first()
+    """Score over λ and learning rate, where both were searched: contours between the configurations that were run."""
+    tried = results.trials.groupby(["condition", "configuration"])[["lambda", "lr"]].first()
     if "lr" not in varied(results) or tried["lambda"].nunique() < 4:
         return None
-    return by_panel(results, results.trials, score_surface)
+    return by_condition(results, results.trials, score_surface)
 
 
 def show(results: Results) -> str:
@@ -162,7 +170,7 @@ def show(results: Results) -> str:
         lines = [*noise_sentences(results, found), *lines]
     if (contours := interaction_figure(results)) is not None:
         save(contours, results, "lambda_and_learning_rate")
-    return "\n".join(line for line in lines if line) or f"{results.path}: has one condition and nothing beside λ"
+    return "\n".join(line for line in lines if line) or f"{results.path}: varies nothing but λ"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How convergence of the joint losses tracks accuracy, against the paper's 2.6 and 0.45.
+"""Whether converged joint losses predict accuracy, as the paper says of L_G = 2.6 and L_D = 0.45.
 
 python -m analysis.convergence results/NAME
 """
@@ -10,66 +10,58 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_tune.analysis.figures import by_panel, convergence_scatter, grid, label, save
-from fer_tune.analysis.stationarity import SHORTEST, converged_value, settled
-from fer_tune.analysis.statistics import PAPER_TARGET, Correlation, distance_to_target, rank_correlation, running_mean
+from fer_tune.analysis.figures import by_condition, convergence_scatter, grid, label, save
+from fer_tune.analysis.statistics import Correlation, rank_correlation, running_mean
 from fer_tune.analysis.tables import Results, script
+from fer_tune.decision.rules import CONVERGED_SHARE, PAPER_TARGET, distance_to_target
+from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, has_converged
 
-LOSSES = {"L_G": "generator_joint_loss", "L_D": "discriminator_joint_loss"}
 DISTANCE = f"distance to {PAPER_TARGET}"
-EARLY_STEPS = 40  # epochs at which the correlation is computed, at most
+MOST_STEPS = 40  # epochs at which the correlation is computed
 
 
-def converged(epochs: pd.DataFrame) -> pd.DataFrame:
-    """Converged L_G and L_D by trial key, NaN where it has not settled, was never played or is too short to tell."""
-    ordered = epochs.sort_values("epoch").groupby("key")
-    found = {
-        str(key): [converged_value(rows[column].to_numpy()) for column in LOSSES.values()] for key, rows in ordered
-    }
-    names = ["converged_generator", "converged_discriminator"]
-    return pd.DataFrame.from_dict(found, orient="index", columns=names)
-
-
-def settled_sentence(results: Results) -> str:
+def converged_sentence(results: Results) -> str:
     """How many trials have converged, in words."""
     played = results.epochs.dropna(subset=list(LOSSES.values())).sort_values("epoch").groupby("key")
-    verdicts = [[settled(rows[column].to_numpy()) for column in LOSSES.values()] for _, rows in played]
+    verdicts = [[has_converged(rows[column].to_numpy()) for column in LOSSES.values()] for _, rows in played]
     if not verdicts:
-        return "No trial plays the joint game."
+        return "No trial has λ > 0, so there are no joint losses."
     if all(None in pair for pair in verdicts):
         return (
-            f"No run has {SHORTEST} epochs of the joint game: too short to tell whether the losses have converged. The "
-            "convergence rules are switched off; the figures show means of the last five epochs."
+            f"No trial has {FEWEST_EPOCHS} epochs with the joint loss, which is too few to tell whether losses have "
+            "converged. The convergence rules are off; the figures show means of the last five epochs."
         )
     share = np.mean([all(pair) for pair in verdicts])
-    off = "" if share >= 0.5 else " Where most have not, the convergence rules are switched off."
+    off = "" if share >= CONVERGED_SHARE else " Where most have not, the convergence rules are off."
     return (
-        f"Both joint losses have converged in {share:.0%} of {len(verdicts)} trials (over the last half, at least "
-        f"{SHORTEST} epochs, no drift, and no jump of the last five, by tests that call 5 % of settled losses "
-        "unsettled and find at least 80 % of those that drift by one standard deviation in five epochs or jump by "
-        f"three).{off} What follows takes losses as they ended, means of the last five epochs."
+        f"Both joint losses converged in {share:.0%} of {len(verdicts)} trials: over the last half (at least "
+        f"{FEWEST_EPOCHS} epochs) they show no drift, and no jump in the last five epochs. These tests reject 5 % of "
+        "converged losses. They detect at least 80 % of losses that drift by one standard deviation in five epochs or "
+        f"jump by three.{off} The correlations below use means of the last five epochs, converged or not."
     )
 
 
 def early_sentence(table: pd.DataFrame) -> str:
-    """From which epoch on `by_epoch` tells the final accuracy; empty where nothing is known."""
+    """From which epoch on the correlation of `by_epoch` is significant; empty where nothing is known."""
     if table.empty:
         return ""
     if table["low"].isna().all():
-        return f"At the end of training that correlation is {table['rho'].iloc[-1]:+.2f}; too few λs for an interval."
+        return (
+            f"At the end of training the correlation is {table['rho'].iloc[-1]:+.2f}, with too few λs for an interval."
+        )
     unsure = table[~((table["high"] < 0) | (table["low"] > 0))]
     if unsure.empty:
-        return f"It holds from epoch {table['epoch'].iloc[0]:.0f} on: so short a run suffices."
+        return f"The interval excludes 0 from epoch {table['epoch'].iloc[0]:.0f} on: a run that short is enough."
     if unsure["epoch"].max() == table["epoch"].max():
-        return "At the end of training its interval holds 0: it is not shown at all."
+        return "At the end of training the interval includes 0: there is no significant correlation."
     start = table.loc[table["epoch"] > unsure["epoch"].max(), "epoch"].iloc[0]
-    return f"Its interval excludes 0 from epoch {start:.0f} on: so short a run suffices."
+    return f"The interval excludes 0 from epoch {start:.0f} on: a run that short is enough."
 
 
 def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
     """Rank correlation of clean test accuracy with L_G, with L_D and with the distance to the paper's target.
 
-    Ranks are taken within each panel, so that no condition's level counts. Losses are means of the last five epochs.
+    Ranks are taken within each condition, so that its level does not count. Losses are means of the last five epochs.
     """
     played = trials.dropna(subset=list(LOSSES.values()))
     quantities = {name: played[column] for name, column in LOSSES.items()}
@@ -78,32 +70,34 @@ def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
 
 
 def correlated(x: pd.Series, y: pd.Series, trials: pd.DataFrame, permute: bool = True) -> Correlation | None:
-    """Rank correlation of two readings of trials over their lambdas, or configurations where lambda is searched."""
-    several = trials.groupby(["panel", "lambda"])["configuration"].nunique().max() > 1
+    """Rank correlation of two quantities of trials over their λs, or over configurations where λ is searched."""
+    several = trials.groupby(["condition", "lambda"])["configuration"].nunique().max() > 1
     units = trials["configuration"] if several else trials["lambda"]
-    return rank_correlation(x.to_numpy(), y.to_numpy(), trials["panel"].to_numpy(), units.to_numpy(), permute)
+    return rank_correlation(x.to_numpy(), y.to_numpy(), trials["condition"].to_numpy(), units.to_numpy(), permute)
 
 
 def sentences(results: Results) -> list[str]:
-    """The correlations in words, one sentence each: within each condition and, of several, within all of them."""
-    groups = [(str(panel), rows) for panel, rows in results.trials.groupby("panel", sort=False)]
+    """The correlations in words, one sentence each: within each condition and, where there are several, over all."""
+    groups = [(str(name), rows) for name, rows in results.trials.groupby("condition", sort=False)]
     if len(groups) > 1:
-        groups.append(("over all conditions, ranks within each", results.trials))
-        across = results.trials.assign(panel="all")
-        groups.append(("across conditions, which differ in accuracy for other reasons too", across))
+        groups.append(("over all conditions, ranked within each", results.trials))
+        across = results.trials.assign(condition="all")
+        groups.append(
+            ("over all conditions, ranked together, though conditions differ in accuracy for other reasons too", across)
+        )
     found = [
         f"{name}{'' if where == 'all' else f' ({where})'}: {in_words(value)}"
         for where, rows in groups
         for name, value in correlations(rows).items()
     ]
-    return [settled_sentence(results), *found]
+    return [converged_sentence(results), *found]
 
 
 def in_words(found: Correlation | None) -> str:
     """A correlation as the end of a sentence."""
     if found is None:
-        return "too few λs with a joint game for a correlation with test accuracy."
-    interval = "too few for an interval" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
+        return "too few λs above 0 for a correlation with test accuracy."
+    interval = "too few λs for an interval" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
     return (
         f"rank correlation with test accuracy {found.rho:+.2f} ({interval}; n = {found.n} λs, seeds averaged, "
         f"permutation p = {found.p:.2g})."
@@ -111,9 +105,9 @@ def in_words(found: Correlation | None) -> str:
 
 
 def by_epoch(results: Results) -> pd.DataFrame:
-    """How early the distance to the paper's target tells the final accuracy: columns epoch, rho, low, high.
+    """How early the distance to the paper's target predicts the final accuracy: columns epoch, rho, low, high.
 
-    At each epoch the losses are means of the five epochs until then; ranks are taken within each panel.
+    At each epoch the losses are means of the five epochs up to it; ranks are taken within each condition.
     """
     final = results.trials.set_index("key")["test_accuracy"]
     epochs = results.epochs.sort_values("epoch")
@@ -122,7 +116,7 @@ def by_epoch(results: Results) -> pd.DataFrame:
         return pd.DataFrame(columns=["epoch", "rho", "low", "high"])
     rows, about = [], results.trials.set_index("key")
     columns = losses[0].columns
-    for epoch in columns[np.unique(np.linspace(0, len(columns) - 1, min(EARLY_STEPS, len(columns))).astype(int))]:
+    for epoch in columns[np.unique(np.linspace(0, len(columns) - 1, min(MOST_STEPS, len(columns))).astype(int))]:
         distance = distance_to_target(losses[0][epoch], losses[1][epoch])
         keys = distance.index
         found = correlated(distance, final[keys], about.loc[keys], permute=False)
@@ -132,11 +126,11 @@ def by_epoch(results: Results) -> pd.DataFrame:
 
 
 def early_figure(results: Results, table: pd.DataFrame) -> Figure | None:
-    """The correlation `by_epoch` with its band; None where no epoch has enough trials."""
+    """The correlation of `by_epoch` with its 95 % band; None where no epoch has enough trials."""
     if table.empty:
         return None
-    whole = replace(results, trials=results.trials.assign(panel="all"))
-    return by_panel(whole, table.assign(panel="all"), _draw_early)
+    whole = replace(results, trials=results.trials.assign(condition="all"))
+    return by_condition(whole, table.assign(condition="all"), _draw_early)
 
 
 def _draw_early(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -144,7 +138,7 @@ def _draw_early(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.plot(table["epoch"], table["rho"], color="#0b6e99", marker="o", markevery=max(1, len(table) // 8))
     ax.axhline(0, color="black", linewidth=1)
     ax.set_ylim(-1.05, 1.05)
-    return label(ax, "epoch at which the losses are read", "rank correlation with final test accuracy")
+    return label(ax, "epoch of the losses", "rank correlation with\nfinal test accuracy")
 
 
 def figure(results: Results) -> Figure:
@@ -157,11 +151,11 @@ def figure(results: Results) -> Figure:
 
 
 def show(results: Results) -> str:
-    """Write the scatter into the results folder's report; return the correlations."""
+    """Write the figures into the results folder's report; return the correlations."""
     save(figure(results), results, "convergence")
     if (early := early_figure(results, by_epoch(results))) is not None:
         save(early, results, "convergence_by_epoch")
-    return "\n".join([*sentences(results), f"convergence and convergence_by_epoch are in {results.figures}"])
+    return "\n".join([*sentences(results), f"Wrote convergence and convergence_by_epoch to {results.figures}"])
 
 
 if __name__ == "__main__":

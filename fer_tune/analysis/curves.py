@@ -1,4 +1,4 @@
-"""Test accuracy and joint losses by epoch and lambda (Fig. 5 and 6 of the paper).
+"""Test accuracy and joint losses by epoch and λ (Fig. 5 and 6 of the paper).
 
 python -m analysis.curves results/NAME
 """
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import (
     accuracy_curves,
-    by_panel,
+    by_condition,
     grid,
     label,
     loss_curves,
@@ -21,70 +21,75 @@ from fer_tune.analysis.figures import (
     surface,
 )
 from fer_tune.analysis.recommendation import Findings, findings
-from fer_tune.analysis.response import Response
-from fer_tune.analysis.statistics import best_configurations, pooled_interval
 from fer_tune.analysis.tables import Results, script
+from fer_tune.decision.intervals import pooled_interval
+from fer_tune.decision.response import Response, best_configurations
+from fer_tune.decision.stationarity import LOSSES
 
 
 def of_best(results: Results) -> Results:
-    """The results of each lambda's best configuration alone, within each panel."""
-    keys = [key for _, rows in results.trials.groupby("panel") for key in best_configurations(rows)["key"]]
+    """The results of each λ's best configuration within each condition."""
+    keys = [key for _, rows in results.trials.groupby("condition") for key in best_configurations(rows)["key"]]
     trials = results.trials[results.trials["key"].isin(keys)]
     epochs = results.epochs[results.epochs["key"].isin(keys)]
     return replace(results, trials=trials, epochs=epochs)
 
 
 def accuracy_figure(results: Results) -> Figure:
-    """Clean test accuracy by epoch, a line a lambda."""
+    """Clean test accuracy by epoch, a line for each λ."""
     best = of_best(results)
-    return by_panel(best, best.epochs, accuracy_curves)
+    return by_condition(best, best.epochs, accuracy_curves)
 
 
 def loss_figure(results: Results) -> Figure:
-    """L_G and L_D by epoch, a line a lambda."""
+    """L_G and L_D by epoch, a line for each λ."""
     best = of_best(results)
     return grid(
         best,
         best.epochs,
-        [lambda ax, t, name=n: loss_curves(ax, t, name) for n in ("generator_joint_loss", "discriminator_joint_loss")],  # type: ignore[misc]
+        [lambda ax, t, name=n: loss_curves(ax, t, name) for n in LOSSES.values()],  # type: ignore[misc]
     )
 
 
 def response_figure(results: Results) -> Figure:
-    """Accuracy by lambda with intervals."""
+    """Test and validation accuracy by λ, with intervals."""
     best = of_best(results)
-    return by_panel(best, best.trials, lambda ax, rows: response(ax, rows, results.objective))
+    return by_condition(best, best.trials, lambda ax, rows: response(ax, rows, results.objective))
 
 
 def smooth_figure(results: Results, found: Findings) -> Figure | None:
-    """The deciding score over lambda as a smooth curve with its band, where some condition has four lambdas or more."""
-    smooth = {r.panel: r.response for r in found.recommendations if len(r.response.grid) and r.response.freedom}
+    """The deciding score over λ as a smooth curve with its band; None where no condition has four λs and two seeds."""
+    smooth = {
+        r.condition: r.response for r in found.recommendations if len(r.response.grid) and r.response.degrees_of_freedom
+    }
     if not smooth:
         return None
-    shown = results.trials[results.trials["panel"].isin(smooth)]
+    shown = results.trials[results.trials["condition"].isin(smooth)]
     best = of_best(replace(results, trials=shown))
-    return by_panel(best, best.trials, lambda ax, rows: _draw_smooth(ax, rows, smooth[str(rows["panel"].iloc[0])]))
+    return by_condition(
+        best, best.trials, lambda ax, rows: _draw_smooth(ax, rows, smooth[str(rows["condition"].iloc[0])])
+    )
 
 
 def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
     response_curve(ax, found.band(), pooled_interval(trials, "score", "lambda"))
-    return label(ax, "joint-distribution weight λ", "validation score", None)
+    return label(ax, "λ, weight of the joint loss", "validation score", None)
 
 
 def surface_figure(results: Results, condition: str) -> Figure:
-    """All trials over a sampled condition and lambda."""
-    whole = replace(results, trials=results.trials.assign(panel="all"))
-    return by_panel(whole, whole.trials, lambda ax, table: surface(ax, table, condition))
+    """All trials over a drawn condition and λ; `condition` is its column."""
+    whole = replace(results, trials=results.trials.assign(condition="all"))
+    return by_condition(whole, whole.trials, lambda ax, table: surface(ax, table, condition))
 
 
 def show(results: Results) -> str:
-    """Write the curves into the results folder's report; return where."""
+    """Write the figures into the results folder's report; return where."""
     save(accuracy_figure(results), results, "accuracy_by_epoch")
     save(loss_figure(results), results, "losses_by_epoch")
     save(response_figure(results), results, "accuracy_by_lambda")
     if (smooth := smooth_figure(results, findings(results))) is not None:
         save(smooth, results, "smooth_response")
-    return f"accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda are in {results.figures}"
+    return f"Wrote accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda to {results.figures}"
 
 
 if __name__ == "__main__":

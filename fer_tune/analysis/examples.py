@@ -14,34 +14,36 @@ from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import confusion, face_grid, heading_grid, save
 from fer_tune.analysis.labels import annotator_matrix
 from fer_tune.analysis.statistics import row_shares
+from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, first_set, predictions, script
+from fer_tune.names import METHOD, find
 
-SHORT = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
-ANNOTATOR = "labels trained on"
-SHOWN = 12  # faces of each kind
+LETTERS = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
+TRAINING_LABELS = "training labels"
+FACES_SHOWN = 12  # of each kind
 
 
 def system_trials(results: Results) -> dict[str, pd.DataFrame]:
-    """The trials of each system within the first panel of each, best configuration by noisy validation alone.
+    """The trials of each system in its first condition, at the best configuration by noisy validation.
 
-    `joint` is the lambda above 0 whose mean score is highest; `multitask` is lambda 0.
+    `joint` is the λ above 0 whose mean score is highest; `multitask` is λ = 0.
     """
     best = of_best(results).trials
-    own = next((best[name].astype(str) for name in ("method", "training.method") if name in best), None)
-    names = pd.Series("joint", index=best.index) if own is None else own
+    method = find(results.study.conditions, METHOD)
+    names = pd.Series("joint", index=best.index) if method is None else best[column(method)].astype(str)
     names = names.where((names != "joint") | (best["lambda"] > 0), "multitask")
     found = {}
-    for name in SHORT:
+    for name in LETTERS:
         rows = best[names == name]
         if len(rows):
-            rows = rows[rows["panel"] == rows["panel"].iloc[0]]
+            rows = rows[rows["condition"] == rows["condition"].iloc[0]]
             means = rows.groupby(["lambda", "configuration"])["score"].mean()
             found[name] = rows[rows["configuration"] == means.idxmax()[1]]
     return found
 
 
 def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:
-    """Row-normalised confusion (K, K) over the trials' test predictions, true classes as rows, and class names."""
+    """Confusion matrix (K, K) of the trials' test predictions, rows true classes that sum to 1; and the class names."""
     tables = [t for t in (predictions(results, key) for key in trials["key"]) if t is not None]
     if not tables:
         return None
@@ -54,7 +56,7 @@ def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray
 
 
 def confusion_figure(results: Results) -> Figure | None:
-    """A confusion matrix of the labels trained on, where better ones are known, and one for each system.
+    """A confusion matrix of the training labels, where better labels are known, and one for each system.
 
     None where no system left predictions.
     """
@@ -63,11 +65,11 @@ def confusion_figure(results: Results) -> Figure | None:
     if not any(matrices.values()):
         return None
     annotator = annotator_matrix(results, pd.concat(systems.values()))
-    present = {name: found for name, found in {ANNOTATOR: annotator, **matrices}.items() if found is not None}
+    present = {name: found for name, found in {TRAINING_LABELS: annotator, **matrices}.items() if found is not None}
 
     def draw(ax: Axes, name: str) -> Axes:
         confusion(ax, *present[name])
-        if name == ANNOTATOR:
+        if name == TRAINING_LABELS:
             ax.set_xlabel("label given")
         return ax
 
@@ -85,7 +87,7 @@ def support(results: Results) -> dict[str, int]:
 
 
 def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
-    """Test samples with every system's class, of the first seed that all systems share; and class names.
+    """Class that each system predicts for each test sample, with the first seed that all share; and the class names.
 
     Columns: true, and each system's name. None unless joint and another system left predictions.
     """
@@ -109,7 +111,7 @@ def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
 
 
 def faces_figure(results: Results) -> Figure | None:
-    """Faces where joint is right and every other system wrong, then faces where joint is wrong and another right."""
+    """Faces where only joint is right, then faces where joint is wrong and another system right; None without any."""
     images, found = _images(results), disagreements(results)
     if images is None or found is None:
         return None
@@ -121,7 +123,7 @@ def faces_figure(results: Results) -> Figure | None:
     rows = pd.concat([_spread(wins), _spread(losses)])
     if rows.empty:
         return None
-    right_title = f"joint right, all others wrong: {len(wins)} faces"
+    right_title = f"only joint right: {len(wins)} faces"
     wrong_title = f"joint wrong, another right: {len(losses)} faces"
     titles = [right_title] * len(_spread(wins)) + [wrong_title] * len(_spread(losses))
     captions = [_caption(row, classes, others) for _, row in rows.iterrows()]
@@ -129,18 +131,18 @@ def faces_figure(results: Results) -> Figure | None:
 
 
 def _spread(table: pd.DataFrame) -> pd.DataFrame:
-    """Up to twelve rows, evenly spread over the classes and the samples, chosen by nothing else."""
+    """Up to twelve rows, evenly spread over classes and samples and chosen by nothing else."""
     ordered = table.sort_values("true", kind="stable")
-    return ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, min(SHOWN, len(ordered))).astype(int))]
+    return ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, min(FACES_SHOWN, len(ordered))).astype(int))]
 
 
 def _caption(row: pd.Series, classes: list[str], others: list[str]) -> str:
-    lines = [f"L: {classes[row['true']]}"] + [f"{SHORT[name]}: {classes[row[name]]}" for name in (*others, "joint")]
+    lines = [f"L: {classes[row['true']]}"] + [f"{LETTERS[name]}: {classes[row[name]]}" for name in (*others, "joint")]
     return "\n".join(lines)
 
 
 def _images(results: Results) -> np.ndarray | None:
-    """The study's images where it has one data set and they still lie in the folder."""
+    """The study's images, if it has one data set and they are still in the folder."""
     digests = results.environment["data_digests"]
     path = results.path / "data" / digests[0] / "images.npy" if len(digests) == 1 else Path()
     return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
@@ -152,7 +154,8 @@ def show(results: Results) -> str:
     for name, figure in drawn.items():
         if figure is not None:
             save(figure, results, name)
-    return f"{', '.join(n for n, f in drawn.items() if f is not None) or 'no figure'} in {results.figures}"
+    written = [name for name, figure in drawn.items() if figure is not None]
+    return f"Wrote {' and '.join(written)} to {results.figures}" if written else f"{results.path}: no figure to draw"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Plot functions that take axes and return them, and the one place where the figures' style stands."""
+"""Plot functions, which take axes and return them, and the style of all figures."""
 
 import io
 import itertools
@@ -22,14 +22,16 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from fer_tune.analysis.statistics import PAPER_TARGET, pooled_by_epoch, pooled_interval
+from fer_tune.analysis.statistics import pooled_by_epoch
 from fer_tune.analysis.tables import Results
+from fer_tune.decision.intervals import pooled_interval
+from fer_tune.decision.rules import PAPER_TARGET
 
-PANEL_INCHES = (6.0, 4.2)
+PLOT_INCHES = (6.0, 4.2)
 TARGET_COLOUR = "#c23b22"
 PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
-MOST_LINES, RANGES = 8, 5  # more lambdas than lines that can be told apart are shown in ranges
+MOST_LINES, RANGES = 8, 5  # more lambdas than eight lines are shown in five ranges
 DOTS_PER_INCH = 130
 # Canvases are told to print one by one: Figure.savefig draws every figure twice.
 PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
@@ -50,7 +52,7 @@ def set_style() -> None:
 
 
 def by_lambda(lams: pd.Series) -> pd.Series:
-    """The name of each row's lambda, rising; ranges of lambda where there are more than eight."""
+    """The name of each row's λ, rising; ranges of λ where there are more than eight."""
     if lams.nunique() <= MOST_LINES:
         named = {lam: f"{lam:.3g}" for lam in sorted(lams.unique())}
         return pd.Series(pd.Categorical(lams.map(named), list(named.values()), ordered=True), index=lams.index)
@@ -60,21 +62,21 @@ def by_lambda(lams: pd.Series) -> pd.Series:
 
 
 def lambda_colours(lams: pd.Series) -> dict[str, tuple[float, float, float]]:
-    """A colour for each lambda or range, along a map that stays ordered for colour-blind readers and in grey."""
+    """A colour for each λ or range, from a map that keeps its order for colour-blind readers and in grey."""
     names = [str(name) for name in by_lambda(lams).cat.categories]
     return dict(zip(names, sns.color_palette("viridis", max(2, len(names))), strict=False))
 
 
 def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
-    """Clean test accuracy by epoch, a line a lambda (as Fig. 5 of the paper)."""
+    """Clean test accuracy by epoch, a line for each λ (as Fig. 5 of the paper)."""
     curves(ax, epochs, "test_accuracy")
     return label(ax, "epoch", "test accuracy (share)")
 
 
 def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
-    """Mean over seeds of a metric by epoch, a line a lambda; the band is a 95 % interval where seeds allow.
+    """Mean over seeds of a metric by epoch, a line for each λ, with a 95 % band where there are two seeds.
 
-    Its variance is pooled over the lambdas of an epoch, so that it holds with two or three seeds.
+    The band's variance is pooled over the λs of an epoch, so that it holds with two or three seeds.
     """
     names, colours = by_lambda(epochs["lambda"]), lambda_colours(epochs["lambda"])
     pooled = pooled_by_epoch(epochs.assign(group=names), metric, "group")
@@ -95,9 +97,9 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
 
 
 def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
-    """Clean test accuracy against mean seconds spent by epoch, a line a system (column `system`).
+    """Clean test accuracy against mean seconds of training by epoch, a line for each system (column `system`).
 
-    The band is a 95 % interval over seeds where there are any, its variance pooled over systems.
+    The band is a 95 % interval over seeds where there are two, its variance pooled over systems.
     """
     spent = epochs.sort_values("epoch").assign(spent=lambda t: t.groupby("key")["seconds"].cumsum())
     names = list(dict.fromkeys(spent["system"]))
@@ -114,7 +116,7 @@ def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
 
 
 def loss_curves(ax: Axes, epochs: pd.DataFrame, loss: str) -> Axes:
-    """L_G or L_D by epoch, a line a lambda, the paper's converged value dashed (as Fig. 6 of the paper)."""
+    """L_G or L_D by epoch, a line for each λ, the paper's converged value dashed (as Fig. 6 of the paper)."""
     curves(ax, epochs, loss)
     generator = loss == "generator_joint_loss"
     target = PAPER_TARGET[0 if generator else 1]
@@ -149,33 +151,33 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
 
 
 def response(ax: Axes, trials: pd.DataFrame, objective: str) -> Axes:
-    """Test accuracy and the objective on noisy validation labels by lambda, with pooled 95 % intervals."""
+    """Test accuracy and the objective on noisy validation labels by λ, with pooled 95 % intervals."""
     apart = 0.006 * (trials["lambda"].max() - trials["lambda"].min())
-    for metric, name, colour, marker, aside in (
+    for metric, name, colour, marker, shift in (
         ("test_accuracy", "test accuracy", "#0b6e99", "o", -apart),
         (objective, "noisy validation", "#8a5a00", "s", apart),
     ):
         table = pooled_interval(trials, metric, "lambda").sort_index()
-        place = table.index + aside
+        place = table.index + shift
         ax.plot(place, table["mean"], color=colour, marker=marker, label=name)
         if table["low"].notna().any():
             bars = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
             ax.errorbar(place, table["mean"], bars, color=colour, capsize=4, linestyle="none")
-        ax.scatter(trials["lambda"] + aside, trials[metric], color=colour, s=18, alpha=0.5)
-    return label(ax, "joint-distribution weight λ", "accuracy (share)", legend="labels")
+        ax.scatter(trials["lambda"] + shift, trials[metric], color=colour, s=18, alpha=0.5)
+    return label(ax, "λ, weight of the joint loss", "accuracy (share)", legend="labels")
 
 
 def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
-    """Every trial at its sampled condition and lambda, coloured by clean test accuracy."""
+    """Every trial at its drawn condition and λ, coloured by clean test accuracy."""
     dots = ax.scatter(
         trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k"
     )
     ax.figure.colorbar(dots, ax=ax, label="test accuracy (share)")
-    return label(ax, condition.replace("_", " "), "joint-distribution weight λ", legend=None)
+    return label(ax, condition.replace("_", " "), "λ, weight of the joint loss", legend=None)
 
 
 def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
-    """A row-normalised confusion matrix (K, K), shares written into its cells."""
+    """A confusion matrix (K, K) whose rows sum to 1, shares written into its cells."""
     ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")  # seaborn's heatmap draws every figure a further time
     for (row, column), share in np.ndenumerate(matrix):
         ink = "white" if share > 0.5 else "black"
@@ -201,21 +203,21 @@ def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
 
 
 def response_curve(ax: Axes, band: pd.DataFrame, points: pd.DataFrame) -> Axes:
-    """The smooth score over lambda with its 95 % band, and each lambda's mean with its own interval.
+    """The smooth score over λ with its 95 % band, and each λ's mean with its own interval.
 
-    `band` and `points` have columns mean, low, high and lambda as index.
+    `band` and `points` have columns mean, low, high and λ as index.
     """
     ax.fill_between(band.index, band["low"], band["high"], color="#0b6e99", alpha=0.18, lw=0)
     ax.plot(band.index, band["mean"], color="#0b6e99", label="smooth curve")
     bars = np.stack([points["mean"] - points["low"], points["high"] - points["mean"]])
     ax.errorbar(
-        points.index, points["mean"], bars, color="black", marker="o", capsize=4, linestyle="none", label="λ run"
+        points.index, points["mean"], bars, color="black", marker="o", capsize=4, linestyle="none", label="λ tried"
     )
     return ax
 
 
 def score_surface(ax: Axes, trials: pd.DataFrame) -> Axes:
-    """Mean score over lambda and learning rate: contours, linear between configurations, each of them marked."""
+    """Mean score over λ and learning rate: contours, linear between configurations, with each configuration marked."""
     table = trials.groupby("configuration")[["lambda", "lr", "score"]].mean()
     rate = np.log10(table["lr"])
     flat = len(table) < 4 or np.linalg.matrix_rank(np.column_stack([table["lambda"], rate, np.ones(len(table))])) < 3
@@ -226,7 +228,7 @@ def score_surface(ax: Axes, trials: pd.DataFrame) -> Axes:
         ax.scatter(table["lambda"], rate, 40, "white", edgecolor="black")
     ax.figure.colorbar(dots, ax=ax, label="validation score")
     ax.yaxis.set_major_formatter(lambda value, _: f"{10**value:.1e}")
-    return label(ax, "joint-distribution weight λ", "learning rate", None)
+    return label(ax, "λ, weight of the joint loss", "learning rate", None)
 
 
 def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 6) -> Figure:
@@ -252,7 +254,7 @@ def face_grid(images: np.ndarray, captions: list[str], titles: list[str], column
 
 
 def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
-    """Name both axes and put the legend beside the plot, where it hides nothing."""
+    """Name both axes; put the legend beside the plot, where it hides nothing."""
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     handles, _ = ax.get_legend_handles_labels()
@@ -261,29 +263,29 @@ def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
     return ax
 
 
-def by_panel(results: Results, table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], Axes]) -> Figure:
-    """One row of axes a panel (condition), drawn by the same function."""
+def by_condition(results: Results, table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], Axes]) -> Figure:
+    """A figure with one plot a condition, drawn by the same function."""
     return grid(results, table, [draw])
 
 
 def grid(results: Results, table: pd.DataFrame, draws: list[Callable[[Axes, pd.DataFrame], Axes]]) -> Figure:
-    """A figure with a row for each panel and a column for each plot function."""
+    """A figure with a row for each condition and a column for each plot function."""
     set_style()
-    panels = list(dict.fromkeys(results.trials["panel"]))
-    size = (PANEL_INCHES[0] * len(draws) + 1.2, PANEL_INCHES[1] * len(panels))
+    conditions = list(dict.fromkeys(results.trials["condition"]))
+    size = (PLOT_INCHES[0] * len(draws) + 1.2, PLOT_INCHES[1] * len(conditions))
     layout = ConstrainedLayoutEngine(h_pad=0.15)
-    figure, axes = plt.subplots(len(panels), len(draws), figsize=size, squeeze=False, layout=layout)
-    for row, panel in zip(axes, panels, strict=True):
+    figure, axes = plt.subplots(len(conditions), len(draws), figsize=size, squeeze=False, layout=layout)
+    for row, condition in zip(axes, conditions, strict=True):
         for ax, draw in zip(row, draws, strict=True):
-            draw(ax, table[table["panel"] == panel])
-            if panel != "all":
-                ax.set_title(f"{panel}\n{ax.get_title()}".strip())
+            draw(ax, table[table["condition"] == condition])
+            if condition != "all":
+                ax.set_title(f"{condition}\n{ax.get_title()}".strip())
         _share_legend(row)
     return figure
 
 
 def _share_legend(row: np.ndarray) -> None:
-    """Keep only the last legend of a row whose plots all show the same."""
+    """Keep only the last of equal legends in a row."""
     legends: list[tuple[Axes, list[Line2D]]] = [(ax, ax.get_legend_handles_labels()[1]) for ax in row]
     for ax, labels in legends[:-1]:
         legend = ax.get_legend()
@@ -292,7 +294,7 @@ def _share_legend(row: np.ndarray) -> None:
 
 
 def save(figure: Figure, results: Results, name: str) -> bytes:
-    """Write a figure into the results folder's report in the formats wanted; return it as SVG, or empty bytes."""
+    """Write a figure into the results folder's report in the formats wanted; return the SVG, or empty bytes."""
     results.figures.mkdir(parents=True, exist_ok=True)
     svg = b""
     for wanted in results.formats:

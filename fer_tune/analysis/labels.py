@@ -1,4 +1,4 @@
-"""Which noisy labels the trials were trained on, and what their annotator confuses.
+"""Which noisy labels the trials were trained on, and which classes those labels confuse.
 
 python -m analysis.labels results/NAME
 """
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fer_tune.analysis.statistics import row_shares
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.tables import Results, as_text, script
 
 
 def described(results: Results, key: str) -> dict[str, Any] | None:
@@ -20,21 +20,21 @@ def described(results: Results, key: str) -> dict[str, Any] | None:
 
 
 def digests(results: Results) -> list[dict[str, str]]:
-    """One row a condition and seed: the digest of the labels that its trials share, as table rows."""
+    """Digest of the noisy labels that the trials of each condition and seed share, as table rows."""
     rows = []
-    for (panel, seed), trials in results.trials.groupby(["panel", "seed"], sort=False):
+    for (condition, seed), trials in results.trials.groupby(["condition", "seed"], sort=False):
         found = [about["digest"] for about in (described(results, key) for key in trials["key"]) if about]
         rows += [
-            {"condition": str(panel), "seed": str(seed), "digest of the noisy labels": digest}
+            {"condition": str(condition), "seed": str(seed), "digest of the noisy labels": digest}
             for digest in dict.fromkeys(found)
         ]
     return rows
 
 
 def annotator_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:
-    """Row-normalised confusion (K, K) of the labels that trials were trained on, known classes as rows; class names.
+    """Confusion matrix (K, K) of the labels that trials were trained on, and the class names.
 
-    Over the trials' seeds together; None where nothing better than the labels is known.
+    Rows are known classes and sum to 1; all seeds together. None where no better labels are known.
     """
     by_seed = trials.drop_duplicates("seed")
     found = [about for about in (described(results, key) for key in by_seed["key"]) if about and about["given_counts"]]
@@ -46,9 +46,7 @@ def annotator_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray
 
 def show(results: Results) -> str:
     """Every digest, as text."""
-    rows = digests(results)
-    lines = ["  ".join(f"{k} {v}" for k, v in row.items()) for row in rows]
-    return "\n".join(lines) or f"{results.path}: its trials were run by a version that noted no digests"
+    return as_text(digests(results)) or f"{results.path}: its trials recorded no digests (an older version ran them)"
 
 
 if __name__ == "__main__":

@@ -10,23 +10,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fer_tune.analysis.figures import by_panel, label, save, system_curves
-from fer_tune.analysis.response import spread_of
-from fer_tune.analysis.statistics import (
-    LAST_EPOCHS,
-    best_configurations,
-    paired_difference,
-    pooled_interval,
-    t_quantile,
-)
-from fer_tune.analysis.tables import Results, script, with_interval
+from fer_tune.analysis.figures import by_condition, label, save, system_curves
+from fer_tune.analysis.study_record import column
+from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
+from fer_tune.decision.response import best_configurations, spread_of
+from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
 
-NAMES = ("method", "training.method", "training.majority", "training.balance")
+MAJORITY, BALANCE = "training.majority", "training.balance"
+SYSTEM_SETTINGS = (METHOD, MAJORITY, BALANCE)
 
 
-def compared(results: Results) -> list[str]:
+def compared(results: Results) -> list[Setting]:
     """The conditions by which a study compares systems; none in most studies."""
-    return [name for name in NAMES if name in results.study["conditions"]]
+    found = (find(results.study.conditions, path) for path in SYSTEM_SETTINGS)
+    return [setting for setting in found if setting is not None]
 
 
 def systems(results: Results) -> pd.DataFrame:
@@ -35,26 +33,29 @@ def systems(results: Results) -> pd.DataFrame:
     Adds `system` (its name) and `elsewhere` (the other conditions), and the seconds of each trial.
     """
     trials = results.trials.copy()
-    names = compared(results)
-    trials["system"] = trials[names].apply(lambda row: ", ".join(_named(n, v) for n, v in row.items()), axis=1)
-    others = [name for name in results.study["conditions"] if name not in names]
+    settings = {column(setting): setting for setting in compared(results)}
+    trials["system"] = trials[list(settings)].apply(
+        lambda row: ", ".join(_named(settings[str(name)], value) for name, value in row.items()), axis=1
+    )
+    others = [column(setting) for setting in results.study.conditions if setting not in settings.values()]
     trials["elsewhere"] = _joined(trials, others)
     best = [_best_of(rows) for _, rows in trials.groupby(["elsewhere", "system"], sort=False)]
+    orders = {name: _order(results, setting) for name, setting in settings.items()}
     return pd.concat(best).sort_values(
-        names, key=lambda column: column.map(_order(results, column.name)), kind="stable"
+        list(settings), key=lambda values: values.map(orders[str(values.name)]), kind="stable"
     )
 
 
-def _named(condition: object, value: object) -> str:
+def _named(setting: Setting, value: object) -> str:
     """What a system is called by one of the settings that systems differ in."""
-    if condition == "training.majority":
+    if setting.path == MAJORITY:
         return "majority vote" if value else "every annotator"
-    return f"balance {value}" if condition == "training.balance" else str(value)
+    return f"balance {value}" if setting.path == BALANCE else str(value)
 
 
-def _order(results: Results, name: object) -> dict[object, int]:
-    """Where each value of a condition stands in the study file."""
-    return {value: i for i, value in enumerate(results.study["conditions"][str(name)])}
+def _order(results: Results, setting: Setting) -> dict[object, int]:
+    """The place of each value of a condition in the study file."""
+    return {value: i for i, value in enumerate(results.study.conditions[setting].values)}
 
 
 def _joined(trials: pd.DataFrame, names: list[str]) -> pd.Series:
@@ -64,15 +65,15 @@ def _joined(trials: pd.DataFrame, names: list[str]) -> pd.Series:
 
 
 def _best_of(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials of the one configuration, of any lambda, whose mean score is highest."""
+    """The trials of the one configuration, of any λ, whose mean score is highest."""
     kept = best_configurations(trials)
     best = kept.groupby("configuration")["score"].mean().idxmax()
     return kept[kept["configuration"] == best]
 
 
 def with_warm_up(results: Results, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Epochs with the seconds of shared warm-ups put back: a trial that continues one counts them as its own."""
-    spent = results.aside.set_index("key")["seconds"].to_dict()
+    """Epochs with the seconds of shared warm-ups added: a trial that continues a warm-up counts them as its own."""
+    spent = results.auxiliary.set_index("key")["seconds"].to_dict()
     shared = (epochs["seconds"] == 0) & epochs["warm_up"].isin(spent)
     length = shared.groupby(epochs["key"]).transform("sum").clip(lower=1)
     own = epochs["warm_up"].map(spent) / length
@@ -82,8 +83,8 @@ def with_warm_up(results: Results, epochs: pd.DataFrame) -> pd.DataFrame:
 def timed(results: Results, found: pd.DataFrame) -> pd.DataFrame:
     """The epochs of the trials found, each with its system, `elsewhere` and the seconds that such an epoch takes.
 
-    Those are the median over a system's epochs, with and without the joint game apart: a machine that does other
-    work too slows single epochs.
+    Seconds are the median over a system's epochs, separately with and without the joint loss, because other work on the
+    machine slows single epochs.
     """
     about = found.set_index("key")[["system", "elsewhere"]]
     epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(found["key"])]).join(about, on="key")
@@ -92,7 +93,7 @@ def timed(results: Results, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
-    """Clean test accuracy of each trial when it had trained for so long: the mean of the last five epochs until then.
+    """Clean test accuracy of each trial after so many seconds of training: the mean of the last five epochs by then.
 
     A trial that was shorter counts at its end. Index: trial keys.
     """
@@ -103,7 +104,7 @@ def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
 
 
 def table(results: Results) -> list[dict[str, str]]:
-    """One row a system within each other condition: accuracy with its interval, at equal epochs and seconds."""
+    """One row a system and condition: accuracy with its interval, at equal epochs and at equal seconds."""
     found = systems(results)
     epochs = timed(results, found)
     found = found.assign(seconds=found["key"].map(epochs.groupby("key")["seconds"].sum()))
@@ -125,7 +126,7 @@ def table(results: Results) -> list[dict[str, str]]:
                     "seeds": str(own["seed"].nunique()),
                     "test accuracy": _interval(late.loc[system]),
                     "difference from the first": _difference(own, trials[trials["system"] == first]),
-                    "seconds a trial": f"{own['seconds'].mean():.0f}",
+                    "seconds per trial": f"{own['seconds'].mean():.0f}",
                     "test accuracy at equal seconds": f"{_interval(soon.loc[system])} at {budget:.0f} s",
                 }
             )
@@ -133,7 +134,7 @@ def table(results: Results) -> list[dict[str, str]]:
 
 
 def sentences(results: Results) -> list[str]:
-    """What noisy validation would choose among the systems, and how they fare on clean test labels."""
+    """Which system noisy validation would choose, and how accurate each is on the test labels."""
     found = systems(results)
     lines = []
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
@@ -142,21 +143,21 @@ def sentences(results: Results) -> list[str]:
         fare = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
         where = "" if elsewhere == "all" else f"At {elsewhere}: "
         tied = _tied(trials, str(chosen))
-        doubt = f" (not told from {', '.join(tied)} by it)" if tied else ""
-        labels = results.test_labels
+        doubt = f", statistically indistinguishable from {', '.join(tied)}" if tied else ""
         lines.append(
-            f"{where}noisy validation ({results.objective}) would take {chosen}{doubt}. Accuracy on {labels}: {fare}."
+            f"{where}Noisy validation ({results.objective}) chooses {chosen}{doubt}. "
+            f"Accuracy on {results.test_labels}: {fare}."
         )
     return lines
 
 
 def _tied(trials: pd.DataFrame, chosen: str) -> list[str]:
-    """Systems whose score the seeds do not tell from the chosen one's, pairs of a seed compared where all have it."""
-    spread, freedom = spread_of(trials.assign(configuration=trials["system"]), "score")
+    """Systems whose score is statistically indistinguishable from the chosen one's, paired by seed if all have it."""
+    spread, degrees_of_freedom = spread_of(trials.assign(configuration=trials["system"]), "score")
     means = trials.groupby("system", sort=False)["score"].mean()
-    if not freedom:
+    if not degrees_of_freedom:
         return []
-    half = t_quantile(freedom) * spread * np.sqrt(2 / trials.groupby("system")["seed"].nunique().median())
+    half = t_quantile(degrees_of_freedom) * spread * np.sqrt(2 / trials.groupby("system")["seed"].nunique().median())
     return [str(system) for system, mean in means.items() if system != chosen and mean >= means[chosen] - half]
 
 
@@ -176,24 +177,24 @@ def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
 
 
 def figure(results: Results) -> Figure:
-    """Clean test accuracy against seconds trained, a line a system, a plot for each other condition."""
+    """Clean test accuracy against seconds of training, a line for each system, a plot for each condition."""
     found = systems(results)
     epochs = timed(results, found)
-    epochs = epochs.assign(panel=epochs["elsewhere"])
-    return by_panel(replace(results, trials=found.assign(panel=found["elsewhere"])), epochs, _by_seconds)
+    epochs = epochs.assign(condition=epochs["elsewhere"])
+    return by_condition(replace(results, trials=found.assign(condition=found["elsewhere"])), epochs, _by_seconds)
 
 
 def _by_seconds(ax: Axes, epochs: pd.DataFrame) -> Axes:
     system_curves(ax, epochs)
-    return label(ax, "seconds of training", "test accuracy (share, clean labels)", legend="system")
+    return label(ax, "seconds of training", "test accuracy (share)", legend="system")
 
 
 def show(results: Results) -> str:
     """Write the figure; return the table as text."""
     if not compared(results):
-        return f"{results.path}: compares no systems: its conditions name none of {', '.join(NAMES)}"
+        return f"{results.path}: compares no systems, because it varies none of {', '.join(SYSTEM_SETTINGS)}"
     save(figure(results), results, "methods")
-    return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in table(results))
+    return as_text(table(results))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,18 @@ from typing import Any
 import pandas as pd
 
 from fer_tune.analysis.statistics import without_trend
+from fer_tune.analysis.study_record import StudyRecord, column
+from fer_tune.errors import UserError
+from fer_tune.results.records import FORMAT_VERSION, Role, Status
 
-FORMAT_VERSION = 1
-ENDED = ("finished", "stopped")
-NAMES = {  # short names of settings in a study file
-    "lambda": "training.lambda",
-    "lr": "training.lr",
-    "noise_ratio": "noise.ratio",
-    "noise_kind": "noise.kind",
-    "method": "training.method",
-}
+FORMATS = ("png", "svg")  # of figures
+ENDED = (Status.FINISHED, Status.STOPPED)
+BROKEN = (Status.DIVERGED, Status.FAILED)
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
-class NothingToReport(Exception):
-    """No trial of the folder has ended with a result, or the folder is no results folder."""
+class NothingToReport(UserError):
+    """No trial of the folder has ended with a result, or the folder is not a results folder."""
 
 
 @dataclass(frozen=True)
@@ -33,42 +30,48 @@ class Results:
     """One study's results.
 
     Attributes:
-        trials: one row a trial that has a result; its metrics are means over its last five epochs.
-            `score` is what the study maximises: the objective, or its gain over the baseline; `ccc_score`
-            and `test_score` are validation CCC and clean test accuracy seen the same way.
-            `panel` is the condition that a trial is compared within.
+        path: the results folder.
+        study: the study that was run.
+        trials: one row a trial that has a result; its metrics are means over its last five epochs. `score` is what
+            the study maximises: the objective, or its gain over the baseline; `ccc_score` and `test_score` are
+            validation CCC and clean test accuracy, treated the same way. `condition` is what a trial is compared
+            within: the values of the listed conditions, and a third of the range of a drawn one.
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
-        aside: one row a trial that only served others: baselines of a gain, shared warm-ups.
+        auxiliary: one row a trial that only served others: baselines of a gain, shared warm-ups.
+        runs: the content of `run.json`, one entry a run of the study.
+        environment: the content of `environment.json`.
         formats: of the figures that scripts write.
     """
 
     path: Path
-    study: dict[str, Any]
+    study: StudyRecord
     trials: pd.DataFrame
     epochs: pd.DataFrame
     broken: pd.DataFrame
-    aside: pd.DataFrame
+    auxiliary: pd.DataFrame
     runs: list[dict[str, Any]]
     environment: dict[str, Any]
-    formats: tuple[str, ...] = ("png", "svg")
+    formats: tuple[str, ...] = FORMATS
 
     @property
     def complete(self) -> bool:
+        """Whether every trial of the study has ended."""
         return bool(self.runs) and bool(self.runs[-1]["complete"])
 
     @property
     def figures(self) -> Path:
-        """Where figures go."""
+        """The folder that figures are written to."""
         return self.path / "report" / "figures"
 
     @property
     def objective(self) -> str:
-        return str(self.study["objective"])
+        """The metric that the study maximises."""
+        return self.study.objective
 
     @property
     def label_sets(self) -> list[list[Any]]:
-        """Kind and size of each label set, as its data were stored; empty where they are gone."""
+        """Kind and size of each label set, as the data were stored; empty where the data are gone."""
         for digest in self.environment["data_digests"]:
             about = self.path / "data" / digest / "dataset.json"
             if about.exists():
@@ -77,79 +80,56 @@ class Results:
 
     @property
     def test_labels(self) -> str:
-        """What the test split is scored against, in words: a table of one's own need not say which labels are right."""
-        dataset = self.study["dataset"]
+        """What the test split is scored against, in words: a manifest need not say that its labels are clean."""
+        dataset = self.study.section("dataset")
         if dataset["kind"] != "manifest":
             return "clean test labels"
         first = next(s for s in dataset["sets"] if s["kind"] == "categorical")
-        return "clean test labels" if first.get("clean") else "test labels as given, noisy perhaps"
+        return "clean test labels" if first.get("clean") else "test labels as given (possibly noisy)"
 
 
-def load(path: Path, formats: tuple[str, ...] = ("png", "svg")) -> Results:
-    """Read a results folder, of a study that still runs too: what has ended so far.
+def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
+    """Read a results folder; of a study that still runs, the trials that have ended so far.
 
-    Raises NothingToReport where it is none, is of another format version, or holds no ended trial.
+    Raises NothingToReport where the folder is not a results folder, has another format version, or holds no ended
+    trial.
     """
+    raw, environment, runs, trials, epochs = _read(path)
+    if environment["format_version"] != FORMAT_VERSION:
+        raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
+    study = StudyRecord.of(raw)
+    written = trials["key"].isin(epochs["key"])  # a running study writes one table after the other
+    ended = trials[trials["status"].isin(ENDED) & written]
+    auxiliary, compared = ended[ended["role"] != Role.TRIAL], ended[ended["role"] == Role.TRIAL]
+    if not compared.empty:
+        compared = _scored(compared.copy(), auxiliary, study)
+    if compared.empty:
+        raise NothingToReport(f"no trial in {path} has ended yet")
+    compared["condition"] = _conditions(compared, study)
+    compared["configuration"] = compared["cell"] + " #" + compared["number"].astype(str)
+    compared = _across_draws(compared, study)
+    about = compared[["key", "condition", "configuration"]]
+    epochs = epochs.drop(columns="condition").merge(about, on="key")
+    broken = trials[trials["status"].isin(BROKEN)]
+    return Results(path, study, compared, epochs, broken, auxiliary, runs, environment, formats)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]], pd.DataFrame, pd.DataFrame]:
+    """study.json, environment.json, run.json, trials.csv and epochs.csv. Raises NothingToReport."""
     try:
-        study = json.loads((path / "study.json").read_text())
-        environment = json.loads((path / "environment.json").read_text())
-        runs = json.loads((path / "run.json").read_text()) if (path / "run.json").exists() else []
-        trials = pd.read_csv(path / "trials.csv")
-        epochs = pd.read_csv(path / "epochs.csv")
+        return (
+            json.loads((path / "study.json").read_text(encoding="utf-8")),
+            json.loads((path / "environment.json").read_text(encoding="utf-8")),
+            json.loads((path / "run.json").read_text(encoding="utf-8")) if (path / "run.json").exists() else [],
+            pd.read_csv(path / "trials.csv"),
+            pd.read_csv(path / "epochs.csv"),
+        )
     except (FileNotFoundError, NotADirectoryError) as error:
         if (path / "study.json").exists():
             raise NothingToReport(f"no trial in {path} has ended yet") from None
-        raise NothingToReport(f"{path} is no results folder: {Path(error.filename).name} is missing") from None
+        raise NothingToReport(f"{path} is not a results folder: {Path(error.filename).name} is missing") from None
     except pd.errors.EmptyDataError:
-        raise NothingToReport(f"no trial in {path} has run an epoch yet") from None
-    if environment["format_version"] != FORMAT_VERSION:
-        raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
-    written = trials["key"].isin(epochs["key"])  # a study that runs writes one table after the other
-    ended = trials[trials["status"].isin(ENDED) & written]
-    if ended.empty:
-        raise NothingToReport(f"no trial in {path} has ended yet")
-    aside = ended[ended["role"] != "trial"]
-    ended = ended[ended["role"] == "trial"].copy()
-    for score, metric in SCORES.items():
-        if score == "score" or metric in ended:
-            ended[score] = ended[metric]
-    if maximises_gain(study):
-        ended = _gains(ended, aside[aside["role"] == "baseline"])
-    if ended.empty:
-        raise NothingToReport(f"no trial in {path} has ended yet")
-    ended["panel"] = _panels(ended, study)
-    ended["configuration"] = ended["cell"] + " #" + ended["number"].astype(str)
-    if sampled := drawn(study):
-        ended = _across_draws(ended, sampled, study)
-    epochs = epochs.merge(ended[["key", "panel", "configuration"]], on="key")
-    broken = trials[trials["status"].isin(("diverged", "failed"))]
-    return Results(path, study, ended, epochs, broken, aside, runs, environment, formats)
-
-
-def named(settings: Iterable[str], full_name: str) -> str | None:
-    """Under which of its names a setting is listed among conditions or what is searched; None where it is not."""
-    return next((name for name in settings if NAMES.get(name, name) == full_name), None)
-
-
-def maximises_gain(study: dict[str, Any]) -> bool:
-    """Whether a (resolved) study optimises the noise ratio, so that its scores are gains over lambda = 0."""
-    return named(study["search"], "noise.ratio") is not None
-
-
-def lambda_grid(study: dict[str, Any]) -> list[float]:
-    """The lambdas of a study's grid, run or not; none where lambda is searched or not varied."""
-    dimension = study["search"].get(named(study["search"], "training.lambda"), {})
-    return [float(lam) for lam in dimension.get("grid") or ()]
-
-
-def drawn(study: dict[str, Any]) -> list[str]:
-    """The conditions that are drawn from a range; the others are listed."""
-    return [name for name, values in study["conditions"].items() if isinstance(values, dict)]
-
-
-def listed(study: dict[str, Any]) -> list[str]:
-    """The conditions whose values are listed."""
-    return [name for name in study["conditions"] if name not in drawn(study)]
+        raise NothingToReport(f"no trial in {path} has finished an epoch yet") from None
 
 
 def first_set(predictions: pd.DataFrame) -> tuple[str, list[str]]:
@@ -171,6 +151,19 @@ def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
+def as_text(rows: list[dict[str, str]]) -> str:
+    """Table rows as text, one line a row: each filled cell after its column's name."""
+    return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)
+
+
+def _scored(trials: pd.DataFrame, auxiliary: pd.DataFrame, study: StudyRecord) -> pd.DataFrame:
+    """Trials with their scores; where the study maximises a gain, those whose baseline has ended too."""
+    for score, metric in SCORES.items():
+        if score == "score" or metric in trials:
+            trials[score] = trials[metric]
+    return _gains(trials, auxiliary[auxiliary["role"] == Role.BASELINE]) if study.maximises_gain else trials
+
+
 def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     """Trials whose baseline has ended too, every score less the baseline's."""
     keys = ["cell", "number", "seed"]
@@ -182,37 +175,41 @@ def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     return paired.drop(columns=[f"{metric}_baseline" for metric in metrics]).dropna(subset="score")
 
 
-def _across_draws(trials: pd.DataFrame, sampled: list[str], study: dict[str, Any]) -> pd.DataFrame:
+def _across_draws(trials: pd.DataFrame, study: StudyRecord) -> pd.DataFrame:
     """Make trials at different draws of a condition comparable, since less noise always scores more.
 
-    Every lambda of a grid shares the draws, so all draws of a cell are one configuration. Where lambda is
-    drawn too, scores are taken relative to their linear trend over the sampled conditions.
+    Every λ of a grid shares the draws, so all draws of a cell are one configuration. Where λ is drawn too, scores are
+    taken relative to their linear trend over the drawn conditions.
     """
-    if lambda_grid(study):
+    drawn = [column(setting) for setting in study.drawn]
+    if not drawn:
+        return trials
+    if study.lambda_grid:
         return trials.assign(configuration=trials["cell"])
     for score in (name for name in SCORES if name in trials):
-        for _, rows in trials.groupby("panel"):
-            trials.loc[rows.index, score] = without_trend(rows[score].to_numpy(), rows[sampled].to_numpy())
+        for _, rows in trials.groupby("condition"):
+            trials.loc[rows.index, score] = without_trend(rows[score].to_numpy(), rows[drawn].to_numpy())
     return trials
 
 
-def _panels(trials: pd.DataFrame, study: dict[str, Any]) -> pd.Series:
-    """Within which trials compare: the condition, and a third of the range of a sampled one."""
-    panels = trials["condition"].astype(str).str.replace(",", ", ")
-    for name in drawn(study):
-        low, high = study["conditions"][name]["sample"]
-        third = ((trials[name] - low) / (high - low) * 3).clip(0, 2.999).astype(int)
+def _conditions(trials: pd.DataFrame, study: StudyRecord) -> pd.Series:
+    """The name of the condition that each trial is compared within: listed values, and thirds of drawn ranges."""
+    names = trials["condition"].astype(str).str.replace(",", ", ")
+    for setting, (low, high) in study.drawn.items():
+        third = ((trials[column(setting)] - low) / (high - low) * 3).clip(0, 2.999).astype(int)
         edges = [low + (high - low) * i / 3 for i in range(4)]
-        labels = third.map(lambda i, n=name, e=edges: f"{n} {e[i]:.2g} to {e[i + 1]:.2g}")
-        panels = labels if (panels == "all").all() else panels + ", " + labels
-    return panels
+        labels = third.map(lambda i, n=setting.name, e=edges: f"{n} {e[i]:.2g} to {e[i + 1]:.2g}")
+        names = labels if (names == "all").all() else names + ", " + labels
+    return names
 
 
-def argument_parser(description: str) -> argparse.ArgumentParser:
-    """What every script takes: a results folder, and in which formats it writes figures."""
-    parser = argparse.ArgumentParser(description=description)
+def argument_parser(description: str, program: str | None = None) -> argparse.ArgumentParser:
+    """What every script takes: a results folder, and the formats of figures. `program` is its name in the usage."""
+    parser = argparse.ArgumentParser(prog=program, description=description.strip().splitlines()[0])
     parser.add_argument("results", type=Path, help="a results folder, such as results/lambda_sweep")
-    parser.add_argument("--format", action="append", choices=("png", "svg", "pdf"), help="of figures; may be repeated")
+    parser.add_argument(
+        "--format", action="append", choices=("png", "svg", "pdf"), help="format of figures; may be given several times"
+    )
     return parser
 
 
@@ -220,7 +217,7 @@ def script(description: str, show: Callable[[Results], str]) -> None:
     """Run one analysis alone: `python -m analysis.NAME results/NAME` prints what `show` returns."""
     options = argument_parser(description).parse_args()
     try:
-        print(show(load(options.results, tuple(options.format or ("png", "svg")))))
+        print(show(load(options.results, tuple(options.format or FORMATS))))
     except NothingToReport as nothing:
         print(nothing, file=sys.stderr)
         sys.exit(2)

@@ -38,12 +38,14 @@ def _for_ratio(results: "Results", options: RecommendOptions) -> list[str]:
 def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list[str]:
     from fer_tune.analysis.answer import answer, differences
     from fer_tune.analysis.recommendation import findings
+    from fer_tune.analysis.study_record import StudyRecord
 
     own = Study.model_validate_json((results.path / "study.json").read_text(encoding="utf-8"))
     asked = _asked(own, data)
     label_sets = [[s.kind, s.size] for s in asked.study.dataset.label_sets]
-    if different := differences(results, asked.resolved, label_sets):
-        return ["No evidence: this study's λ was found for other settings.", *(f"- {d}" for d in different)]
+    if different := differences(results, StudyRecord.of(asked.resolved), label_sets):
+        named = [f"- {difference.text('this study has', 'yours')}" for difference in different]
+        return ["No evidence: this study's λ was found for other settings.", *named]
     estimate = _estimate(asked)
     lines = [
         f"Estimated share of wrong labels: {estimate.ratio:.2f} (it may be {estimate.low:.2f} to {estimate.high:.2f}), "

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from fer_tune.names import LAST_EPOCHS
 from fer_tune.results.files import Damaged, read_json, write_csv, write_json
-from fer_tune.results.records import LAST_EPOCHS, Role, Status, TrialRecord, TrialResult
+from fer_tune.results.records import Role, Status, TrialRecord, TrialResult
 
 LOCK_SECONDS = 30.0
 

@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, Self
 
 FORMAT_VERSION = 1
-LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 
 
 class Role(StrEnum):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_tune.names import LAST_EPOCHS
 from fer_tune.results.files import write_csv
 from fer_tune.results.folder import TrialFolder, trial_folders
-from fer_tune.results.records import LAST_EPOCHS
 
 REFRESH_SECONDS = 10.0  # between tables of a running study, at least
 MOST_TIME = 0.02  # share of the time that refreshing may take

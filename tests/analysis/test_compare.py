@@ -4,7 +4,7 @@ import shutil
 
 from fer_tune.analysis.compare import compared, main
 from fer_tune.analysis.tables import load
-from tests.analysis.conftest import plateau
+from tests.support.made_up import plateau
 
 
 def better(lam, seed, epoch):
@@ -19,15 +19,17 @@ def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
     first = results_folder(better)
     second = results_folder(worse, name="other", search={"lambda": {"grid": [0.2, 0.9, 1.0]}}, seeds=[1, 2, 3])
     rows = compared(load(first), load(second))
-    assert [row["λ"] for row in rows] == ["0.2", "1"] and {row["shared seeds"] for row in rows} == {"2"}
+    assert [row["λ"] for row in rows] == ["0.2", "1"]
+    assert {row["shared seeds"] for row in rows} == {"2"}
     assert rows[0]["difference"].startswith("-0.065 (")
     assert main([str(first), str(second)]) == 0
     out = capsys.readouterr().out
-    assert "made_up (all): recommends λ = 1" in out and "other (all): recommends λ = 1" in out
+    assert "made_up (all): recommends λ = 1" in out
+    assert "other (all): recommends λ = 1" in out
     third = results_folder(better, name="noisier", noise={"ratio": 0.6})
     main([str(first), str(third)])
     assert "noise.ratio: the first has 0.4, the second 0.6" in capsys.readouterr().out
     shutil.rmtree(second / "trials")
     (second / "study.json").unlink()
     assert main([str(first), str(second)]) == 2
-    assert "is no results folder" in capsys.readouterr().err
+    assert "is not a results folder" in capsys.readouterr().err

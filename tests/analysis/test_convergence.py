@@ -5,35 +5,38 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fer_tune.analysis.convergence import by_epoch, correlations, early_sentence, sentences, settled_sentence
+from fer_tune.analysis.convergence import by_epoch, converged_sentence, correlations, early_sentence, sentences
 from fer_tune.analysis.tables import load
-from tests.analysis.conftest import plateau
+from tests.support.made_up import plateau
 
 NEARER_IS_BETTER = plateau(lambda lam: 0.5 + 0.3 * min(lam, 0.6))
 
 
 def test_the_correlation_is_with_the_distance_to_the_papers_target(results_folder):
     found = correlations(load(results_folder(NEARER_IS_BETTER)).trials)
-    assert found["distance to (2.6, 0.45)"].n == 3 and found["distance to (2.6, 0.45)"].rho < -0.3
+    assert found["distance to (2.6, 0.45)"].n == 3
+    assert found["distance to (2.6, 0.45)"].rho < -0.3
     assert np.isnan(found["L_G"].low)  # three lambdas are too few for an interval
 
 
 def test_settled_short_and_drifting_losses_are_said(results_folder):
     results = load(results_folder(NEARER_IS_BETTER))
-    assert "have converged in 100% of 9 trials" in settled_sentence(results)
+    assert "Both joint losses converged in 100% of 9 trials" in converged_sentence(results)
     drifting = results.epochs.assign(
         generator_joint_loss=results.epochs["generator_joint_loss"] + results.epochs["epoch"]
     )
-    assert "in 0% of 9 trials" in settled_sentence(replace(results, epochs=drifting))
-    assert "switched off" in settled_sentence(replace(results, epochs=drifting))
+    assert "in 0% of 9 trials" in converged_sentence(replace(results, epochs=drifting))
+    assert "convergence rules are off" in converged_sentence(replace(results, epochs=drifting))
     short = results.epochs[results.epochs["epoch"] < 20]
-    assert "too short to tell" in settled_sentence(replace(results, epochs=short))
+    assert "too few to tell" in converged_sentence(replace(results, epochs=short))
 
 
 def test_within_and_across_conditions_are_told_apart(results_folder):
     results = load(results_folder(NEARER_IS_BETTER, conditions={"noise_ratio": [0.2, 0.4]}))
     text = " ".join(sentences(results))
-    assert "(noise_ratio=0.2)" in text and "(over all conditions, ranks within each)" in text and "(across" in text
+    assert "(noise_ratio=0.2)" in text
+    assert "(over all conditions, ranked within each)" in text
+    assert "(over all conditions, ranked together" in text
 
 
 def test_how_early_the_correlation_holds(results_folder):
@@ -48,5 +51,6 @@ def test_how_early_the_correlation_holds(results_folder):
     epochs.loc[late, "generator_joint_loss"] = 2.6 - (0.9 - epochs.loc[late, "key"].map(final))
     epochs.loc[epochs["generator_joint_loss"].notna(), "discriminator_joint_loss"] = 0.45
     table = by_epoch(replace(results, epochs=epochs)).set_index("epoch")
-    assert table.loc[30, "rho"] == pytest.approx(-1) and abs(table.loc[8, "rho"]) < 0.9
-    assert early_sentence(table.reset_index()).startswith("At the end of training that correlation is")
+    assert table.loc[30, "rho"] == pytest.approx(-1)
+    assert abs(table.loc[8, "rho"]) < 0.9
+    assert early_sentence(table.reset_index()).startswith("At the end of training the correlation is")

@@ -8,7 +8,7 @@ from fer_tune.analysis.examples import confusion_figure, confusion_matrix, disag
 from fer_tune.analysis.labels import annotator_matrix, digests
 from fer_tune.analysis.tables import load
 from fer_tune.results.files import write_json
-from tests.analysis.conftest import plateau
+from tests.support.made_up import plateau
 
 TRUE = np.repeat([0, 1, 2], 20)
 NAMES = ("calm", "glad", "cross")
@@ -43,7 +43,8 @@ def results(results_folder):
 def test_joint_is_the_best_lambda_above_zero_and_multitask_is_lambda_zero(results):
     found = system_trials(results)
     assert set(found) == {"joint", "multitask"}
-    assert set(found["joint"]["lambda"]) == {0.6} and set(found["multitask"]["lambda"]) == {0.0}
+    assert set(found["joint"]["lambda"]) == {0.6}
+    assert set(found["multitask"]["lambda"]) == {0.0}
 
 
 def test_rows_of_the_matrix_are_true_classes_and_sum_to_one(results):
@@ -57,12 +58,15 @@ def test_faces_are_those_that_systems_disagree_on(results):
     table, _ = disagreements(results)
     wins = table[(table["joint"] == table["true"]) & (table["multitask"] != table["true"])]
     losses = table[(table["joint"] != table["true"]) & (table["multitask"] == table["true"])]
-    assert len(wins) == 20 and len(losses) == 10 and set(losses["true"]) == {2}
+    assert len(wins) == 20
+    assert len(losses) == 10
+    assert set(losses["true"]) == {2}
     figure = faces_figure(results)
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
-    assert "L: cross\nV: cross\nP: calm" in texts and "L: calm\nV: glad\nP: calm" in texts
+    assert "L: cross\nV: cross\nP: calm" in texts
+    assert "L: calm\nV: glad\nP: calm" in texts
     titles = [ax.get_title() for ax in confusion_figure(results).axes]
-    assert titles == ["labels trained on", "multitask", "joint"]
+    assert titles == ["training labels", "multitask", "joint"]
 
 
 def test_what_the_annotator_confuses_is_said_by_rows_of_the_known_class(results):
@@ -76,4 +80,6 @@ def test_what_the_annotator_confuses_is_said_by_rows_of_the_known_class(results)
 
 def test_without_predictions_or_images_there_is_no_figure(results_folder):
     results = load(results_folder(plateau(lambda lam: 0.6)))
-    assert confusion_figure(results) is None and faces_figure(results) is None and digests(results) == []
+    assert confusion_figure(results) is None
+    assert faces_figure(results) is None
+    assert digests(results) == []

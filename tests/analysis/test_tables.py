@@ -1,4 +1,4 @@
-"""Reading results folders: what counts, what a panel is, and what is refused by name."""
+"""Reading results folders: what counts, what a condition is, and what is refused by name."""
 
 import json
 from typing import ClassVar
@@ -9,16 +9,19 @@ import pytest
 from fer_tune.analysis.recommendation import findings, headline
 from fer_tune.analysis.tables import NothingToReport, load
 from fer_tune.results.tables import write_tables
-from tests.analysis.conftest import plateau
+from tests.support.made_up import plateau
 
 FLAT = plateau(lambda lam: 0.7)
 
 
 def test_a_folder_becomes_one_row_a_trial_and_one_an_epoch(results_folder):
     results = load(results_folder(FLAT))
-    assert len(results.trials) == 12 and len(results.epochs) == 12 * 30 and results.broken.empty
-    assert results.complete and results.objective == "val_accuracy"
-    assert set(results.trials["panel"]) == {"all"}
+    assert len(results.trials) == 12
+    assert len(results.epochs) == 12 * 30
+    assert results.broken.empty
+    assert results.complete
+    assert results.objective == "val_accuracy"
+    assert set(results.trials["condition"]) == {"all"}
     last = results.epochs[results.epochs["epoch"] > 25].groupby("key")["test_accuracy"].mean()
     means = results.trials.set_index("key")["test_accuracy"]
     np.testing.assert_allclose(means.sort_index(), last.sort_index())
@@ -26,22 +29,27 @@ def test_a_folder_becomes_one_row_a_trial_and_one_an_epoch(results_folder):
 
 def test_broken_trials_are_kept_apart(results_folder):
     results = load(results_folder(FLAT, broken=2))
-    assert len(results.trials) == 10 and results.broken["status"].tolist() == ["diverged"] * 2
+    assert len(results.trials) == 10
+    assert results.broken["status"].tolist() == ["diverged"] * 2
 
 
-def test_conditions_are_panels_and_a_sampled_one_is_cut_in_three(results_folder):
+def test_trials_compare_within_listed_conditions_and_within_thirds_of_a_drawn_one(results_folder):
     listed = load(results_folder(FLAT, name="a", conditions={"noise_ratio": [0.2, 0.4]}))
-    assert set(listed.trials["panel"]) == {"noise_ratio=0.2", "noise_ratio=0.4"}
+    assert set(listed.trials["condition"]) == {"noise_ratio=0.2", "noise_ratio=0.4"}
     sampled = load(
         results_folder(FLAT, name="b", conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 6})
     )
-    assert set(sampled.trials["panel"]) == {"noise_ratio 0 to 0.2", "noise_ratio 0.2 to 0.4", "noise_ratio 0.4 to 0.6"}
+    assert set(sampled.trials["condition"]) == {
+        "noise_ratio 0 to 0.2",
+        "noise_ratio 0.2 to 0.4",
+        "noise_ratio 0.4 to 0.6",
+    }
 
 
 def test_draws_of_a_sampled_condition_are_one_configuration_of_each_lambda(results_folder):
     path = results_folder(FLAT, conditions={"noise_ratio": {"sample": [0.0, 0.6]}}, optuna={"trials": 6})
     trials = load(path).trials
-    assert trials.groupby(["panel", "lambda"])["configuration"].nunique().eq(1).all()
+    assert trials.groupby(["condition", "lambda"])["configuration"].nunique().eq(1).all()
 
 
 def test_less_noise_does_not_win_where_lambda_is_drawn_with_it(results_folder):
@@ -54,7 +62,7 @@ def test_less_noise_does_not_win_where_lambda_is_drawn_with_it(results_folder):
     )
     trials = load(path).trials
     assert abs(trials["noise_ratio"].corr(trials["objective"])) > 0.9
-    within = [rows["noise_ratio"].corr(rows["score"]) for _, rows in trials.groupby("panel")]
+    within = [rows["noise_ratio"].corr(rows["score"]) for _, rows in trials.groupby("condition")]
     assert max(abs(c) for c in within) < 0.2
 
 
@@ -72,7 +80,7 @@ class TestGain:
 
     def test_every_score_is_the_gain_over_the_paired_baseline(self, results_folder):
         results = load(self.folder(results_folder, baselines=8))
-        assert len(results.trials) == len(results.aside) == 8
+        assert len(results.trials) == len(results.auxiliary) == 8
         np.testing.assert_allclose(results.trials["test_score"], 0.2 * results.trials["lambda"])
         shrunk = 0.2 * results.trials["lambda"] * results.trials["accuracy_shrinkage"]
         np.testing.assert_allclose(results.trials["score"], shrunk)
@@ -89,8 +97,8 @@ class TestGain:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda p: (p / "study.json").unlink(), "is no results folder: study.json is missing"),
-        (lambda p: (p / "trials.csv").write_text(""), "no trial in .* has run an epoch"),
+        (lambda p: (p / "study.json").unlink(), "is not a results folder: study.json is missing"),
+        (lambda p: (p / "trials.csv").write_text(""), "no trial in .* has finished an epoch"),
         (lambda p: (p / "environment.json").write_text(json.dumps({"format_version": 99})), "format version 99, not 1"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,7 +14,7 @@ from fer_tune.results.files import write_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Role, Status, TrialRecord
 from fer_tune.results.tables import write_tables
-from fer_tune.study.plan import make_plan
+from fer_tune.study.plan import Plan, make_plan
 from fer_tune.study.schema import Study
 
 Curve = Callable[[float, int, np.ndarray], np.ndarray]  # clean accuracy of (lambda, seed, epochs)
@@ -80,18 +80,20 @@ def folder_writer(target: Path) -> Callable[..., Path]:
             "search": {"lambda": {"grid": [0.0, 0.2, 0.6, 1.0]}},
             "seeds": [0, 1, 2],
         }
-        study = Study.model_validate({**raw, **changes})
+        plan = make_plan(Study.model_validate({**raw, **changes}))
+        study = plan.study
         path = target / study.name
         path.mkdir()
         with patch("os.fsync"):  # nothing here must survive a power cut
-            write_json(path / "study.json", study.model_dump(mode="json", by_alias=True))
+            write_json(path / "study.json", plan.resolved)
             write_json(path / "environment.json", environment(["0" * 32]))
             write_json(path / "run.json", [{"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": complete}])
-            for i, trial in enumerate(planned(study)):
-                own = shifted_by(curve, trial.noise_ratio) if shifted else curve
-                write_trial(path, study, trial, own)
+            for i, (key, record) in enumerate(planned(plan)):
+                own = shifted_by(curve, record.config["noise"]["ratio"]) if shifted else curve
+                made = (own, study.training.epochs, study.objective)
+                write_trial(TrialFolder(path / "trials" / key), record, *made)
                 if i < baselines:
-                    write_trial(path, study, trial.baseline(), own)
+                    write_trial(TrialFolder(path / "trials" / f"{key},baseline"), baseline_of(record), *made)
             for folder in sorted((path / "trials").iterdir())[:broken]:
                 TrialFolder(folder).end(Status.DIVERGED, study.objective, "<b>task_loss</b> is not finite in epoch 3")
             write_tables(path)
@@ -105,57 +107,39 @@ def shifted_by(curve: Curve, by: float) -> Curve:
     return lambda lam, seed, epoch: curve(lam - by, seed, epoch)
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A trial to make up."""
-
-    key: str
-    record: TrialRecord
-
-    @property
-    def training(self) -> dict[str, Any]:
-        return self.record.config["training"]
-
-    @property
-    def noise_ratio(self) -> float:
-        return self.record.config["noise"]["ratio"]
-
-    def baseline(self) -> "Planned":
-        """The same trial at lambda 0, as a gain needs it."""
-        config = {**self.record.config, "training": {**self.training, "lambda": 0.0}}
-        return Planned(f"{self.key},baseline", replace(self.record, role=Role.BASELINE, config=config))
-
-
-def planned(study: Study) -> Iterator[Planned]:
-    """Every trial of a study, searched values spread evenly over their ranges."""
-    for cell in make_plan(study).cells:
+def planned(plan: Plan) -> Iterator[tuple[str, TrialRecord]]:
+    """The key and record of every trial of a plan, searched values spread evenly over their ranges."""
+    for cell in plan.cells:
         for number in range(cell.configurations):
             share = (number + 0.5) / cell.configurations
-            suggestion = {setting: d.range[0] + share * (d.range[1] - d.range[0]) for setting, d in cell.space.items()}
-            values = {**cell.condition, **cell.grid, **suggestion}
-            for seed in study.seeds:
+            suggestion = {s: d.range[0] + share * (d.range[1] - d.range[0]) for s, d in cell.space.items()}
+            varied = {**cell.condition, **cell.grid, **suggestion}
+            for seed in plan.study.seeds:
                 config = cell.config(suggestion, seed)
                 record = TrialRecord(
                     cell=cell.key,
                     condition_key=cell.condition_key,
                     number=number,
                     seed=seed,
-                    varied={setting.name: value for setting, value in values.items()},
+                    varied={setting.name: value for setting, value in varied.items()},
                     accuracy_shrinkage=1 - config.noise.ratio * CLASSES / (CLASSES - 1),
                     validation_samples=1500,
                     config=config.model_dump(by_alias=True, mode="json"),
                 )
-                yield Planned(f"{cell.key},n{number:03d},s{seed}", record)
+                yield f"{cell.key},n{number:03d},s{seed}", record
 
 
-def write_trial(path: Path, study: Study, trial: Planned, curve: Curve) -> None:
+def baseline_of(record: TrialRecord) -> TrialRecord:
+    """The same trial at lambda 0, as a gain needs it."""
+    training = {**record.config["training"], "lambda": 0.0}
+    return replace(record, role=Role.BASELINE, config={**record.config, "training": training})
+
+
+def write_trial(folder: TrialFolder, record: TrialRecord, curve: Curve, epochs: int, objective: str) -> None:
     """Write the folder of a finished trial."""
-    folder = TrialFolder(path / "trials" / trial.key)
-    folder.begin(trial.record)
-    lam, epochs = trial.training["lambda"], np.arange(1, study.training.epochs + 1)
-    accuracies = curve(lam, trial.record.seed, epochs)
-    shrinkage = trial.record.accuracy_shrinkage
-    folder.write_history(
-        [epoch_row(float(e), lam, float(a), shrinkage) for e, a in zip(epochs, accuracies, strict=True)]
-    )
-    folder.end(Status.FINISHED, study.objective)
+    folder.begin(record)
+    lam, passed = record.config["training"]["lambda"], np.arange(1, epochs + 1)
+    accuracies = curve(lam, record.seed, passed)
+    rows = zip(passed, accuracies, strict=True)
+    folder.write_history([epoch_row(float(e), lam, float(a), record.accuracy_shrinkage) for e, a in rows])
+    folder.end(Status.FINISHED, objective)

@@ -59,7 +59,7 @@
     const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
     svg.append(make("text", { x: left, y: 16, class: "title" }, title));
     if (!values.length) {
-      svg.append(make("text", { x: left, y: height / 2 }, "no values: this trial plays no joint game"));
+      svg.append(make("text", { x: left, y: height / 2 }, "no values: λ = 0 has no joint loss"));
       return svg;
     }
     const length = Math.max(...series.map((s) => s.values.length));

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fer_tune.analysis.response import respond, rises_then_falls, sampling_error, seeds_needed, spread_of
+from fer_tune.decision.response import (
+    best_configurations,
+    respond,
+    rises_then_falls,
+    sampling_error,
+    seeds_needed,
+    spread_of,
+)
 
 LAMS = np.array([0.0, 0.2, 0.4, 0.7, 1.0])
 SPREAD = 0.02
@@ -77,22 +84,28 @@ def test_the_stated_seeds_give_80_percent_power():
 def test_seeds_that_tell_two_lambdas_apart_need_no_more(simulated):
     rng = np.random.default_rng(2)
     found = respond(study(rng, 0.4, spread=0.001), "score", 1500)
-    assert found.lam == 0.4 and found.seeds_to_tell(0.4, 1.0, 0.01) == 0 and found.close() == []
-    assert found.within(0.02) == [0.2, 0.4] and found.regret[2] == 0
+    assert found.lam == 0.4
+    assert found.more_seeds(0.4, 1.0, 0.01) == 0
+    assert found.indistinguishable() == []
+    assert found.within(0.02) == [0.2, 0.4]
+    assert found.regret[2] == 0
 
 
 def test_the_seeds_own_levels_are_taken_out_where_all_lambdas_share_them():
     rng = np.random.default_rng(3)
     table = study(rng, 0.4, seeds=40)
-    spread, freedom = spread_of(table, "score")
-    assert spread == pytest.approx(SPREAD, rel=0.15) and freedom == 39 * 4
-    unpaired, freedom = spread_of(table.drop(index=0), "score")
-    assert unpaired > 0.03 and freedom == 39 * 5 - 1
+    spread, degrees_of_freedom = spread_of(table, "score")
+    assert spread == pytest.approx(SPREAD, rel=0.15)
+    assert degrees_of_freedom == 39 * 4
+    unpaired, degrees_of_freedom = spread_of(table.drop(index=0), "score")
+    assert unpaired > 0.03
+    assert degrees_of_freedom == 39 * 5 - 1
 
 
 def test_one_seed_leaves_the_sampling_error_of_the_validation_set():
     found = respond(study(np.random.default_rng(4), 0.4, seeds=1), "score", 1500)
-    assert found.freedom == 0 and found.spread == pytest.approx(np.sqrt(0.8 * 0.2 / 1500), rel=0.2)
+    assert found.degrees_of_freedom == 0
+    assert found.spread == pytest.approx(np.sqrt(0.8 * 0.2 / 1500), rel=0.2)
 
 
 def test_the_sampling_error_is_that_of_the_score():
@@ -108,7 +121,8 @@ def test_a_searched_lambda_is_smoothed_over_its_learning_rates():
     table = study(np.random.default_rng(5), 0.5, seeds=1, lams=np.linspace(0, 1, 30), spread=0.03)
     found = respond(table, "score", 1500)
     low, high = found.interval()
-    assert low <= 0.5 <= high and abs(found.lam - 0.5) < 0.25
+    assert low <= 0.5 <= high
+    assert abs(found.lam - 0.5) < 0.25
 
 
 @pytest.mark.parametrize(("peak", "holds"), [(0.45, True), (1.3, False), (-0.3, False)])
@@ -117,3 +131,9 @@ def test_rising_then_falling_is_tested(peak, holds):
     found = [rises_then_falls(study(rng, peak), "score")[1] < 0.05 for _ in range(60)]
     assert np.mean(found) > 0.8 if holds else np.mean(found) < 0.05
     assert rises_then_falls(study(rng, peak, seeds=1), "score") is None
+
+
+def test_best_configuration_of_a_lambda_is_chosen_by_score_never_by_test_accuracy():
+    rows = [(0.2, "a", 0, 0.5, 0.9), (0.2, "a", 1, 0.5, 0.9), (0.2, "b", 0, 0.6, 0.7), (0.2, "b", 1, 0.55, 0.7)]
+    table = pd.DataFrame(rows, columns=["lambda", "configuration", "seed", "score", "test_accuracy"])
+    assert set(best_configurations(table)["configuration"]) == {"b"}

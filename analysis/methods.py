@@ -1,0 +1,7 @@
+"""Every method side by side, at equal epochs and at equal seconds: `python -m analysis.methods results/NAME`."""
+
+from fer_tune.analysis.methods import show
+from fer_tune.analysis.tables import script
+
+if __name__ == "__main__":
+    script(__doc__, show)

@@ -1,0 +1,223 @@
+"""The figures of the report's page: how each is drawn and what is said about it."""
+
+import base64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from fer_tune.analysis import budget, conditions, convergence, curves, examples, methods, rules
+from fer_tune.analysis.figures import save
+from fer_tune.analysis.recommendation import Findings
+from fer_tune.analysis.study_record import column
+from fer_tune.analysis.tables import Results
+
+Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
+
+
+class PageFigure(NamedTuple):
+    """One figure of the page.
+
+    Attributes:
+        name: of its files.
+        title: the heading above it.
+        reading: how to read it.
+        alt: what it shows, for readers who cannot see it.
+        svg: the figure as a data URI.
+        notes: what it says, a sentence each.
+    """
+
+    name: str
+    title: str
+    reading: str
+    alt: str
+    svg: str
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a figure of the page is drawn; `draw` returns None where a study has nothing to show in it."""
+
+    draw: Callable[[], Figure | None]
+    name: str
+    title: str
+    reading: str
+    alt: str
+    notes: Sequence[str] = ()
+
+    def drawn(self, results: Results) -> PageFigure | None:
+        """Write the figure; return it for the page, or None."""
+        figure = self.draw()
+        if figure is None:
+            return None
+        svg = base64.b64encode(save(figure, results, self.name)).decode()
+        uri = f"data:image/svg+xml;base64,{svg}"
+        return PageFigure(self.name, self.title, self.reading, self.alt, uri, self.notes)
+
+
+def drawn(results: Results, found: Findings, each: Each) -> list[PageFigure]:
+    """Every figure that the study has something to show in. `each` is described at `report.write_report`."""
+    figures = each(lambda recipe: recipe.drawn(results), recipes(results, found))
+    return [figure for figure in figures if figure is not None]
+
+
+def recipes(results: Results, found: Findings) -> list[Recipe]:
+    """The recipes of all figures, in the order of the page."""
+    plays = bool(results.trials["generator_joint_loss"].notna().any())
+    return [
+        *(_systems(results) if methods.compared(results) else []),
+        *_over_lambda(results, found),
+        *_over_epochs(results, plays),
+        *(_convergence(results, found) if plays else []),
+        *_predictions(results),
+        *_drawn_conditions(results),
+    ]
+
+
+def _systems(results: Results) -> list[Recipe]:
+    return [
+        Recipe(
+            draw=lambda: methods.figure(results),
+            name="methods",
+            title="Systems by seconds of training",
+            reading="Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
+            "intervals over seeds. Compare heights at one time to see what each system reaches in equal seconds.",
+            alt="Line plot of test accuracy against seconds of training, a line for each system",
+        )
+    ]
+
+
+def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
+    return [
+        Recipe(
+            draw=lambda: curves.response_figure(results),
+            name="accuracy_by_lambda",
+            title="Accuracy by λ",
+            reading="Each point is a λ's mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
+            "intervals over seeds, where there are several. Choose λ by the noisy validation line; the test line shows "
+            "how good that choice was.",
+            alt="Line plot of test and noisy validation accuracy against lambda",
+        ),
+        Recipe(
+            draw=lambda: curves.smooth_figure(results, found),
+            name="smooth_response",
+            title="Smooth curve of the deciding score over λ",
+            reading="The curve is a Gaussian process through the means. Its 95 % band is for comparing λs: it leaves "
+            "out how good all seeds are together. Where the band is wide between two λs, a λ in between is a guess.",
+            alt="Smooth curve with a band of the validation score against lambda",
+        ),
+        Recipe(
+            draw=lambda: conditions.noise_figure(results, found),
+            name="lambda_by_noise",
+            title="Best λ against noise ratio",
+            reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes.",
+            alt="Best lambda with intervals against the share of wrong labels",
+            notes=conditions.noise_sentences(results, found),
+        ),
+        Recipe(
+            draw=lambda: conditions.interaction_figure(results),
+            name="lambda_and_learning_rate",
+            title="λ and learning rate together",
+            reading="Brighter is a higher score; white dots are the configurations that were run. A slanted ridge "
+            "means that λ and learning rate must be chosen together.",
+            alt="Contours of the validation score over lambda and learning rate",
+        ),
+    ]
+
+
+def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
+    budgets = budget.by_budget(results)
+    return [
+        Recipe(
+            draw=lambda: curves.accuracy_figure(results),
+            name="accuracy_by_epoch",
+            title="Test accuracy during training",
+            reading="A line that still rises at the right edge needs more epochs. A line that falls has begun to learn "
+            "the wrong labels.",
+            alt="Line plot of test accuracy by epoch, a line for each lambda",
+        ),
+        Recipe(
+            draw=lambda: budget.figure(results, budgets),
+            name="budget",
+            title="Leading λ by number of epochs",
+            reading="Larger dots are more certain. A λ that leads only at the end starts slowly, and short runs would "
+            "reject it.",
+            alt="Leading lambda against the number of epochs trained",
+            notes=budget.sentences(budgets),
+        ),
+        Recipe(
+            draw=lambda: curves.loss_figure(results) if plays else None,
+            name="losses_by_epoch",
+            title="Joint losses during training",
+            reading="In the paper's good runs the losses converge to the dashed values. λ = 0 has no joint loss and "
+            "therefore no line.",
+            alt="Two line plots, generator and discriminator joint loss by epoch, a line for each lambda",
+        ),
+    ]
+
+
+def _convergence(results: Results, found: Findings) -> list[Recipe]:
+    early = convergence.by_epoch(results)
+    told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
+    return [
+        Recipe(
+            draw=lambda: convergence.figure(results),
+            name="convergence",
+            title="Do converged losses predict accuracy?",
+            reading="Each mark is a trial. Its losses are means of the last five epochs, converged or not. If the "
+            "paper's observation held here, accuracy would peak at the dashed values.",
+            alt="Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
+            notes=[text for text in told if text],
+        ),
+        Recipe(
+            draw=lambda: convergence.early_figure(results, early),
+            name="convergence_by_epoch",
+            title="How early do the losses predict accuracy?",
+            reading="Rank correlation between the final test accuracy and the distance of both losses from (2.6, 0.45) "
+            "at each epoch, ranked within each condition. Below 0, smaller distances go with higher accuracy. The band "
+            "is a 95 % interval.",
+            alt="Rank correlation with a band against the epoch",
+            notes=[text for text in [convergence.early_sentence(early)] if text],
+        ),
+    ]
+
+
+def _predictions(results: Results) -> list[Recipe]:
+    names = list(dict.fromkeys(results.trials["condition"]))
+    first = f", at {names[0]}" if len(names) > 1 and not methods.compared(results) else ""
+    return [
+        Recipe(
+            draw=lambda: examples.confusion_figure(results),
+            name="confusion",
+            title=f"Confusion matrices{first}",
+            reading="Shares of each true class on the test split, over all seeds. The diagonal is the recall of each "
+            "class. Where better labels are known, the first matrix shows which classes the training labels confuse: a "
+            "system that repeats this pattern has learnt the noise.",
+            alt="Confusion matrices, one for each system, rows are true classes",
+        ),
+        Recipe(
+            draw=lambda: examples.faces_figure(results),
+            name="faces",
+            title=f"Test faces that systems disagree on{first}",
+            reading="First, faces where only the joint method is right; then faces where it is wrong and another "
+            "system is right. One seed, evenly spread over the classes. L: label; V: multi-task VGGNet; "
+            "C: Co-teaching; G: generalised cross-entropy; P: joint.",
+            alt="Rows of test faces with the label and the prediction of each system",
+        ),
+    ]
+
+
+def _drawn_conditions(results: Results) -> list[Recipe]:
+    return [
+        Recipe(
+            draw=partial(curves.surface_figure, results, column(setting)),
+            name=f"surface_{setting.name}",
+            title=f"λ against {setting.name}",
+            reading="Each mark is a trial at its drawn condition; brighter is more accurate.",
+            alt=f"Scatter plot of lambda against {setting.name}, coloured by test accuracy",
+        )
+        for setting in results.study.drawn
+    ]

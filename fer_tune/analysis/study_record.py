@@ -1,0 +1,102 @@
+"""The study that a results folder holds, read once from `study.json`; short names of settings are resolved here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fer_tune.names import LAMBDA, LR, NOISE_RATIO, Setting, find
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The values that a condition takes: listed ones, or a range that they are drawn from.
+
+    Attributes:
+        values: in the order of the study file; empty where they are drawn.
+        drawn_from: lowest and highest value of the range; None where values are listed.
+    """
+
+    values: tuple[Any, ...]
+    drawn_from: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A resolved study.
+
+    Attributes:
+        name: its own name.
+        objective: the metric that it maximises.
+        seeds: one trial of a configuration for each.
+        conditions: within which trials compare.
+        search: how each setting is searched, as the study file says (`{"grid": [0.0, 0.4]}`), without empty entries.
+        raw: the content of `study.json`.
+    """
+
+    name: str
+    objective: str
+    seeds: tuple[int, ...]
+    conditions: Mapping[Setting, Condition]
+    search: Mapping[Setting, Mapping[str, Any]]
+    raw: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Self:
+        """The record of a resolved study as `study.json` writes it."""
+        return cls(
+            name=str(raw["name"]),
+            objective=str(raw["objective"]),
+            seeds=tuple(raw["seeds"]),
+            conditions={Setting.named(name): _condition(values) for name, values in raw["conditions"].items()},
+            search={
+                Setting.named(name): {how: values for how, values in dimension.items() if values}
+                for name, dimension in raw["search"].items()
+            },
+            raw=raw,
+        )
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """One section of the study file: dataset, noise, model or training."""
+        section: Mapping[str, Any] = self.raw[name]
+        return section
+
+    @property
+    def drawn(self) -> dict[Setting, tuple[float, float]]:
+        """The conditions that are drawn from a range, with its ends."""
+        return {setting: c.drawn_from for setting, c in self.conditions.items() if c.drawn_from is not None}
+
+    @property
+    def listed(self) -> dict[Setting, tuple[Any, ...]]:
+        """The conditions whose values are listed, with these."""
+        return {setting: c.values for setting, c in self.conditions.items() if c.drawn_from is None}
+
+    @property
+    def lambda_grid(self) -> list[float]:
+        """The λs of the grid, run or not; empty where λ is searched or fixed."""
+        return [float(lam) for lam in self._searched(LAMBDA).get("grid", ())]
+
+    @property
+    def learning_rates(self) -> Mapping[str, Any]:
+        """How the learning rate is searched; empty where it is fixed."""
+        return self._searched(LR)
+
+    @property
+    def maximises_gain(self) -> bool:
+        """Whether the noise ratio itself is searched, so that scores are gains over λ = 0 at the same noise."""
+        return find(self.search, NOISE_RATIO) is not None
+
+    def _searched(self, path: str) -> Mapping[str, Any]:
+        setting = find(self.search, path)
+        return {} if setting is None else self.search[setting]
+
+
+def column(setting: Setting) -> str:
+    """The column of a setting in trials.csv and epochs.csv: λ and the learning rate have one name there."""
+    return {LAMBDA: "lambda", LR: "lr"}.get(setting.path, setting.name)
+
+
+def _condition(values: Any) -> Condition:
+    if isinstance(values, Mapping):
+        low, high = values["sample"]
+        return Condition((), (float(low), float(high)))
+    return Condition(tuple(values), None)

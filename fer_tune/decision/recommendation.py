@@ -1,0 +1,158 @@
+"""The recommended λ of one condition, and what weakens the recommendation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fer_tune.decision.response import Response, respond, rises_then_falls
+from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, Trend, trend
+from fer_tune.decision.rules import Pick
+
+FEWEST_EPOCHS = 6  # with fewer nothing is known of a curve's end
+LEAST_SHRINKAGE = 0.05  # where labels are nearly random, points of clean accuracy would divide by 0
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a comparison lacks.
+
+    Attributes:
+        seeds: the λs with fewer seeds than the study has, and how many they have.
+        seeds_wanted: how many seeds the study has.
+        baseline: λ = 0 is in the grid and has no result.
+        stopped: the λs with trials that the scheduler stopped early.
+    """
+
+    seeds: Mapping[float, int]
+    seeds_wanted: int
+    baseline: bool
+    stopped: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What a study says of one condition.
+
+    Attributes:
+        condition: its name, "all" where the study has one.
+        response: of the deciding score on noisy validation. Its λ of least expected regret is recommended.
+        picks: what each rule would choose here.
+        rising: λs that still rise at the end of training and could overtake the best; then no winner is known. Each
+            is given as many more epochs as it has had, at the slope that it ends with, and so is the best.
+        best_rises: whether the best one rises too.
+        more_epochs: how many more epochs those that rise need.
+        too_short: runs have fewer than six epochs, and nothing is known of how they would end.
+        edge: the λ is the smallest or largest one tried (of at least three).
+        peak: the best inner λ on clean test labels and the p-value of its beating both ends, or None.
+        missing: what the comparison lacks.
+        shrinkage: what remains of a difference in clean accuracy when it is measured on noisy labels, 0.05 to 1.
+    """
+
+    condition: str
+    response: Response
+    picks: list[Pick]
+    rising: list[float]
+    best_rises: bool
+    more_epochs: int
+    too_short: bool
+    edge: bool
+    peak: tuple[float, float] | None
+    missing: Missing
+    shrinkage: float
+
+    @property
+    def lam(self) -> float:
+        """The recommended λ."""
+        return self.response.lam
+
+    @property
+    def point(self) -> float:
+        """What one point of clean accuracy is worth on noisy labels."""
+        return RISE_POINTS * self.shrinkage
+
+    @property
+    def indistinguishable(self) -> list[float]:
+        """λs that are statistically indistinguishable from the recommended one."""
+        return self.response.indistinguishable()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether more epochs could change the answer."""
+        return self.too_short or bool(self.rising)
+
+    @property
+    def decided(self) -> bool:
+        """Whether neither more epochs nor more seeds could change the answer."""
+        return not (self.undecided or self.indistinguishable)
+
+    def more_seeds(self, other: float) -> int:
+        """How many more seeds would separate the recommended λ from another one."""
+        return self.response.more_seeds(self.lam, other, self.point)
+
+
+def recommend(
+    condition: str,
+    best: pd.DataFrame,
+    epochs: pd.DataFrame,
+    picks: list[Pick],
+    objective: str,
+    grid: Sequence[float],
+    seeds: int,
+) -> Recommendation:
+    """The recommendation of one condition.
+
+    Args:
+        condition: its name.
+        best: one row a trial of each λ's best configuration: columns lambda, configuration, seed, status, score,
+            test_accuracy, validation_samples, accuracy_shrinkage.
+        epochs: one row an epoch of those trials: columns lambda, epoch and the objective.
+        picks: what each rule would choose here.
+        objective: the metric that the study maximises.
+        grid: the λs of the study's grid, run or not; empty where λ is searched.
+        seeds: how many seeds the study has.
+    """
+    response = respond(best, "score", int(best["validation_samples"].iloc[0]), objective=objective)
+    shrinkage = max(LEAST_SHRINKAGE, float(best["accuracy_shrinkage"].mean()))
+    lams = [float(lam) for lam in response.lams]
+    by_lambda = {lam: epochs[epochs["lambda"] == lam] for lam in lams}
+    curves = {lam: rows.groupby("epoch")[objective].mean().to_numpy() for lam, rows in by_lambda.items()}
+    too_short = min(len(curve) for curve in curves.values()) < FEWEST_EPOCHS
+    alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
+    ends = {} if too_short else {lam: trend(curves[lam], shrinkage, alpha) for lam in lams}
+    rising = _could_overtake(response, ends, {lam: len(curve) for lam, curve in curves.items()})
+    tried = grid or lams
+    return Recommendation(
+        condition=condition,
+        response=response,
+        picks=picks,
+        rising=rising,
+        best_rises=bool(ends) and ends[response.lam].rising,
+        more_epochs=max((ends[lam].more_epochs for lam in (*rising, response.lam) if ends), default=0),
+        too_short=too_short,
+        edge=len(tried) > 2 and response.lam in (min(tried), max(tried)),
+        peak=rises_then_falls(best, "test_accuracy"),
+        missing=_missing(best, grid, seeds),
+        shrinkage=shrinkage,
+    )
+
+
+def _could_overtake(response: Response, ends: Mapping[float, Trend], epochs: Mapping[float, int]) -> list[float]:
+    """The λs that would reach the best one's score if each trained as long again at the slope it ends with."""
+    means = dict(zip(map(float, response.lams), response.means.tolist(), strict=True))
+    later = {lam: means[lam] + (end.slope * epochs[lam] if end.rising else 0.0) for lam, end in ends.items()}
+    best = response.lam
+    return [lam for lam, end in ends.items() if lam != best and end.rising and later[lam] >= later[best]]
+
+
+def _missing(best: pd.DataFrame, grid: Sequence[float], seeds: int) -> Missing:
+    counts = best.groupby("lambda")["seed"].nunique()
+    lams = counts.index.to_numpy(dtype=float).tolist()
+    stopped = best.loc[best["status"] == "stopped", "lambda"]
+    return Missing(
+        seeds={lam: int(n) for lam, n in zip(lams, counts, strict=True) if n < seeds},
+        seeds_wanted=seeds,
+        baseline=0.0 in grid and 0.0 not in lams,
+        stopped=np.unique(stopped.to_numpy(dtype=float)).tolist(),
+    )

@@ -1,0 +1,316 @@
+"""Rules that choose λ, or the epoch to stop at, and what each choice costs: its regret.
+
+A rule sees only what it may: training losses, noisy labels, predictions. Clean test labels score it. What needs clean
+labels (a target for the losses, the most trusted rule) is fitted on all conditions but the one it is scored on, with
+every other test image; the remaining images score it. With one condition it has no score.
+
+The table `best` that most functions take has one row a trial of each λ's best configuration. Its columns: condition,
+lambda, configuration, seed, score, test_score, test_accuracy, near_constant, search_epochs, search_seconds, the
+converged losses, calibration_score and scoring_score (accuracy on either half of the test images), and what rules
+maximise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fer_tune.decision.intervals import mean_interval, paired_difference
+
+PAPER_TARGET = (2.6, 0.45)  # converged L_G and L_D of the paper's best runs (supplement, Fig. 6)
+PAPER_LAMBDAS = (0.4, 1.0)  # the paper's choices for AffectNet-base and RAF-base
+ON_OTHER_CONDITIONS = "clean labels of other conditions and other images"
+NEAR_CONSTANT_SHARE = 0.8  # of predictions that name one class
+CONVERGED_SHARE = 0.5  # of trials: with fewer, the convergence rules are switched off
+LABEL_WAVE_EPOCHS = 3  # over which Label Wave averages prediction changes
+FEWEST_CONDITIONS = 3  # to test whether another rule is better
+ORACLE, RANDOM, NOISY = "oracle", "random choice", "noisy validation"
+PAPER, FITTED, TRUSTED = "paper's convergence target", "fitted convergence target", "most trusted rule elsewhere"
+
+
+class Rule(NamedTuple):
+    """A rule: its name, what it must know, and what it maximises, by λ (missing: not to be chosen)."""
+
+    name: str
+    needs: str
+    value: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """What one rule chooses in one condition, and what that costs there.
+
+    Attributes:
+        lam: the λ; NaN for a random choice.
+        accuracy: its mean clean test accuracy, 0 to 1.
+        regret: test score lost against the oracle.
+        low, high: 95 % interval of the regret over seeds, paired by seed; NaN with one seed and for a random choice.
+        epochs, seconds: training that the rule needs: all trials of the λs that it compares.
+    """
+
+    rule: str
+    needs: str
+    condition: str
+    lam: float
+    accuracy: float
+    regret: float
+    low: float
+    high: float
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How well noisy validation chose λ, compared with the other rules that need no clean labels.
+
+    Attributes:
+        regret: accuracy that it lost against the oracle, mean over conditions.
+        conditions: number of conditions.
+        better: a rule that lost significantly less, and what it lost; None where there is none.
+    """
+
+    regret: float
+    conditions: int
+    better: tuple[str, float] | None
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are enough conditions to compare rules."""
+        return self.conditions >= FEWEST_CONDITIONS
+
+
+def distance_to_target(
+    generator_loss: pd.Series, discriminator_loss: pd.Series, target: tuple[float, float] = PAPER_TARGET
+) -> pd.Series:
+    """Distance of (L_G, L_D) to a target, each loss relative to its target value."""
+    relative_g = (generator_loss - target[0]) / target[0]
+    relative_d = (discriminator_loss - target[1]) / target[1]
+    return pd.Series(np.hypot(relative_g, relative_d), index=generator_loss.index)
+
+
+def _mean(column: str, sign: int = 1, varied: bool = False) -> Callable[[pd.DataFrame], pd.Series]:
+    """Mean of a column by λ. `varied` leaves out near-constant predictors, which are always stable and agree."""
+
+    def value(trials: pd.DataFrame) -> pd.Series:
+        if column not in trials:
+            return pd.Series(np.nan, index=sorted(trials["lambda"].unique()))
+        kept = trials[column].where(~trials["near_constant"]) if varied else trials[column]
+        return sign * kept.groupby(trials["lambda"]).mean()
+
+    return value
+
+
+def _nearness(target: tuple[float, float]) -> Callable[[pd.DataFrame], pd.Series]:
+    """Nearness of the converged losses to a target; missing everywhere where most trials have not converged."""
+
+    def value(trials: pd.DataFrame) -> pd.Series:
+        played = trials["generator_joint_loss"].notna()
+        converged = trials[["converged_generator", "converged_discriminator"]].notna().all(axis=1)
+        on = played.any() and converged[played].mean() >= CONVERGED_SHARE
+        distance = distance_to_target(trials["converged_generator"], trials["converged_discriminator"], target)
+        return (-distance if on else distance * np.nan).groupby(trials["lambda"]).mean()
+
+    return value
+
+
+def _nearest(lam: float) -> Callable[[pd.DataFrame], pd.Series]:
+    def value(trials: pd.DataFrame) -> pd.Series:
+        lams = pd.Series(sorted(trials["lambda"].unique()))
+        return pd.Series(-(lams - lam).abs().round(9).to_numpy(), index=lams)  # of two as near, the smaller
+
+    return value
+
+
+RULES = (
+    Rule(NOISY, "held-out noisy labels", _mean("score")),
+    Rule("noisy validation CCC", "held-out noisy values", _mean("ccc_score")),
+    Rule("determinant information", "held-out noisy labels", _mean("val_dmi")),
+    Rule("peer score", "held-out noisy labels", _mean("val_peer_accuracy")),
+    Rule("fewest prediction changes", "training images", _mean("prediction_changes", -1, varied=True)),
+    Rule("least disagreement between seeds", "held-out images", _mean("disagreement", -1, varied=True)),
+    Rule("least susceptibility", "held-out images", _mean("susceptibility_overall", -1, varied=True)),
+    Rule("smallest task loss", "training labels", _mean("task_loss", -1)),
+    Rule(PAPER, "training labels", _nearness(PAPER_TARGET)),
+    *(Rule(f"fixed λ = {lam:g}", "nothing", _nearest(lam)) for lam in PAPER_LAMBDAS),
+)
+
+
+def picks(best: pd.DataFrame) -> list[Pick]:
+    """Every rule's choice in every condition with at least two λs, the study's own rule first, the oracle last.
+
+    The fitted target and the most trusted rule need two conditions or more, and predictions of the test images in
+    each.
+    """
+    conditions = {
+        str(name): rows for name, rows in best.groupby("condition", sort=False) if rows["lambda"].nunique() > 1
+    }
+    found = [pick for name, rows in conditions.items() for rule in RULES for pick in _pick(rule, name, rows)]
+    halved = all(map(has_halves, conditions.values()))
+    for name, rows in conditions.items():
+        others = [table for other, table in conditions.items() if other != name]
+        if others and halved:
+            if (target := fitted_target(others)) is not None:
+                found += _pick(Rule(FITTED, ON_OTHER_CONDITIONS, _nearness(target)), name, rows, "scoring_score")
+            trusted = _most_trusted(others)._replace(name=TRUSTED, needs=ON_OTHER_CONDITIONS)
+            found += _pick(trusted, name, rows, "scoring_score")
+        found += [_random(name, rows), *_pick(Rule(ORACLE, "clean test labels", _mean("test_score")), name, rows)]
+    return found
+
+
+def has_halves(best: pd.DataFrame) -> bool:
+    """Whether every trial has its accuracy on either half of the test images."""
+    return "calibration_score" in best and bool(best["calibration_score"].notna().all())
+
+
+def _choice(rule: Rule, trials: pd.DataFrame) -> float | None:
+    """The λ that a rule takes; None where it has nothing to compare."""
+    value = rule.value(trials).dropna()
+    return None if value.empty else float(value.index.to_numpy(dtype=float)[value.to_numpy().argmax()])
+
+
+def _pick(rule: Rule, condition: str, trials: pd.DataFrame, scored: str = "test_score") -> list[Pick]:
+    """One pick, or none where the rule has nothing to compare. `scored` is the column whose loss is its regret."""
+    lam = _choice(rule, trials)
+    if lam is None:
+        return []
+    scores = trials.groupby("lambda")[[scored, "test_accuracy"]].mean()
+    spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
+    accuracy, score = float(scores["test_accuracy"][lam]), float(scores[scored][lam])
+    regret = float(scores[scored].max()) - score
+    top = float(scores[scored].idxmax())  # type: ignore[arg-type]
+    own, oracle = (trials[trials["lambda"] == x].groupby("seed")[scored].mean() for x in (lam, top))
+    seeds = own.index.intersection(oracle.index)
+    _, low, high = paired_difference(oracle[seeds].to_numpy(), own[seeds].to_numpy())
+    epochs, seconds = round(spent["search_epochs"].sum()), float(spent["search_seconds"].sum())
+    return [Pick(rule.name, rule.needs, condition, lam, accuracy, regret, low, high, epochs, seconds)]
+
+
+def _random(condition: str, trials: pd.DataFrame) -> Pick:
+    """The mean over all λs, at the price of one of them."""
+    scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
+    lams, mean = len(scores), scores.mean()
+    regret = float(scores["test_score"].max() - mean["test_score"])
+    epochs, seconds = round(trials["search_epochs"].sum() / lams), float(trials["search_seconds"].sum() / lams)
+    nan = float("nan")
+    return Pick(RANDOM, "nothing", condition, nan, float(mean["test_accuracy"]), regret, nan, nan, epochs, seconds)
+
+
+def calibrated_target(best: pd.DataFrame) -> tuple[float, float] | None:
+    """The target fitted on all conditions, for other studies; None without predictions or converged losses."""
+    return fitted_target([rows for _, rows in best.groupby("condition", sort=False)]) if has_halves(best) else None
+
+
+def fitted_target(conditions: list[pd.DataFrame]) -> tuple[float, float] | None:
+    """Mean converged (L_G, L_D) at each condition's best λ above 0; None where no loss has converged.
+
+    The best λ by clean labels of the calibration half of the test images.
+    """
+    places = []
+    for rows in conditions:
+        played = rows.dropna(subset=["converged_generator", "converged_discriminator"])
+        if len(played):
+            top = played.groupby("lambda")["calibration_score"].mean().idxmax()
+            places.append(played[played["lambda"] == top][["converged_generator", "converged_discriminator"]].mean())
+    if not places:
+        return None
+    mean = pd.concat(places, axis=1).mean(axis=1)
+    return float(mean.iloc[0]), float(mean.iloc[1])
+
+
+def _most_trusted(conditions: list[pd.DataFrame]) -> Rule:
+    """Of the rules that choose in all conditions, the one that loses least on the calibration half."""
+
+    def loss(rule: Rule) -> float:
+        lost = []
+        for rows in conditions:
+            if (lam := _choice(rule, rows)) is None:
+                return np.inf
+            scores = rows.groupby("lambda")["calibration_score"].mean()
+            lost.append(float(scores.max() - scores[lam]))
+        return float(np.mean(lost))
+
+    return min(RULES, key=loss)
+
+
+def regrets(found: list[Pick]) -> pd.DataFrame:
+    """One row a rule, from least to most mean regret, with a 95 % interval over conditions.
+
+    With one condition the interval is over its seeds. Columns needs, conditions, regret, low, high, epochs, seconds
+    (means over conditions).
+    """
+    table = pd.DataFrame([pick.__dict__ for pick in found])
+    rows = {}
+    for name, group in table.groupby("rule", sort=False):
+        n, (mean, low, high) = len(group), mean_interval(group["regret"].to_numpy())
+        if n == 1:
+            low, high = group[["low", "high"]].iloc[0]
+        rows[str(name)] = {
+            "needs": group["needs"].iloc[0], "conditions": n,
+            "regret": mean, "low": max(low, 0), "high": high,
+            "epochs": group["epochs"].mean(), "seconds": group["seconds"].mean(),
+        }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index").sort_values("regret", kind="stable")
+
+
+def trust(found: list[Pick]) -> Trust | None:
+    """How well noisy validation, by which λ is chosen, did against the other rules without clean labels.
+
+    The recommendation always uses it: clean labels that had chosen a rule could not score that rule here as well.
+    Another rule is named where it lost less over at least three conditions, significantly so (paired t test, 5 %,
+    Bonferroni). It is then worth making the next study's objective. None where there was nothing to choose.
+    """
+    table = pd.DataFrame([pick.__dict__ for pick in found])
+    if table.empty:
+        return None
+    regret = table.pivot(index="condition", columns="rule", values="regret")
+    own, conditions = float(regret[NOISY].mean()), len(regret)
+    better = _significantly_better(regret) if conditions >= FEWEST_CONDITIONS else None
+    return Trust(own, conditions, better)
+
+
+def _significantly_better(regret: pd.DataFrame) -> tuple[str, float] | None:
+    """The best rule whose regret (conditions by rules) is significantly below that of noisy validation."""
+    rivals = [rule.name for rule in RULES if rule.name != NOISY and rule.name in regret]
+    rivals = [name for name in rivals if regret[name].notna().all()]
+    for name in sorted(rivals, key=lambda rule: regret[rule].mean()):
+        gain = regret[NOISY] - regret[name]
+        if gain.std() > 1e-9 and stats.ttest_1samp(gain, 0, alternative="greater").pvalue < 0.05 / len(rivals):
+            return name, float(regret[name].mean())
+    return None
+
+
+def epoch_chosen(epochs: pd.DataFrame, objective: str) -> dict[str, int]:
+    """The row (counted from 0) of one run's epochs at which each rule would stop.
+
+    Label Wave stops at the first local minimum of prediction changes, averaged over three epochs, where predictions are
+    not near-constant; at the last epoch where there is none.
+    """
+    changes = epochs["prediction_changes"].rolling(LABEL_WAVE_EPOCHS).mean().to_numpy()
+    inner = np.flatnonzero((changes[1:-1] < changes[:-2]) & (changes[1:-1] <= changes[2:])) + 1
+    if "val_top_share" in epochs:
+        inner = inner[epochs["val_top_share"].to_numpy()[inner] <= NEAR_CONSTANT_SHARE]
+    last = len(epochs) - 1
+    return {
+        "last epoch": last,
+        "best noisy validation": int(epochs[objective].to_numpy().argmax()),
+        "Label Wave": int(inner[0]) if len(inner) else last,
+        ORACLE: int(epochs["test_accuracy"].to_numpy().argmax()),
+    }
+
+
+def stopping_regrets(epochs: pd.DataFrame, objective: str) -> pd.DataFrame:
+    """Test accuracy that each stopping rule loses against a run's best epoch: columns key, joint, rule, regret, epoch.
+
+    `joint` is whether the run's λ is above 0, `epoch` counts from 1.
+    """
+    rows = []
+    for key, run in epochs.sort_values("epoch").groupby("key"):
+        accuracy = run["test_accuracy"].to_numpy()
+        joint = float(run["lambda"].iloc[0]) > 0
+        for rule, place in epoch_chosen(run, objective).items():
+            rows.append((key, joint, rule, accuracy.max() - accuracy[place], place + 1))
+    return pd.DataFrame(rows, columns=["key", "joint", "rule", "regret", "epoch"])
