@@ -17,6 +17,7 @@ from tests.support.commands import ROOT, run_command
 
 DOORS = {"run": run_door.main, "recommend": recommend.main, "predict": predict.main, "annotate": annotate.main}
 NOT_OF_THE_USER = {  # caught on the way, or turned into a result
+    "fer_tune.analysis.answer.NoEvidence",
     "fer_tune.cli.reporter.NoReport",
     "fer_tune.study.errors.MisplacedError",
     "fer_tune.training.trainer.Diverged",
