@@ -128,7 +128,9 @@ def test_labels_that_are_drawn_or_searched_cannot_be_exported(tmp_path, capsys):
 
 
 def test_a_drawn_data_set_is_counted_and_shown(tmp_path, capsys):
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"name": "d", "dataset": DRAWN, "training": {"batch_size": 16}}))
+    (tmp_path / "study.yaml").write_text(
+        yaml.safe_dump({"name": "d", "dataset": DRAWN, "training": {"batch_size": 16}})
+    )
     assert main([str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 0
     assert "56 training, 14 validation and 14 test faces, drawn" in capsys.readouterr().out
     assert (tmp_path / "out" / "data_checks" / "d" / "emotion.png").exists()

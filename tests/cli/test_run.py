@@ -92,5 +92,15 @@ def test_a_terminal_shows_a_live_table(tmp_path):
     os.close(terminal)
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    for part in ("learning rate", "L_G", "L_D", "validation accuracy", "running,", "elapsed", "left", "/ 12", "Report:"):
+    for part in (
+        "learning rate",
+        "L_G",
+        "L_D",
+        "validation accuracy",
+        "running,",
+        "elapsed",
+        "left",
+        "/ 12",
+        "Report:",
+    ):
         assert part in text, part

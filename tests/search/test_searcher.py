@@ -2,10 +2,10 @@
 
 import pytest
 
+from fer_tune.search.searcher import StudySearcher
 from fer_tune.study.cost import remaining_core_seconds
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan
-from fer_tune.search.searcher import StudySearcher
 from tests.support.searches import simulate
 from tests.support.studies import SHIPPED
 

@@ -82,6 +82,11 @@ def run_here(plan: Plan, results: Path) -> Path:
     assert all(search.finished for search in searcher.searches)
     write_tables(results)
     digests = read_json(results / "data" / "digests.json").values()
-    run_entry = {"wall_seconds": 60.0, "peak_memory_bytes": 2**30, "complete": True, "environment": environment(digests)}
+    run_entry = {
+        "wall_seconds": 60.0,
+        "peak_memory_bytes": 2**30,
+        "complete": True,
+        "environment": environment(digests),
+    }
     write_json(results / "run.json", [run_entry])
     return results
