@@ -44,8 +44,9 @@ def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
         report.begin()
         with pytest.raises(NoReport, match="has finished an epoch yet"):
             report.headline()
+    before = set(psutil.Process().children())
     with closing(Reporter(path, 2)) as report:
-        (process,) = psutil.Process().children()
+        (process,) = set(psutil.Process().children()) - before
         process.send_signal(signal.SIGKILL)
         report.begin()
         with pytest.raises(ChildProcessError, match="run out of memory"):

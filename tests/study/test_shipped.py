@@ -142,8 +142,12 @@ ROLES = {
     ],
 }
 SMALL_SEARCH = [
-    f"dataset={SMALL_DATA}", "training.epochs=2", "training.warmup_epochs=1", "training.batch_size=32", "optuna.trials=2",
-]  # fmt: skip
+    f"dataset={SMALL_DATA}",
+    "training.epochs=2",
+    "training.warmup_epochs=1",
+    "training.batch_size=32",
+    "optuna.trials=2",
+]
 
 
 def check_role(role, results):
