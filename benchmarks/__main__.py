@@ -30,9 +30,9 @@ PARTS = {
 }
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "python -m benchmarks") -> int:
-    """Run the benchmark that the command line names; return the exit code. `program` is its name in the usage."""
-    parser = argparse.ArgumentParser(prog=program, description=__doc__.splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark that the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="fer-tune bench", description=__doc__.splitlines()[0])
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)

@@ -176,7 +176,14 @@ def results_page(folder: Path) -> str:
             summary, *_, introduction = before.strip().split("\n\n")  # without the list of modules
             tree, _, rest = after.partition("\n\n")
             listing = "\n".join(line.removeprefix("    ") for line in tree.splitlines())
-            lines = ["# Results folder", GENERATED, summary, introduction, f"```text\nresults/NAME/\n{listing}\n```", rest]
+            lines = [
+                "# Results folder",
+                GENERATED,
+                summary,
+                introduction,
+                f"```text\nresults/NAME/\n{listing}\n```",
+                rest,
+            ]
             return _page(lines)
     raise SystemExit(f"{folder}: no module documents the results format")
 

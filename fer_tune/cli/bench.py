@@ -42,4 +42,4 @@ def run(options: BenchOptions) -> int:
     sys.path.insert(0, str(CHECKOUT))
     from benchmarks.__main__ import main
 
-    return main(options.words, program="fer-tune bench")
+    return main(options.words)

@@ -57,7 +57,9 @@ class TerminalDisplay:
 
 
 def _summary(progress: "Progress") -> str:
-    remaining = f", about {duration(progress.left)} left" if progress.left > 0 and progress.done < progress.total else ""
+    remaining = (
+        f", about {duration(progress.left)} left" if progress.left > 0 and progress.done < progress.total else ""
+    )
     failed = f", {progress.failed} failed" if progress.failed else ""
     return (
         f"{progress.running} running, {progress.done} of {progress.total} done{failed}; "

@@ -46,5 +46,5 @@ everything about that trial. Missing values are empty in CSV and null in JSON.
 A warm-up is the first epochs, without the joint loss, which trials that differ only in lambda share. They continue from
 its state. The seconds of its epochs are counted in the warm-up alone.
 
-`status` is finished, stopped (by a scheduler), diverged (a loss was not finite, or all scores were saturated) or failed.
+`status` is finished, stopped (by a scheduler), diverged (a loss was not finite, or scores were saturated) or failed.
 """

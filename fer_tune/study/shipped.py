@@ -25,7 +25,7 @@ def find_study(name: Path) -> Path:
 
     Raises StudyError where it is neither.
     """
-    if name.exists() or name.suffix or len(name.parts) > 1:
+    if name.is_file() or name.suffix or len(name.parts) > 1:
         return name  # loading says what is wrong with a path that cannot be read
     return shipped_study(str(name))
 
