@@ -74,7 +74,7 @@ def test_the_report_shows_systems_where_a_study_compares_them(results):
     assert "Methods side by side" in page
     assert "Methods by training time" in page
     assert headline.startswith("Noisy validation")
-    assert "No λ > 0 did better" not in headline
+    assert "No λ above 0 did better" not in headline
     assert "gce" in (results.path / "report" / "report.md").read_text()
     assert "coteaching" in show(results)
 

@@ -158,7 +158,7 @@ def test_short_and_full_names_of_conditions_read_the_same(plan_of):
     ],
 )
 def test_a_setting_named_twice_is_refused(changes):
-    with pytest.raises(ValueError, match="is varied twice: list it once"):
+    with pytest.raises(ValueError, match="is varied twice: list it either"):
         Study.model_validate({"name": "twice", **changes})
 
 
