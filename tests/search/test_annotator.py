@@ -12,6 +12,12 @@ from fer_tune.search.annotator import disagreement, in_terms_of, train_annotator
 from fer_tune.study.loading import load_plan
 
 
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """Torch threads beyond the first wait for each other on a busy machine."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
 def test_classes_are_matched_by_name():
     other = LabelSet("mood", "categorical", (*reversed(EMOTIONS), "contempt"))
     found = {"emotion": np.arange(7), "affect": np.zeros((7, 2), dtype=np.float32)}
