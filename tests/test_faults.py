@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -75,31 +76,6 @@ def ctrl_c_twice(process: subprocess.Popen) -> None:
     os.killpg(process.pid, signal.SIGINT)
 
 
-POLITE = (ctrl_c, stop_driver, close_terminal, ctrl_c_twice)
-
-
-@pytest.mark.parametrize("stops", [POLITE, pytest.param((stop_all, *POLITE), marks=pytest.mark.long)], ids=len)
-def test_a_study_stopped_in_every_polite_way_ends_as_one_that_never_was(whole, tmp_path, stops):
-    results = tmp_path / "results" / "small"
-    before = 0
-    for stop in stops:
-        process = start_piped(whole.study, tmp_path, "--resume")
-        wait_for_epochs(results, before + 4)
-        asked = time.monotonic()
-        stop(process)
-        out, _ = process.communicate(timeout=60)
-        assert time.monotonic() - asked < 15, stop.__name__
-        assert process.returncode == 130, (stop.__name__, out)
-        assert "Traceback" not in out
-        if stop is not close_terminal:
-            assert f"python -m fer_tune.run {whole.study} --resume" in out, (stop.__name__, out)
-        done = epochs_done(results)
-        assert done >= before + 4
-        before = done
-    assert run_command(whole.study, "--resume", cwd=tmp_path).returncode == 0
-    assert_equal_tables(results, whole.results)
-
-
 def writes(process: psutil.Process) -> bool:
     """Whether it works on results or draws the data; Ray's own services live on for a while and touch nothing."""
     try:
@@ -131,12 +107,46 @@ def assert_ends_as(whole: Finished, folder: Path, known: dict[str, list[dict[str
     assert_equal_tables(results, whole.results)
 
 
-def test_a_driver_that_is_killed_costs_no_finished_epoch(whole, tmp_path):
-    results = tmp_path / "results" / "small"
-    process = start_silent(whole.study, tmp_path)
-    wait_for_epochs(results, 6)
-    kill_driver(process)
-    assert_ends_as(whole, tmp_path, rows_by_trial(results))
+def ask_to_stop(stop: Callable[[subprocess.Popen], None], process: subprocess.Popen, study: Path) -> None:
+    """Stop a run politely: it ends within seconds and says how to resume."""
+    asked = time.monotonic()
+    stop(process)
+    out, _ = process.communicate(timeout=60)
+    assert time.monotonic() - asked < 15, stop.__name__
+    assert process.returncode == 130, (stop.__name__, out)
+    assert "Traceback" not in out
+    if stop is not close_terminal:
+        assert f"python -m fer_tune.run {study} --resume" in out, (stop.__name__, out)
+
+
+def stop_in_turn(whole: Finished, folder: Path, stops: Sequence[Callable[[subprocess.Popen], None]]) -> None:
+    """Stop a study in each way, four epochs after it was resumed; then let it end as one that never was stopped."""
+    results = folder / "results" / "small"
+    known: dict[str, list[dict[str, float]]] = {}
+    for stop in stops:
+        process = start_piped(whole.study, folder, "--resume")
+        wait_for_epochs(results, sum(map(len, known.values())) + 4)
+        if stop is kill_driver:
+            kill_driver(process)
+            process.stdout.close()
+        else:
+            ask_to_stop(stop, process, whole.study)
+        after = rows_by_trial(results)
+        assert_not_run_again(known, after)
+        known = after
+    assert_ends_as(whole, folder, known)
+
+
+def test_a_study_stopped_and_killed_ends_as_one_that_never_was(whole, tmp_path):
+    """A single Ctrl-C is tested with storage, SIGTERM with sockets."""
+    stop_in_turn(whole, tmp_path, (ctrl_c_twice, close_terminal, kill_driver))
+
+
+@pytest.mark.long
+def test_a_study_stopped_in_every_way_ends_as_one_that_never_was(tmp_path):
+    (tmp_path / "whole").mkdir()
+    whole = never_stopped(tmp_path / "whole", **LONG_SEARCH, optuna=OPTUNA)
+    stop_in_turn(whole, tmp_path, (stop_all, ctrl_c, stop_driver, close_terminal, ctrl_c_twice, kill_driver))
 
 
 @pytest.mark.long
@@ -221,10 +231,14 @@ FAULTS = {
 }
 
 
-def test_a_disk_that_fails_ends_the_run_and_costs_no_result(whole, small_disk):
+@pytest.mark.parametrize(
+    "faults", [["No space left on device"], pytest.param(list(FAULTS), marks=pytest.mark.long)], ids=len
+)
+def test_a_disk_that_fails_ends_the_run_and_costs_no_result(whole, small_disk, faults):
     results = small_disk / "results" / "small"
     known = 0
-    for message, (spoil, restore) in FAULTS.items():
+    for message in faults:
+        spoil, restore = FAULTS[message]
         process = start_piped(whole.study, small_disk, "--resume")
         wait_for_epochs(results, known + 6)
         spoil(small_disk)

@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from fer_tune.analysis.report import main as report
 from fer_tune.results.records import Status
-from tests.support.commands import run_command, start, wait_for_epochs
+from tests.support.commands import run_command, start_piped, wait_for_epochs
 
 RAY_FILES = (
     "ray/tune/tuner.pkl", "ray/tune/trainable.pkl", "ray/tune/searcher-state-2026.pkl",
@@ -54,7 +53,8 @@ def test_pickles_planted_in_a_results_folder_stay_unopened(finished, tmp_path):
     packed.state.write_bytes(disguised.getvalue())
     done = run_command(*finished.options, "--resume", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 trials failed" in done.stdout
+    assert "1 trials failed; the report and trials.csv give the reasons" in done.stdout
+    assert "Traceback" not in done.stderr
     assert plain.result().status is Status.FINISHED, "what is not a state is set aside, and the trial starts over"
     assert packed.result().status is Status.FAILED
     assert "weights" in packed.result().reason.lower()
@@ -64,10 +64,13 @@ def test_pickles_planted_in_a_results_folder_stay_unopened(finished, tmp_path):
 
 @pytest.mark.serial
 def test_a_study_listens_on_loopback_alone_and_writes_no_secret(study_file, tmp_path, monkeypatch):
-    """A secret is planted in the environment; Ray's own token lies in the home folder once a study runs."""
+    """A secret is planted in the environment; Ray's own token lies in the home folder once a study runs.
+
+    Its end also shows what SIGTERM does in the middle of a trial.
+    """
     monkeypatch.setenv("SERVICE_TOKEN", "planted-in-the-environment")
     study = study_file(training={"epochs": 200, "batch_size": 16})
-    process = start(study, tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_piped(study, tmp_path)
     try:
         wait_for_epochs(tmp_path / "results" / "small", 3)
         whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -76,7 +79,10 @@ def test_a_study_listens_on_loopback_alone_and_writes_no_secret(study_file, tmp_
         assert {c.laddr.ip for c in sockets} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     finally:
         process.terminate()
-        process.wait()
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert f"To resume, run:\n  python -m fer_tune.run {study} --resume" in out
+    assert "Traceback" not in out
     contents = [p.read_bytes() for p in (tmp_path / "results").rglob("*") if p.is_file()]
     assert len(contents) > 10
     for secret in ("planted-in-the-environment", (Path.home() / ".ray" / "auth_token").read_text().strip()):

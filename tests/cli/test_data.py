@@ -79,13 +79,28 @@ def test_a_bad_cell_is_named_and_neither_adopted_nor_a_reason_to_drop_its_column
         (["."], "holds no table with a column path"),
         (["study.yaml"], "study.yaml: cannot be read"),
         (["export-labels", "study.yaml"], "study.yaml: cannot be read"),
-        (["one", "two"], "name one data folder, table or study file: there are 2"),
     ],
 )
 def test_what_cannot_be_used_is_one_message_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_second_data_set_is_refused(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["one", "two"])
+    assert stopped.value.code == 2
+    assert "unrecognized arguments: two" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["export-labels", "--results"], ["--results"]])
+def test_export_labels_may_stand_before_or_after_other_options(tmp_path, capsys, words):
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({"name": "shared", "dataset": DRAWN, "training": {"batch_size": 16}}))
+    rest = [] if words[0] == "export-labels" else ["export-labels"]
+    assert main([*words, str(tmp_path / "out"), *rest, str(study)]) == 0
+    assert capsys.readouterr().out.startswith("all,s0: ")
 
 
 @pytest.mark.parametrize("kind", ["raf", "affectnet", "affectnet arrays", "manifest", "synthetic"])

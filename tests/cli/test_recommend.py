@@ -1,5 +1,6 @@
 """The command that answers for other noise and other data, on made-up results."""
 
+import numpy as np
 import pytest
 import yaml
 
@@ -76,3 +77,24 @@ def test_a_mistake_is_one_message_and_exit_code_2(results_folder, capsys, words,
 def test_a_folder_without_results_is_named(tmp_path, capsys):
     assert main([str(tmp_path), "--noise-ratio", "0.3"]) == USER_ERROR
     assert "is not a results folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conditions": {"noise_kind": ["symmetric", "instance"]}},
+        {"noise": {"kind": "instance", "ratio": 0.4}},
+        {"objective": "val_ccc"},
+        {"conditions": {"method": ["joint", "coteaching"]}},
+        {"noise": {"kind": "confusion", "matrix": np.eye(7).tolist()}},
+    ],
+    ids=["instance as a condition", "instance", "CCC", "Co-teaching", "confusion"],
+)
+def test_data_that_the_studys_settings_do_not_fit_are_no_evidence(results_folder, tmp_path, capsys, changes):
+    rows = [{"path": row["path"], "label": row["label"]} for row in folders.manifest_rows()]
+    folders.write_manifest(tmp_path / "mine", rows)
+    path = results_folder(PEAK, **changes)
+    assert main([str(path), "--data", str(tmp_path / "mine")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No evidence")
+    assert "label_sets" in out

@@ -77,6 +77,7 @@ def _words(process: psutil.Process) -> list[str]:
         return []
 
 
+@pytest.mark.long
 def test_a_terminal_shows_a_live_table(tmp_path):
     study = write_study(tmp_path, search={"lambda": {"grid": [0.5]}}, training={"epochs": 12, "batch_size": 16})
     terminal, worker = pty.openpty()

@@ -6,9 +6,16 @@ import pytest
 from fer_tune.data.errors import DataError
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.loading import load_data
+from fer_tune.results.files import read_json, write_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.search.annotator import disagreement, in_terms_of, train_annotator
 from fer_tune.study.loading import load_plan
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch):
+    """Torch threads beyond the first wait for each other on a busy machine."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
 
 
 def test_classes_are_matched_by_name():
@@ -49,3 +56,18 @@ def test_an_annotator_with_a_searched_learning_rate_takes_the_geometric_middle(s
     plan = load_plan(study_file(search=search, training={"epochs": 1, "batch_size": 32}))
     folder, _ = train_annotator(plan, tmp_path / "out")
     assert TrialFolder(folder).record().config["training"]["lr"] == pytest.approx(1e-3)
+
+
+def test_an_annotator_that_an_earlier_version_began_at_another_learning_rate_is_used_again(study_file, tmp_path):
+    search = {"lr": {"log_uniform": [1e-4, 1e-2]}}
+    plan = load_plan(study_file(training={"epochs": 1, "batch_size": 32}, search=search))
+    folder, _ = train_annotator(plan, tmp_path / "out")
+    record = read_json(folder / "trial.json")
+    record["config"]["training"]["lr"] = 1e-4
+    write_json(folder / "trial.json", record)
+    seconds = TrialFolder(folder).history()[0]["seconds"]
+    train_annotator(plan, tmp_path / "out")
+    assert TrialFolder(folder).history()[0]["seconds"] == seconds, "it was trained again"
+    (folder / "trial.json").write_text("{")
+    with pytest.raises(DataError, match="is damaged: delete"):
+        train_annotator(plan, tmp_path / "out")
