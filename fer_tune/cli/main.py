@@ -9,6 +9,8 @@ from types import ModuleType
 
 from fer_tune.cli.exits import INTERRUPTED, USER_ERROR
 from fer_tune.errors import UserError
+from fer_tune.system.output import never_fail_to_print
+from fer_tune.system.surroundings import provide_home
 
 COMMANDS = {  # each is a module of this room with HELP, EPILOG, add_options, read_options and run
     "run": "run a study and report on it",
@@ -55,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `fer-tune`; return the exit code."""
+    _prepare_process()
     namespace = parser().parse_args(arguments)
     module = _module(namespace.command)
     return guarded(lambda: module.run(module.read_options(namespace, ("fer-tune", namespace.command))))
@@ -73,6 +76,7 @@ def door(command: str) -> Callable[..., int]:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(single)
+        _prepare_process()
         namespace = single.parse_args(arguments)
         return guarded(lambda: module.run(module.read_options(namespace, words)))
 
@@ -91,6 +95,12 @@ def guarded(command: Callable[[], int]) -> int:
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _prepare_process() -> None:
+    """Make up for what this process may lack: an encoding for every character, a home folder."""
+    never_fail_to_print()
+    provide_home()
 
 
 def _module(command: str) -> ModuleType:

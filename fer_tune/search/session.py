@@ -4,7 +4,6 @@ import gc
 import logging
 import shutil
 import socket
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,10 @@ from typing import Any
 import ray
 
 from fer_tune.system.signals import interrupt_held, signals_kept
+from fer_tune.system.surroundings import short_temporary_folder
 
 CONNECT_SECONDS = 10
+LONGEST_TEMPORARY = 27  # characters; what Ray adds for its sockets leaves no more of the 107 that a socket's path has
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
         "logging_level": logging.INFO if verbose else logging.CRITICAL,
         "log_to_driver": verbose,
     }
-    temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
+    temporary = short_temporary_folder(LONGEST_TEMPORARY) if address is None else None
     try:
         with interrupt_held(), signals_kept():
             if temporary is not None:
