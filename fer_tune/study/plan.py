@@ -189,7 +189,7 @@ def _key(values: Mapping[Setting, Value]) -> str:
 
 
 def _plain(value: Value) -> str:
-    """A value as part of a folder name. One that is not ASCII gets a digest, so that different values stay different."""
+    """A value as part of a folder name. One that is not ASCII gets a digest, so that no two values become one name."""
     text = repr(value) if isinstance(value, float) else str(value)
     kept = re.sub(r"[^A-Za-z0-9._+-]", "_", text)
     return kept if text.isascii() else f"{kept}+{_digest(text)}"
