@@ -52,7 +52,7 @@ def describe_cost(plan: Plan, console: Console, cores: int) -> None:
 
 def _searched(cell: Cell) -> str:
     parts = [
-        f"{setting.name} {'drawn from' if cell.sampled else 'searched in'} {list(dimension.range or ())}"
+        f"{setting.name} {'drawn from' if setting in cell.sampled else 'searched in'} {list(dimension.range or ())}"
         for setting, dimension in cell.space.items()
     ]
     return "; " + ", ".join(parts) if parts else ""
