@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from fer_tune.errors import UserError
-
 FALLBACK_TEMPORARY = "/tmp"
 
 
@@ -36,15 +34,12 @@ def _has_home() -> bool:
     return home.is_dir() and os.access(home, os.W_OK | os.X_OK)
 
 
-def short_temporary_folder(longest: int) -> Path:
+def short_temporary_folder(longest: int) -> Path | None:
     """A new temporary folder whose path is ASCII and, but for its own name, at most `longest` characters long.
 
-    In TMPDIR's folder where that fits, else in /tmp. Raises UserError where neither can be used.
+    In TMPDIR's folder where that fits, else in /tmp; None where neither can be used.
     """
     for place in dict.fromkeys((tempfile.gettempdir(), FALLBACK_TEMPORARY)):
         if place.isascii() and len(place) <= longest and os.access(place, os.W_OK | os.X_OK):
             return Path(tempfile.mkdtemp(prefix="fer-tune-", dir=place))
-    raise UserError(
-        f"{tempfile.gettempdir()}: Ray's sockets need a temporary folder with a path of at most {longest} ASCII "
-        "characters: set TMPDIR to one, such as /tmp"
-    )
+    return None

@@ -17,9 +17,9 @@ def score_predictions(
     """Scores of every label set, named `prefix`_SCORE. Samples without a label are left out; NaN if none has one.
 
     Categorical sets: accuracy, mean_class_accuracy, macro_f1 and recall_CLASS, all in [0, 1]. A class without labels
-    counts in no mean and has no recall (NaN). Sets after the first have their name in the score's (accuracy_SET). Continuous values: ccc_VALUE in [-1, 1] and their mean ccc,
-    rmse_VALUE, and sign_VALUE, the share of predictions with the label's sign. A constant prediction has CCC 0; fewer
-    than two samples have none.
+    counts in no mean and has no recall (NaN). Sets after the first have their name in the score's (accuracy_SET).
+    Continuous values: ccc_VALUE in [-1, 1] and their mean ccc, rmse_VALUE, and sign_VALUE, the share of predictions
+    with the label's sign. A constant prediction has CCC 0; fewer than two samples have none.
 
     Args:
         predictions: by label set: class probabilities (N, K) or values (N, d).
