@@ -1,7 +1,6 @@
 """Data sets that a user points to: named, checked, shown, their noisy labels exported."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from fer_tune.data.sheet import write_sheet
 from fer_tune.data.votes import voting_sets
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
+from fer_tune.system.cpus import usable_cpus
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def check_dataset(options: DataOptions) -> int:
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces (synthetic)")
     else:
         print("\n".join(describe(index_dataset(spec))))
-    stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
+    stored = open_dataset(write_dataset(spec, folder, usable_cpus()))
     print(f"every image can be read; content digest {stored.digest}")
     train = np.sort(stored.splits["train"])
     for label_set in voting_sets(stored.label_sets):
@@ -110,7 +110,7 @@ def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]
                 continue
             done.add(name)
             config = cell.typical(seed)
-            saved = open_dataset(write_dataset(config.dataset, folder / ".data", os.cpu_count() or 1))
+            saved = open_dataset(write_dataset(config.dataset, folder / ".data", usable_cpus()))
             labels = load_data(saved, config.noise, seed).labels
             files = export_labels(config.dataset, labels, saved.splits, folder / name)
             yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}
