@@ -67,7 +67,8 @@ def named_dataset(path: Path) -> NamedDataset:
     if is_study_file(path):
         study = load_plan(path).study
         return NamedDataset(study.name, study.dataset)
-    section = detect(path)
+    draft = detect(path)
+    section = draft.section
     text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
     note = f"Put this into a study file (it is a guess: check it):\n\n{text}" if section["kind"] == "manifest" else ""
     try:
@@ -75,6 +76,8 @@ def named_dataset(path: Path) -> NamedDataset:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise DataError(f"{path}: no label sets could be guessed from its columns: {problem}") from None
+    if draft.remarks:
+        note += "\nWhat its columns were taken for:\n" + "".join(f"  {remark}\n" for remark in draft.remarks)
     return NamedDataset(path.stem or "data", spec, note)
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fer_tune.data.labels import LabelSet
-from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable
+from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable, without_warnings
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
@@ -130,8 +130,11 @@ def predict(
 
 
 def _read(path: Path, size: int) -> np.ndarray | str:
+    if path.exists() and not path.is_file():  # reading a pipe would wait forever
+        return "is not a file"
     try:
-        return read_picture(path.read_bytes(), size)
+        with without_warnings():
+            return read_picture(path.read_bytes(), size)
     except UNREADABLE as error:
         return why_unreadable(error)
 
