@@ -12,8 +12,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
-from fer_tune.data.description import describe
+from fer_tune.data.description import describe, unused_images
 from fer_tune.data.detect import detect
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
@@ -47,12 +48,16 @@ def check_dataset(options: DataOptions) -> int:
     if dataset.note:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
-    if spec.kind == "synthetic":
+    index = None if spec.kind == "synthetic" else index_dataset(spec)
+    if index is None:
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces, drawn")
     else:
-        print("\n".join(describe(index_dataset(spec))))
+        print("\n".join([*describe(index), *unused_images(index)]))
     stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
     print(f"every image can be read; content digest {stored.digest}")
+    if index is not None:
+        for line in copies_lines(stored.copies or find_copies(stored.images, index)):
+            print(line)
     train = np.sort(stored.splits["train"])
     for label_set in voting_sets(stored.label_sets):
         sheet = folder / f"{label_set.name}.png"

@@ -112,9 +112,7 @@ def _draft_manifest(file: Path) -> Draft:
         if guess.classes:
             set_name = _set_name(name, taken)
             taken.add(set_name)
-            sets.append(
-                {"name": set_name, "kind": "categorical", "columns": [name], "classes": list(guess.classes)}
-            )
+            sets.append({"name": set_name, "kind": "categorical", "columns": [name], "classes": list(guess.classes)})
     if continuous:
         name = AFFECT if AFFECT not in continuous else _set_name(AFFECT, taken)
         sets.append({"name": name, "kind": "continuous", "columns": continuous})

@@ -23,6 +23,7 @@ SPLIT_OF_WORD = {"train": "train", "val": "validation", "validation": "validatio
 SPLIT = "split"  # the column
 RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the joint game's scores
 SAID_DIFFERENCE = 0.005  # between the share of a split that was asked for and the one that was possible
+SAID_OF_CLASSES = 0.02  # the same where each class is rounded
 LARGEST = 1e30  # larger values become this one: they are out of range either way
 
 
@@ -269,7 +270,7 @@ def _splits(
             possible = _possible_share(share, spec.validation if stay > 1 else 0, people)
         splits["train"], splits[split] = cut_validation(pool, labels[first][pool], possible, seed, people, stay)
         given = len(splits[split]) / len(pool)
-        if abs(given - share) > SAID_DIFFERENCE:
+        if abs(given - share) > (SAID_OF_CLASSES if people is None else SAID_DIFFERENCE):
             of = "all samples" if split == "test" else "the training samples"
             why = "each class is cut alike" if people is None else "no person is in two splits"
             notes.append(f"{split} is {given:.1%} of {of}, where {share:.1%} was asked for: {why}")
@@ -312,9 +313,7 @@ def _check_people(spec: ManifestSpec, table: Table, people: np.ndarray, drawn: S
         )
 
 
-def _check_subjects(
-    splits: dict[str, np.ndarray], subjects: np.ndarray, table: Table, problems: Problems
-) -> None:
+def _check_subjects(splits: dict[str, np.ndarray], subjects: np.ndarray, table: Table, problems: Problems) -> None:
     """Add a problem for each sample whose subject is also in another split."""
     seen: dict[str, str] = {}
     for split, members in splits.items():

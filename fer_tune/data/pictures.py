@@ -16,6 +16,7 @@ from fer_tune.data.errors import one_line
 
 # Pillow reads some forty formats. No face comes in the others, and each is code that a crafted file could attack.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 50_000_000  # of one image; larger ones are refused before they are decoded
 NOT_AN_IMAGE = "is not a readable image"
 TURNS = {  # what undoes each value of the orientation tag

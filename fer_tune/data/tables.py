@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -165,10 +165,13 @@ def _is_parquet(path: Path) -> bool:
 
 def _read_parquet(path: Path) -> Table:
     try:
-        table = pd.read_parquet(regular_file(path))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+        with open(regular_file(path), "rb") as file:
+            table = pd.read_parquet(file)
+    except DataError:
+        raise
     except Exception as error:  # whatever a damaged file makes of its reader
+        if isinstance(error, OSError) and error.strerror:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from None
         raise DataError(f"{path}: is not a Parquet file that can be read: {one_line(error)}") from None
     if any(table.index.names):  # pandas stores its index as columns
         table = table.reset_index(allow_duplicates=True)
@@ -251,7 +254,7 @@ class _Rows:
         problems.raise_any()
 
 
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path) -> Generator[tuple[int, list[str]]]:
     """The first line and the cells of each row of a CSV file that holds anything, the header first."""
     lines = text_lines(path)
     sample = list(islice(lines, SAMPLE_LINES))
@@ -262,9 +265,7 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     header = next((line for line in sample if line.strip()), "")
     blank_before_quote = re.search(rf'{re.escape(separator)} +"', header) is not None
     csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(
-        chain(sample, lines), delimiter=separator, strict=True, skipinitialspace=blank_before_quote
-    )
+    reader = csv.reader(chain(sample, lines), delimiter=separator, strict=True, skipinitialspace=blank_before_quote)
     line = 1 + len(skipped)
     while True:
         try:
