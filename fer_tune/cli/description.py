@@ -61,7 +61,7 @@ def describe_copies(plan: Plan, console: Console) -> None:
         copies = find_equal_files(read_index(spec)) if samples <= MOST_FILES else None
         if copies is None:
             where = getattr(spec, "file", None) or spec.folder
-            lines[f"{where}: equal images in two splits are looked for by fer-tune data, as there are {samples}"] = None
+            lines[f"{where}: {samples} images are too many to look for equal ones here: fer-tune data does it"] = None
         else:
             lines |= dict.fromkeys(copies_lines(copies))
     for line in lines:

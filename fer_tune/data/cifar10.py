@@ -4,6 +4,7 @@ import codecs
 import hashlib
 import io
 import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -164,7 +165,8 @@ def _read_human(path: Path, truth: np.ndarray) -> tuple[list[np.ndarray], list[s
     named = [(function, name) for name, function in SAFE_TO_UNPICKLE.items()]
     types = {type(np.dtype(kind)) for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
     try:
-        with torch.serialization.safe_globals([*named, *types]):
+        with torch.serialization.safe_globals([*named, *types]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
             found = torch.load(regular_file(path), map_location="cpu", weights_only=True)
     except DataError:
         raise

@@ -1,6 +1,7 @@
 """Loads pretrained VGG-16 convolutions into the encoder, as in the paper's AffectNet-base case."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:

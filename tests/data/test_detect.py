@@ -1,6 +1,7 @@
 """Drafts: every column is accounted for, and what is drafted is accepted."""
 
 import csv
+import re
 
 import pytest
 from PIL import Image
@@ -109,7 +110,7 @@ def test_thousands_of_columns_are_accounted_for_in_a_few_lines(tmp_path):
     draft = drafted(tmp_path, {"label": cells(*WORDS), **features})
     assert sets_of(draft) == {("label",): ["calm", "happy", "sad"]}
     assert len(draft.remarks) < 12
-    assert any("feature20 and" in line and "more: left out: numbers from N to N" in line for line in draft.remarks)
+    assert any(re.search(r"feature1, .* and 4\d\d more: left out: numbers from N to N", line) for line in draft.remarks)
 
 
 def test_a_table_without_classes_is_refused_with_what_its_columns_hold(tmp_path):
