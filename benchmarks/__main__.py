@@ -32,7 +32,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="fer-tune bench", description=__doc__)
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)

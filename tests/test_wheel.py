@@ -14,6 +14,7 @@ import yaml
 
 from fer_tune.study.shipped import shipped_studies
 
+pytestmark = pytest.mark.serial
 ROOT = Path(__file__).parent.parent
 CARRIED = ("fer_tune", "studies", "pyproject.toml", "README.md", "LICENSE")
 TINY = {

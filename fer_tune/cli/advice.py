@@ -9,9 +9,8 @@ from fer_tune.cli.data import is_study_file
 from fer_tune.cli.datasets import named_dataset
 from fer_tune.cli.recommend import RecommendOptions
 from fer_tune.data.loading import load_data
-from fer_tune.data.noise import NoiseSpec
 from fer_tune.study.loading import load_plan
-from fer_tune.study.plan import Plan, make_plan
+from fer_tune.study.plan import make_plan, resolved
 from fer_tune.study.schema import Study
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
 
     own = Study.model_validate_json((results.path / "study.json").read_text(encoding="utf-8"))
     asked = _asked(own, data)
-    label_sets = [[s.kind, s.size] for s in asked.study.dataset.label_sets]
-    if different := differences(results, StudyRecord.of(asked.resolved), label_sets):
+    label_sets = [[s.kind, s.size] for s in asked.dataset.label_sets]
+    if different := differences(results, StudyRecord.of(resolved(asked)), label_sets):
         named = [f"- {difference.text('this study has', 'yours')}" for difference in different]
         return ["No evidence: this study's λ was found for other settings.", *named]
     estimate = _estimate(asked)
@@ -51,33 +50,35 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
         f"Estimated share of wrong labels: {estimate.ratio:.2f} (it may be {estimate.low:.2f} to {estimate.high:.2f}), "
         f"by {estimate.method}.",
     ]
-    kind = options.noise_kind or (asked.study.noise.kind if is_study_file(data) else None)
+    kind = options.noise_kind or (asked.noise.kind if is_study_file(data) else None)
     between = (estimate.low, estimate.high)
     lines.append(answer(results, findings(results), estimate.ratio, kind, between).text())
     if kind is None:
         lines.append(f"Caution: the kind of your labels' noise is unknown; the study's is {own.noise.kind}.")
-    if asked.study.dataset.kind != own.dataset.kind:
-        lines.append(
-            f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.study.dataset.kind}."
-        )
+    if asked.dataset.kind != own.dataset.kind:
+        lines.append(f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.dataset.kind}.")
     return [*lines, "Train with the study's settings: the answer holds for those."]
 
 
-def _asked(own: Study, data: Path) -> Plan:
-    """The user's study; for a data folder, the finished study's settings with that data."""
+def _asked(own: Study, data: Path) -> Study:
+    """The user's study; for a data folder, the finished study's settings with that data and no noise added.
+
+    It is only expanded into trials once its settings are known to be those of the finished study.
+    """
     if is_study_file(data):
-        return load_plan(data)
+        return load_plan(data).study
     spec = named_dataset(data).spec
     if "image_size" in type(spec).model_fields:
         spec = type(spec).model_validate({**spec.model_dump(), "image_size": own.dataset.image_size})
-    return make_plan(own.model_copy(update={"dataset": spec, "noise": NoiseSpec(kind=own.noise.kind)}))
+    noise = own.noise.model_copy(update={"ratio": 0.0, "ratios": {}})
+    return own.model_copy(update={"dataset": spec, "noise": noise})
 
 
-def _estimate(asked: Plan) -> "NoiseEstimate":
+def _estimate(asked: Study) -> "NoiseEstimate":
     """Estimate the noise of the labels that the user's first trial would train on."""
     from fer_tune.training.noise_estimate import estimate_noise
 
-    config = asked.cells[0].typical()
+    config = make_plan(asked).cells[0].typical()
     data = load_data(config.dataset, config.noise, config.seed)
     with Console(stderr=True).status("reading") as status:
         return estimate_noise(data, config.model, config.training, config.seed, status.update)

@@ -49,12 +49,12 @@ def run(options: AnnotateOptions) -> int:
     from fer_tune.study.loading import load_plan
 
     console = Console(stderr=True)
+    target = named_dataset(options.target)  # before the training, which may take hours
     folder = options.source
     if is_study_file(folder):
         show = partial(track, description="training the annotator", console=console)
         folder, accuracy = train_annotator(load_plan(folder), options.results, show)
         console.print(f"annotator: clean test accuracy {accuracy:.3f} on its own data")
-    target = named_dataset(options.target)
     annotation = annotate_dataset(
         load_checkpoint(folder),
         _annotator_name(folder),

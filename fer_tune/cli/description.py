@@ -70,7 +70,7 @@ def describe_copies(plan: Plan, console: Console) -> None:
 
 def _searched(cell: Cell) -> str:
     parts = [
-        f"{setting.name} {'drawn from' if cell.sampled else 'searched in'} {list(dimension.range or ())}"
+        f"{setting.name} {'drawn from' if setting in cell.sampled else 'searched in'} {list(dimension.range or ())}"
         for setting, dimension in cell.space.items()
     ]
     return "; " + ", ".join(parts) if parts else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
+from fer_tune.cli import data
 from fer_tune.cli.exits import INTERRUPTED, USER_ERROR
 from fer_tune.errors import UserError
 
@@ -47,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
             description=module.HELP,
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            add_help=name != "bench",  # the benchmarks have a help text of their own
+            add_help=name != "bench",  # the benchmarks have options and a help text of their own
+            prefix_chars="+" if name == "bench" else "-",  # so that all of them are passed on
         )
         module.add_options(command)
     return top
@@ -55,7 +57,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `fer-tune`; return the exit code."""
-    namespace = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    namespace = parser().parse_args(data.as_options(words))
     module = _module(namespace.command)
     return guarded(lambda: module.run(module.read_options(namespace, ("fer-tune", namespace.command))))
 
@@ -73,7 +76,8 @@ def door(command: str) -> Callable[..., int]:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(single)
-        namespace = single.parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else arguments
+        namespace = single.parse_args(data.as_options(given))
         return guarded(lambda: module.run(module.read_options(namespace, words)))
 
     return door_main
@@ -87,7 +91,8 @@ def guarded(command: Callable[[], int]) -> int:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
-        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        named = f"{error.filename}: " if error.filename else ""
+        print(f"{named}{error.strerror or error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED

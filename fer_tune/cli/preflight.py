@@ -17,7 +17,7 @@ from fer_tune.results.lock import FolderError, locked
 from fer_tune.results.repair import is_whole, version_problem
 from fer_tune.study.cost import plan_bytes
 from fer_tune.study.differences import differences
-from fer_tune.study.plan import Plan
+from fer_tune.study.plan import Plan, resolved
 from fer_tune.study.schema import Study
 from fer_tune.system.forks import Forked
 
@@ -72,7 +72,7 @@ def _begun_with(plan: Plan, results: Path) -> Any:
         return plan.resolved
     found = read_json(results / "study.json")
     try:
-        return Study.model_validate(found).model_dump(mode="json", by_alias=True)
+        return resolved(Study.model_validate(found))
     except ValidationError:
         return found
 

@@ -3,9 +3,6 @@
 import argparse
 from dataclasses import dataclass
 
-from fer_tune.study.errors import StudyError
-from fer_tune.study.shipped import question, shipped_studies
-
 HELP = "List the study files that come with fer-tune and the question each answers, or print one of them."
 EPILOG = """examples:
   fer-tune studies
@@ -31,6 +28,9 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Stu
 
 def run(options: StudiesOptions) -> int:
     """Run the command; return the exit code 0. Raises StudyError for an unknown name."""
+    from fer_tune.study.errors import StudyError
+    from fer_tune.study.shipped import question, shipped_studies
+
     shipped = shipped_studies()
     if options.name is None:
         width = max(map(len, shipped))

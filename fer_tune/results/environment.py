@@ -30,8 +30,12 @@ def environment(digests: Iterable[str]) -> dict[str, Any]:
 
 def _command() -> list[str]:
     """The command line of this process, by the name of its door."""
-    door = ["fer-tune"] if Path(sys.argv[0]).name == "fer-tune" else ["python", "-m", "fer_tune.run"]
-    return [*door, *sys.argv[1:]]
+    door = Path(sys.argv[0])
+    if door.name == "__main__.py" and door.parent.name == "fer_tune":
+        return ["python", "-m", "fer_tune", *sys.argv[1:]]
+    if door.name == "fer-tune":
+        return ["fer-tune", *sys.argv[1:]]
+    return ["python", "-m", "fer_tune.run", *sys.argv[1:]]
 
 
 def _version(package: str) -> str | None:

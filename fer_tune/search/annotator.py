@@ -1,7 +1,7 @@
 """Labels a data set with an encoder trained on another, as the paper made its noisy labels."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.loading import write_dataset
+from fer_tune.names import Setting
+from fer_tune.results.files import Damaged
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import TrialRecord
 from fer_tune.search.checkpoint import Checkpoint, Track
@@ -35,10 +37,7 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
     saved = write_dataset(config.dataset, results / "annotators" / ".data", os.cpu_count() or 1)
     torch.set_num_threads(os.cpu_count() or 1)
     record = TrialRecord(seed=config.seed, config=config.model_dump(by_alias=True, mode="json"))
-    known = TrialFolder(folder)
-    if known.has_record() and known.record().config != record.config:
-        raise DataError(f"{folder} holds an annotator of another version of this study: delete it, or rename the study")
-    run = TrialRun(folder, known.record() if known.has_record() else record, saved, plan.study.objective)
+    run = TrialRun(folder, _begun(folder, record, plan.cells[0].space), saved, plan.study.objective)
     try:
         for _ in track(range(run.trainer.epoch, config.training.epochs)):
             run.step()
@@ -47,6 +46,28 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
         return folder, run.history[-1]["test_accuracy"]
     finally:
         run.close()
+
+
+def _begun(folder: Path, record: TrialRecord, searched: Iterable[Setting]) -> TrialRecord:
+    """The record of the annotator that a folder holds, else the given one.
+
+    A searched setting may differ: an earlier version took the lower end of its range. Raises DataError.
+    """
+    known = TrialFolder(folder)
+    if not known.has_record():
+        return record
+    try:
+        begun = known.record()
+    except Damaged:
+        raise DataError(
+            f"{known.path / 'trial.json'} is damaged: delete {folder} to train the annotator again"
+        ) from None
+    wanted = {section: dict(v) if isinstance(v, dict) else v for section, v in record.config.items()}
+    for setting in searched:
+        wanted[setting.section][setting.key] = begun.config[setting.section][setting.key]
+    if begun.config != wanted:
+        raise DataError(f"{folder} holds an annotator of another version of this study: delete it, or rename the study")
+    return begun
 
 
 @dataclass(frozen=True)

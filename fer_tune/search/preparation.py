@@ -133,4 +133,4 @@ def _known_digests(folder: Path) -> Iterable[str]:
     try:
         return [str(digest) for digest in read_json(path)["data_digests"]]
     except (KeyError, TypeError, FileNotFoundError):
-        raise Damaged(path, "it no longer says which data that study was run on") from None
+        raise Damaged(f"{path} is damaged or missing: it said which data that study was run on") from None

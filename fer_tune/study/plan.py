@@ -99,12 +99,17 @@ class Plan:
     @property
     def resolved(self) -> Any:
         """The study as `study.json` holds it."""
-        return json.loads(self.study.model_dump_json(by_alias=True))
+        return resolved(self.study)
 
     def datasets(self) -> dict[str, Any]:
         """The specification of each different data set, by its key within the study."""
         specs = [cell.at(min).dataset for cell in self.cells]
         return {dataset_key(spec.model_dump(mode="json")): spec for spec in specs}
+
+
+def resolved(study: Study) -> Any:
+    """A study as `study.json` holds it: every default filled in."""
+    return json.loads(study.model_dump_json(by_alias=True))
 
 
 def make_plan(study: Study) -> Plan:

@@ -25,7 +25,7 @@ def find_study(name: Path) -> Path:
     Raises StudyError where it is neither.
     """
     shipped = shipped_studies()
-    if name.exists() or name.suffix or len(name.parts) > 1:
+    if name.is_file() or name.suffix or len(name.parts) > 1:
         return name  # loading says what is wrong with a path that cannot be read
     if str(name) not in shipped:
         raise StudyError(f"{name}: no such file, and no shipped study has that name: {', '.join(shipped)}")
