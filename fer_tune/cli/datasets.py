@@ -11,8 +11,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
-from fer_tune.data.description import describe
+from fer_tune.data.description import describe, unused_images
 from fer_tune.data.detect import detect
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
@@ -47,12 +48,16 @@ def check_dataset(options: DataOptions) -> int:
     if dataset.note:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
-    if spec.kind == "synthetic":
+    index = None if spec.kind == "synthetic" else index_dataset(spec)
+    if index is None:
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces (synthetic)")
     else:
-        print("\n".join(describe(index_dataset(spec))))
+        print("\n".join([*describe(index), *unused_images(index)]))
     stored = open_dataset(write_dataset(spec, folder, usable_cpus()))
     print(f"every image can be read; content digest {stored.digest}")
+    if index is not None:
+        for line in copies_lines(stored.copies or find_copies(stored.images, index)):
+            print(line)
     train = np.sort(stored.splits["train"])
     for label_set in voting_sets(stored.label_sets):
         sheet = folder / f"{label_set.name}.png"
@@ -67,7 +72,8 @@ def named_dataset(path: Path) -> NamedDataset:
     if is_study_file(path):
         study = load_plan(path).study
         return NamedDataset(study.name, study.dataset)
-    section = detect(path)
+    draft = detect(path)
+    section = draft.section
     text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
     note = (
         f"Draft of the dataset section for your study file (a guess, so check it):\n\n{text}"
@@ -79,6 +85,8 @@ def named_dataset(path: Path) -> NamedDataset:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise DataError(f"{path}: could not guess the label sets from its columns: {problem}") from None
+    if draft.remarks:
+        note += "\nWhat its columns were taken for:\n" + "".join(f"  {remark}\n" for remark in draft.remarks)
     return NamedDataset(path.stem or "data", spec, note)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fer_tune.cli.description import describe_cost, describe_plan, say
+from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
     check_precision,
@@ -81,6 +81,7 @@ def run_study(options: RunOptions) -> int:
     if options.dry_run:
         describe_plan(plan, console)
         describe_cost(plan, console, _cpus(options))
+        describe_copies(plan, console)
         return DONE
     try:
         if is_remote(options.results):

@@ -9,7 +9,14 @@ from PIL import Image
 
 from fer_tune.data.errors import DataError, Problems
 from fer_tune.data.index import Index
-from fer_tune.data.pictures import NOT_AN_IMAGE, UNREADABLE, read_picture, resize, why_unreadable
+from fer_tune.data.pictures import (
+    NOT_AN_IMAGE,
+    UNREADABLE,
+    read_picture,
+    resize,
+    why_unreadable,
+    without_warnings,
+)
 
 CHUNK = 256  # images decoded between two writes
 
@@ -52,10 +59,10 @@ def decode(index: Index, images: np.ndarray, workers: int) -> None:
     def one(i: int) -> np.ndarray | Exception:
         try:
             return _read_image(index, i, size)
-        except UNREADABLE as error:
+        except (*UNREADABLE, DataError) as error:
             return error
 
-    with ThreadPoolExecutor(workers) as pool:  # Pillow decodes outside the interpreter lock
+    with without_warnings(), ThreadPoolExecutor(workers) as pool:  # Pillow decodes outside the interpreter lock
         for start in range(0, len(index), CHUNK):
             numbers = range(start, min(start + CHUNK, len(index)))
             for i, found in zip(numbers, pool.map(one, numbers), strict=True):

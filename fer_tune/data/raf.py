@@ -59,11 +59,11 @@ def index_raf(spec: RafSpec) -> Index:
     labels, notes, known = {"emotion": classes.copy()}, [], {}
     if spec.machine_labels:
         known["emotion"] = classes
-        labels["emotion"], note = _machine_classes(Path(spec.machine_labels), names, training, classes)
-        notes.append(note)
+        labels["emotion"], about_machine = _machine_classes(Path(spec.machine_labels), names, training, classes)
+        notes += about_machine
     if spec.machine_affect:
-        labels["affect"], note = _machine_affect(Path(spec.machine_affect), names, training)
-        notes.append(note)
+        labels["affect"], about_machine = _machine_affect(Path(spec.machine_affect), names, training)
+        notes += about_machine
     paths = [f"{IMAGE_FOLDER}/{Path(name).stem}_aligned.jpg" for name in names]
     _check_listed(spec.root, set(paths))
     every = np.arange(len(names))
@@ -109,8 +109,10 @@ def _read_classes(path: Path, problems: Problems) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, str]:
-    """Classes (N,): the machine's in training, RAF's own (`own`) in test; and a note."""
+def _machine_classes(
+    path: Path, names: list[str], training: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Classes (N,): the machine's in training, RAF's own (`own`) in test; and notes."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     machine = _read_classes(path, problems)
     _require(names, training, machine, path, problems)
@@ -118,11 +120,12 @@ def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np
     pairs = zip(names, training, own, strict=True)
     classes = np.array([machine[name][1] if trains else c for name, trains, c in pairs], dtype=np.int64)
     wrong = float((classes != own)[training].mean())
-    return classes, f"machine classes differ from RAF's own on {wrong:.1%} of the training samples"
+    note = f"machine classes differ from RAF's own on {wrong:.1%} of the training samples"
+    return classes, [note, *_unused(names, training, machine, path)]
 
 
-def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple[np.ndarray, str]:
-    """Valence and arousal (N, 2), NaN in test, clipped to [-1, 1]; and a note."""
+def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Valence and arousal (N, 2), NaN in test, clipped to [-1, 1]; and notes."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     values: dict[str, tuple[float, float]] = {}
     for origin, words in read_lines(path):
@@ -143,7 +146,7 @@ def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple
     affect[training] = [values[name] for name, trains in zip(names, training, strict=True) if trains]
     clipped = int((np.abs(affect[training]) > 1).any(axis=1).sum())
     note = f"valence or arousal of {clipped} training samples was outside [-1, 1] and was clipped"
-    return np.clip(affect, -1, 1), note
+    return np.clip(affect, -1, 1), [note, *_unused(names, training, values, path)]
 
 
 def _require(
@@ -153,6 +156,15 @@ def _require(
     for name, trains in zip(names, training, strict=True):
         if trains and name not in found:
             problems.add(str(path), f"training sample {name!r} has no annotation")
+
+
+def _unused(names: list[str], training: np.ndarray, found: Mapping[str, object], path: Path) -> list[str]:
+    """A note on the annotations that belong to no training sample, if there are any."""
+    trained = {name for name, trains in zip(names, training, strict=True) if trains}
+    left = [name for name in found if name not in trained]
+    if not left:
+        return []
+    return [f"{path}: {len(left)} lines belong to no training sample and are not used, such as {left[0]!r}"]
 
 
 def _check_listed(root: Path, listed: set[str]) -> None:

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fer_tune.data.labels import LabelSet
-from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable
+from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable, without_warnings
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
 from fer_tune.study.schema import TrialConfig
+from fer_tune.system.safe_loading import why_not_loaded
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 BATCH = 64
@@ -98,7 +99,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except ValidationError as error:
         raise CheckpointError(f"{folder.path / 'trial.json'}: {error.errors()[0]['msg']}") from None
     except Exception as error:
-        raise CheckpointError(f"{folder.state}: is not a state of this trial: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{folder.state}: is not a state of this trial: {why_not_loaded(error)}") from None
     return Checkpoint(Predictor(encoder, config.label_sets).eval(), config.label_sets, size)
 
 
@@ -130,8 +131,11 @@ def predict(
 
 
 def _read(path: Path, size: int) -> np.ndarray | str:
+    if path.exists() and not path.is_file():  # reading a pipe would wait forever
+        return "is not a file"
     try:
-        return read_picture(path.read_bytes(), size)
+        with without_warnings():
+            return read_picture(path.read_bytes(), size)
     except UNREADABLE as error:
         return why_unreadable(error)
 
