@@ -70,7 +70,7 @@ def _temporary_folder() -> Path:
     folder = short_temporary_folder(LONGEST_TEMPORARY)
     if folder is None:
         raise NotRunnable(
-            f"{tempfile.gettempdir()}: Ray's sockets need a temporary folder whose path has at most {LONGEST_TEMPORARY} "
+            f"{tempfile.gettempdir()}: Ray needs a temporary folder whose path has at most {LONGEST_TEMPORARY} "
             "ASCII characters: set TMPDIR to one, such as /tmp"
         )
     return folder
