@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fer_tune.data.errors import DataError, Problems, listed, quoted
+from fer_tune.data.errors import DataError, Problems, listed, printable, quoted
 from fer_tune.data.files import shortest_text, write_csv
 from fer_tune.data.index import Index, Source, is_file_in
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
@@ -220,7 +220,8 @@ def _labels(spec: ManifestSet, columns: tuple[str, ...], table: Table, problems:
     for i in np.flatnonzero((classes == MISSING_CLASS) & ~gaps(cells)).tolist():
         close = difflib.get_close_matches(cells.iloc[i].lower(), [name.lower() for name in spec.classes], 1)
         meant = next((f", did you mean {name!r}?" for name in spec.classes if [name.lower()] == close), "")
-        text = f"{columns[0].strip()} must be one of {listed(spec.classes)}: it is {quoted(cells.iloc[i])}{meant}"
+        column = printable(columns[0].strip())
+        text = f"{column} must be one of {listed(spec.classes)}: it is {quoted(cells.iloc[i])}{meant}"
         problems.add(table.place(i), text)
     return classes
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_tune.data.errors import DataError, Problems, listed, one_line, quoted
+from fer_tune.data.errors import DataError, Problems, listed, one_line, printable, quoted
 from fer_tune.data.files import ends_a_line, regular_file, text_lines
 
 MISSING_MARKERS = frozenset(  # what R, pandas, spreadsheets, SQL, SAS and Weka write; Nan and Null are also names
@@ -88,7 +88,7 @@ class Table:
             cell = text.iloc[row]
             hint = ": write a decimal point, and no other separators" if DECIMAL_COMMA.fullmatch(cell) else ""
             hint = ", which is not finite" if np.isinf(pd.to_numeric(cell, errors="coerce")) else hint
-            problems.add(self.place(row), f"{name.strip()} must be a number: it is {quoted(cell)}{hint}")
+            problems.add(self.place(row), f"{printable(name.strip())} must be a number: it is {quoted(cell)}{hint}")
         return values
 
     def unused(self, used: Iterable[str]) -> list[str]:
