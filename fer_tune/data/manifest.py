@@ -19,7 +19,10 @@ from fer_tune.data.splits import cut_validation, noisy_samples
 from fer_tune.data.tables import Table, gaps, read_table, whole_number
 from fer_tune.data.votes import clear_winners
 
-SPLIT_OF_WORD = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+SPLIT_OF_WORD = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 SPLIT = "split"  # the column
 RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the joint game's scores
 SAID_DIFFERENCE = 0.005  # between the share of a split that was asked for and the one that was possible

@@ -32,7 +32,7 @@ CSV_PROBLEMS = {  # by how Python's own text begins
 }
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 CLEARLY_DECIMAL = re.compile(r"[+-]?0*,\d+|[+-]?\d+,(?:\d{1,2}|\d{4,})|.*[eE].*")  # 1,234 may also be a thousand
-WHOLE_FLOAT = re.compile(r"([+-]?\d+)[.,]0*")
+WHOLE_FLOAT = re.compile(r"([+-]?\d{1,18})[.,]0*")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class Table:
             a name is "Unnamed: K", counted from 0. The index holds the line numbers of the file (rows of Parquet,
             counted from 1). Rows without any content are left out.
         repeated: names that several columns of the file have; the second is stored as "NAME.1".
+        skipped: columns of the file that were not asked for.
         notes: what a person should know of how the file was read.
     """
 
     path: Path
     cells: pd.DataFrame
     repeated: frozenset[str] = frozenset()
+    skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -94,7 +96,7 @@ class Table:
     def unused(self, used: Iterable[str]) -> list[str]:
         """A note that names the columns which nothing reads, if there are any."""
         names = {name.strip() for name in used}
-        left = [name for name in self.columns if name not in names]
+        left = [name for name in (*self.columns, *self.skipped) if name not in names]
         return [f"{self.path}: columns that are not used: {listed(left)}"] if left else []
 
 
@@ -194,7 +196,8 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> Table:
         rows = _Rows(path, len(names), [k for k, name in enumerate(names) if name in wanted])
         for line, cells in records:
             rows.add(line, cells)
-    return Table(path, rows.frame(names), repeated, rows.notes())
+    skipped = tuple(name for name in names if name not in wanted)
+    return Table(path, rows.frame(names), repeated, skipped, rows.notes())
 
 
 class _Rows:
