@@ -39,6 +39,7 @@ def content(results: Results, found: Findings, each: Each) -> dict[str, Any]:
         "name": results.study.name,
         "partial": not results.complete,
         "test_labels": results.test_labels,
+        "clean": results.clean,
         "objective": results.objective,
         **_answers(results, found),
         "figures": page_figures.drawn(results, found, each),
@@ -57,7 +58,7 @@ def _answers(results: Results, found: Findings) -> dict[str, Any]:
         "systems": methods.table(results) if methods.compared(results) else [],
         "chances": recommendation.chances(found),
         "baseline": recommendation.against_baseline(results),
-        "rules": rules.table(found.picks),
+        "rules": rules.table(found.picks, results.test_labels),
         "stopping": rules.stopping_table(results),
     }
 

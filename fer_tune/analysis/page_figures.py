@@ -82,10 +82,11 @@ def _systems(results: Results) -> list[Recipe]:
         Recipe(
             draw=lambda: methods.figure(results),
             name="methods",
-            title="Systems by seconds of training",
-            reading="Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
-            "intervals over seeds. Compare heights at one time to see what each system reaches in equal seconds.",
-            alt="Line plot of test accuracy against seconds of training, a line for each system",
+            title="Methods by training time",
+            reading="Each line is a method at the learning rate and λ that noisy validation chose. Bands are 95 % "
+            "intervals over seeds. At one time, the height of a line is the accuracy that the method has reached by "
+            "then.",
+            alt="Line plot of test accuracy against seconds of training, a line for each method",
         )
     ]
 
@@ -96,24 +97,25 @@ def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
             draw=lambda: curves.response_figure(results),
             name="accuracy_by_lambda",
             title="Accuracy by λ",
-            reading="Each point is a λ's mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
-            "intervals over seeds, where there are several. Choose λ by the noisy validation line; the test line shows "
-            "how good that choice was.",
+            reading="Each point is the mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
+            "intervals over seeds. λ is chosen on the noisy validation line. " + _test_line(results),
             alt="Line plot of test and noisy validation accuracy against lambda",
         ),
         Recipe(
             draw=lambda: curves.smooth_figure(results, found),
             name="smooth_response",
-            title="Smooth curve of the deciding score over λ",
-            reading="The curve is a Gaussian process through the means. Its 95 % band is for comparing λs: it leaves "
-            "out how good all seeds are together. Where the band is wide between two λs, a λ in between is a guess.",
+            title="Smooth curve of the validation score over λ",
+            reading="The curve is a Gaussian process fitted to the means. Its 95 % band shows how well λs can be "
+            "compared: it leaves out variation that affects all λs of a seed alike. Where the band is wide between two "
+            "λs, the score of a λ in between is uncertain.",
             alt="Smooth curve with a band of the validation score against lambda",
         ),
         Recipe(
             draw=lambda: conditions.noise_figure(results, found),
             name="lambda_by_noise",
             title="Best λ against noise ratio",
-            reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes.",
+            reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes with "
+            "the noise ratio.",
             alt="Best lambda with intervals against the share of wrong labels",
             notes=conditions.noise_sentences(results, found),
         ),
@@ -121,11 +123,17 @@ def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
             draw=lambda: conditions.interaction_figure(results),
             name="lambda_and_learning_rate",
             title="λ and learning rate together",
-            reading="Brighter is a higher score; white dots are the configurations that were run. A slanted ridge "
-            "means that λ and learning rate must be chosen together.",
+            reading="Brighter colours are higher scores. White dots are the configurations that were run. A slanted "
+            "ridge means that λ and learning rate must be chosen together.",
             alt="Contours of the validation score over lambda and learning rate",
         ),
     ]
+
+
+def _test_line(results: Results) -> str:
+    if results.clean:
+        return "The test line (clean labels) shows how good that choice really was."
+    return "The test line is scored on labels as given (possibly noisy)."
 
 
 def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
@@ -135,16 +143,16 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             draw=lambda: curves.accuracy_figure(results),
             name="accuracy_by_epoch",
             title="Test accuracy during training",
-            reading="A line that still rises at the right edge needs more epochs. A line that falls has begun to learn "
-            "the wrong labels.",
+            reading="If a line is still rising at the last epoch, train longer. If it falls, the network has begun to "
+            "learn the wrong labels.",
             alt="Line plot of test accuracy by epoch, a line for each lambda",
         ),
         Recipe(
             draw=lambda: budget.figure(results, budgets),
             name="budget",
             title="Leading λ by number of epochs",
-            reading="Larger dots are more certain. A λ that leads only at the end starts slowly, and short runs would "
-            "reject it.",
+            reading="Each dot is the λ that noisy validation would choose after so many epochs. Larger dots are more "
+            "certain. A λ that leads only at the end learns slowly at first, and shorter runs would reject it.",
             alt="Leading lambda against the number of epochs trained",
             notes=budget.sentences(budgets),
         ),
@@ -152,7 +160,7 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             draw=lambda: curves.loss_figure(results) if plays else None,
             name="losses_by_epoch",
             title="Joint losses during training",
-            reading="In the paper's good runs the losses converge to the dashed values. λ = 0 has no joint loss and "
+            reading="The paper reports that good runs converge to the dashed values. λ = 0 has no joint loss and "
             "therefore no line.",
             alt="Two line plots, generator and discriminator joint loss by epoch, a line for each lambda",
         ),
@@ -167,8 +175,8 @@ def _convergence(results: Results, found: Findings) -> list[Recipe]:
             draw=lambda: convergence.figure(results),
             name="convergence",
             title="Do converged losses predict accuracy?",
-            reading="Each mark is a trial. Its losses are means of the last five epochs, converged or not. If the "
-            "paper's observation held here, accuracy would peak at the dashed values.",
+            reading="Each mark is a trial. Its losses are means of the last five epochs. If the paper's observation "
+            "held here, accuracy would peak at the dashed values.",
             alt="Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
             notes=[text for text in told if text],
         ),
@@ -176,9 +184,9 @@ def _convergence(results: Results, found: Findings) -> list[Recipe]:
             draw=lambda: convergence.early_figure(results, early),
             name="convergence_by_epoch",
             title="How early do the losses predict accuracy?",
-            reading="Rank correlation between the final test accuracy and the distance of both losses from (2.6, 0.45) "
-            "at each epoch, ranked within each condition. Below 0, smaller distances go with higher accuracy. The band "
-            "is a 95 % interval.",
+            reading="For each epoch, the rank correlation between the distance of the losses (L_G, L_D) to "
+            "(2.6, 0.45) and the final test accuracy, ranked within each condition. Below 0, a smaller distance goes "
+            "with a higher accuracy. The band is a 95 % interval.",
             alt="Rank correlation with a band against the epoch",
             notes=[text for text in [convergence.early_sentence(early)] if text],
         ),
@@ -193,19 +201,21 @@ def _predictions(results: Results) -> list[Recipe]:
             draw=lambda: examples.confusion_figure(results),
             name="confusion",
             title=f"Confusion matrices{first}",
-            reading="Shares of each true class on the test split, over all seeds. The diagonal is the recall of each "
-            "class. Where better labels are known, the first matrix shows which classes the training labels confuse: a "
-            "system that repeats this pattern has learnt the noise.",
-            alt="Confusion matrices, one for each system, rows are true classes",
+            reading="Predictions for the test split after the last epoch, all seeds together. Rows are the classes of "
+            f"the {results.test_labels}. joint is the λ above 0 with the highest validation score, multitask is "
+            "λ = 0. The diagonal is the recall of each class. Where correct training labels are known, the first "
+            "matrix shows which classes the training labels confuse. A method that repeats this pattern has learned "
+            "the noise.",
+            alt="Confusion matrices, one for each method, rows are the classes of the labels",
         ),
         Recipe(
             draw=lambda: examples.faces_figure(results),
             name="faces",
-            title=f"Test faces that systems disagree on{first}",
-            reading="First, faces where only the joint method is right; then faces where it is wrong and another "
-            "system is right. One seed, evenly spread over the classes. L: label; V: multi-task VGGNet; "
-            "C: Co-teaching; G: generalised cross-entropy; P: joint.",
-            alt="Rows of test faces with the label and the prediction of each system",
+            title=f"Test faces that methods disagree on{first}",
+            reading="First, faces where only joint training predicts the label. Then, faces where it does not and "
+            "another method does. From one seed; faces sampled evenly across classes. "
+            + f"{examples.legend(results)}.",
+            alt="Rows of test faces with the label and the prediction of each method",
         ),
     ]
 
@@ -216,7 +226,7 @@ def _drawn_conditions(results: Results) -> list[Recipe]:
             draw=partial(curves.surface_figure, results, column(setting)),
             name=f"surface_{setting.name}",
             title=f"λ against {setting.name}",
-            reading="Each mark is a trial at its drawn condition; brighter is more accurate.",
+            reading="Each mark is a trial. Brighter colours are higher accuracies.",
             alt=f"Scatter plot of lambda against {setting.name}, coloured by test accuracy",
         )
         for setting in results.study.drawn

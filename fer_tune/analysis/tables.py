@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from fer_tune.results.records import FORMAT_VERSION, Role, Status
 FORMATS = ("png", "svg")  # of figures
 ENDED = (Status.FINISHED, Status.STOPPED)
 BROKEN = (Status.DIVERGED, Status.FAILED)
+CLEAN_TEST_LABELS = "clean test labels"
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
@@ -79,13 +80,24 @@ class Results:
         return []
 
     @property
-    def test_labels(self) -> str:
-        """What the test split is scored against, in words: a manifest need not say that its labels are clean."""
+    def clean(self) -> bool:
+        """Whether the test labels are known to be clean: your own table need not say so."""
         dataset = self.study.section("dataset")
         if dataset["kind"] != "manifest":
-            return "clean test labels"
-        first = next(s for s in dataset["sets"] if s["kind"] == "categorical")
-        return "clean test labels" if first.get("clean") else "test labels as given (possibly noisy)"
+            return True
+        return bool(next(s for s in dataset["sets"] if s["kind"] == "categorical").get("clean"))
+
+    @property
+    def test_labels(self) -> str:
+        """What the test split is scored on, in words."""
+        return CLEAN_TEST_LABELS if self.clean else "test labels as given (possibly noisy)"
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended, well or badly; shared warm-ups are not counted."""
+        served = self.auxiliary["role"] == Role.BASELINE
+        broken = self.broken["role"] != Role.WARM_UP
+        return len(self.trials) + int(served.sum()) + int(broken.sum())
 
 
 def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
@@ -151,8 +163,14 @@ def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
+def listed(words: Sequence[str]) -> str:
+    """Words in a list: `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def as_text(rows: list[dict[str, str]]) -> str:
-    """Table rows as text, one line a row: each filled cell after its column's name."""
+    """Table rows as text, one line for each row: each filled cell after its column's name."""
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)
 
 

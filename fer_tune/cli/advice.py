@@ -1,4 +1,4 @@
-"""Which lambda for another noise ratio or a new data set, from a finished study."""
+"""What `fer-tune recommend` says: which lambda for another noise ratio or a new data set, from a finished study."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,21 +43,23 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
     asked = _asked(own, data)
     label_sets = [[s.kind, s.size] for s in asked.dataset.label_sets]
     if different := differences(results, StudyRecord.of(resolved(asked)), label_sets):
-        named = [f"- {difference.text('this study has', 'yours')}" for difference in different]
+        named = [f"- {difference.text('this study has', 'yours has')}" for difference in different]
         return ["No evidence: this study's λ was found for other settings.", *named]
     estimate = _estimate(asked)
     lines = [
-        f"Estimated share of wrong labels: {estimate.ratio:.2f} (it may be {estimate.low:.2f} to {estimate.high:.2f}), "
-        f"by {estimate.method}.",
+        f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f}), by "
+        f"{estimate.method}.",
     ]
     kind = options.noise_kind or (asked.noise.kind if is_study_file(data) else None)
     between = (estimate.low, estimate.high)
     lines.append(answer(results, findings(results), estimate.ratio, kind, between).text())
     if kind is None:
-        lines.append(f"Caution: the kind of your labels' noise is unknown; the study's is {own.noise.kind}.")
+        lines.append(f"Caution: the study's noise is {own.noise.kind}; the kind of noise in your labels is unknown.")
     if asked.dataset.kind != own.dataset.kind:
-        lines.append(f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.dataset.kind}.")
-    return [*lines, "Train with the study's settings: the answer holds for those."]
+        lines.append(
+            f"Caution: the study ran on a data set of kind {own.dataset.kind}; yours is of kind {asked.dataset.kind}."
+        )
+    return [*lines, "The answer holds only for the study's settings: train with these."]
 
 
 def _asked(own: Study, data: Path) -> Study:

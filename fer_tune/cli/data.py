@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HELP = """Check a data set: every row and every image. Counts its classes, draws a sheet of its faces, and drafts the
+HELP = """Check every row and every image of a data set, count its classes, draw a sheet of its faces, and draft the
 dataset section of a study file.
 
-With export-labels STUDY it writes the exact noisy labels that a study trains on instead."""
+`fer-tune data export-labels STUDY` instead writes the exact noisy labels that a study trains on."""
 EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
   fer-tune data data/RAF-DB                a known data set, recognised by its files
@@ -34,7 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
     parser.add_argument(f"--{EXPORT}", action="store_true", help=argparse.SUPPRESS)  # what `as_options` makes of it
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
 def as_options(words: Sequence[str]) -> list[str]:

@@ -25,14 +25,15 @@ NO_VALUE = -2.0
 
 
 class AffectNetSpec(FolderSpec):
-    """Settings of AffectNet; `folder` holds training.csv and validation.csv, or train_set and val_set."""
+    """Settings of AffectNet. Its folder holds training.csv and validation.csv, or train_set and val_set."""
 
     kind: Literal["affectnet"]
-    classes: Literal[7, 8] = Field(7, description="8 keeps contempt")
-    aligned: bool = Field(False, description="CSV release: the images are already cropped; face boxes are ignored")
+    classes: Literal[7, 8] = Field(7, description="8 includes contempt")
+    aligned: bool = Field(False, description="CSV release: images are already cropped, so face boxes are ignored")
     machine_labels: str | None = Field(
         None,
-        description="CSV with AffectNet's columns, joined by path; its labels replace those of the training samples",
+        description="CSV of machine-generated labels with AffectNet's columns, joined by path; they replace the "
+        "training labels",
     )
 
     @property

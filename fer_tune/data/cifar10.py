@@ -48,25 +48,26 @@ SAFE_TO_UNPICKLE = _array_functions()
 
 
 class Cifar10Spec(BaseModel):
-    """Settings of CIFAR-10; `folder` holds cifar-10-batches-py, as distributed."""
+    """Settings of CIFAR-10. Its folder holds cifar-10-batches-py, as distributed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["cifar10"]
-    folder: str = Field(description="the data folder, absolute or relative to where the command runs")
+    folder: str = Field(description="the data folder, absolute or relative to the current folder")
     image_size: Literal[32, 64] = Field(32, description="side in pixels")
     annotators: int = Field(
         3,
         ge=1,
         le=9,
-        description="number of label sets annotator_1, ...; all true unless `noise.ratios` makes them noisy",
+        description="number of simulated annotators, with label sets annotator_1, ...; all correct unless `noise` "
+        "makes them wrong",
     )
     human_labels: str | None = Field(
-        None, description="CIFAR-10N's CIFAR-10_human.pt: use its three human labels for each training image instead"
+        None, description="path of CIFAR-10N's CIFAR-10_human.pt: train on its labels by three people instead"
     )
-    verify: bool = Field(True, description="compare each batch with its published MD5 digest before opening it")
+    verify: bool = Field(True, description="check the published MD5 digest of each batch file before opening it")
     validation: float = Field(0.1, gt=0, lt=0.9, description="share of the training images kept for validation")
-    seed: int = Field(0, ge=0, description="draws the validation images")
+    seed: int = Field(0, ge=0, description="seed that selects the validation images")
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:

@@ -50,6 +50,8 @@ def detect(folder: Path) -> Draft:
     """The `dataset` section for a folder or a manifest file. Raises DataError if it is neither."""
     if folder.is_file():
         return _draft_manifest(folder)
+    if not folder.exists():
+        raise DataError(f"{folder}: does not exist")
     if not folder.is_dir():
         raise DataError(f"{folder}: is neither a folder nor a file")
     for name, kind in KINDS.items():

@@ -22,13 +22,14 @@ SIDE = 48  # pixels of FER2013's images
 
 
 class FerPlusSpec(FolderSpec):
-    """Settings of FERPlus; `folder` holds fer2013.csv and fer2013new.csv. The official splits are used."""
+    """Settings of FERPlus. Its folder holds fer2013.csv and fer2013new.csv. The official splits are used."""
 
     kind: Literal["ferplus"]
-    classes: Literal[7, 8] = Field(7, description="8 keeps contempt")
+    classes: Literal[7, 8] = Field(7, description="8 includes contempt")
     labels: Literal["votes", "fer2013"] = Field(
         "votes",
-        description="fer2013: training and validation use FER2013's own, noisy labels; test always uses the votes",
+        description="labels of training and validation: FERPlus's votes, or FER2013's own noisy labels. Test always "
+        "uses the votes",
     )
 
     @property

@@ -38,12 +38,12 @@ class FolderSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    folder: str = Field(description="the data folder, absolute or relative to where the command runs")
-    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels; images are resized to it")
+    folder: str = Field(description="the data folder, absolute or relative to the current folder")
+    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels that images are resized to")
     validation: float = Field(
-        0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, the same from each class"
+        0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, stratified by class"
     )
-    seed: int = Field(0, ge=0, description="draws the validation samples")
+    seed: int = Field(0, ge=0, description="seed that selects the validation samples")
 
     @property
     def root(self) -> Path:

@@ -1,6 +1,5 @@
 """Reads data sets, stores them, and adds the label noise of one seed."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -19,6 +18,7 @@ from fer_tune.data.noise import NoiseSpec, noisy_labels
 from fer_tune.data.noisy import NoisyData
 from fer_tune.data.synthetic import SyntheticSpec, load_synthetic
 from fer_tune.data.votes import by_majority
+from fer_tune.system.cpus import usable_cpus
 
 
 def load_data(
@@ -53,7 +53,7 @@ def read_dataset(spec: DatasetSpec) -> Dataset:
         return _drawn(spec, workers=1)
     index = index_dataset(spec)
     images = np.empty((len(index), 3, spec.image_size, spec.image_size), dtype=np.uint8)
-    decode(index, images, os.cpu_count() or 1)
+    decode(index, images, usable_cpus())
     return _described(spec, index, images)
 
 

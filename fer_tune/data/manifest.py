@@ -39,13 +39,18 @@ class ManifestSet(BaseModel):
     kind: Literal["categorical", "continuous"]
     columns: tuple[str, ...] = Field(
         min_length=1,
-        description="one column of classes, or a column of votes for each class, or a column for each continuous value",
+        description="one column of classes; or several columns of vote counts, one per class; or one column per "
+        "continuous value",
     )
     classes: tuple[str, ...] | None = Field(
-        None, description="categorical: names of the classes; a cell holds a name, or its position counted from 0"
+        None,
+        description="categorical: names of the classes; a cell holds a name, or a code that counts from 0 in this "
+        "order",
     )
     clean: tuple[str, ...] | None = Field(
-        None, description="columns with labels known to be correct: they score the test split and measure the noise"
+        None,
+        description="columns of labels known to be correct, used only for evaluation: to score the test split and to "
+        "measure the noise",
     )
 
     @model_validator(mode="after")
@@ -78,17 +83,19 @@ class ManifestSpec(BaseModel):
 
     kind: Literal["manifest"]
     file: str = Field(description="CSV or Parquet with column `path` and optionally `split` (train, val, test)")
-    folder: str | None = Field(None, description="the image folder; by default the folder of `file`")
+    folder: str | None = Field(None, description="folder of the images; default: the folder of the table")
     sets: tuple[ManifestSet, ...] = Field(
-        min_length=1, description="label sets; several annotators are several label sets"
+        min_length=1, description="label sets; each annotator is a label set of its own"
     )
-    subject: str | None = Field(None, description="column with the person shown; nobody is in two splits")
-    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels; images are resized to it")
+    subject: str | None = Field(None, description="column that names the person shown; keeps each person in one split")
+    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels that images are resized to")
     validation: float = Field(
-        0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, unless rows say val"
+        0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, if no row's split is val"
     )
-    test: float = Field(0.1, gt=0, lt=0.9, description="share of all samples kept for testing, unless rows say test")
-    seed: int = Field(0, ge=0, description="draws those samples")
+    test: float = Field(
+        0.1, gt=0, lt=0.9, description="share of all samples kept for testing, if no row's split is test"
+    )
+    seed: int = Field(0, ge=0, description="seed that selects the validation and test samples")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -98,7 +105,7 @@ class ManifestSpec(BaseModel):
         taken = RESERVED_NAMES & set(names)
         if taken:
             raise ValueError(
-                f"a label set cannot be named {', '.join(sorted(taken))}: a score of the joint game has this name"
+                f"a label set cannot be named {', '.join(sorted(taken))}: a score of the discriminator has this name"
             )
         classes = {s.name for s in self.sets if s.kind == "categorical"}
         both = {c for s in self.sets if s.kind == "continuous" for c in s.columns} & classes

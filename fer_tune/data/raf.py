@@ -21,11 +21,11 @@ CODE_OF_CLASS = {c: code for code, c in CLASS_OF_CODE.items()}
 
 
 class RafSpec(FolderSpec):
-    """Settings of RAF-DB; `folder` holds EmoLabel and Image."""
+    """Settings of RAF-DB. Its folder holds EmoLabel and Image."""
 
     kind: Literal["raf"]
     machine_labels: str | None = Field(
-        None, description="label file in RAF's format; its classes replace those of the training samples"
+        None, description="file of machine-generated labels in RAF's format; they replace the training labels"
     )
     machine_affect: str | None = Field(
         None, description="file with lines NAME VALENCE AROUSAL; adds the label set affect to the training samples"

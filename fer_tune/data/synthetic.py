@@ -1,4 +1,4 @@
-"""The built-in data set: drawn faces. Their true labels are known, so the effect of label noise can be measured."""
+"""The built-in data set: synthetic (drawn) faces. Their true labels are known, so noise can be studied."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,25 +32,27 @@ FACES_AT_ONCE = 100  # computed in one call of NumPy
 
 
 class SyntheticSpec(BaseModel):
-    """Settings of the drawn faces."""
+    """Settings of the synthetic (drawn) faces."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["synthetic"] = "synthetic"
     image_size: Literal[32, 64, 128] = Field(32, description="side in pixels")
-    train: int = Field(3000, ge=14, description="training faces")
-    validation: int = Field(1500, ge=14, description="validation faces; their labels are noisy too")
-    test: int = Field(1500, ge=14, description="test faces; their labels are always true")
+    train: int = Field(3000, ge=14, description="number of training faces")
+    validation: int = Field(1500, ge=14, description="number of validation faces, whose labels are noisy too")
+    test: int = Field(1500, ge=14, description="number of test faces, whose labels are always correct")
     class_prior: Literal["uniform", "raf"] = Field(
-        "uniform", description="class shares; raf: as uneven as in RAF-DB's training set"
+        "uniform", description="class shares: all equal, or as imbalanced as RAF-DB's training set"
     )
     domain: Literal["studio", "street"] = Field(
-        "studio", description="street: other people, harder poses, worse light and a worse camera"
+        "studio", description="street: other people, harder poses, worse light and a worse camera than studio"
     )
     machine_labels: str | None = Field(
-        None, description="CSV written by fer_tune.annotate; it replaces the labels of training and validation faces"
+        None,
+        description="CSV of machine-generated labels, written by `fer-tune annotate`; they replace the labels of "
+        "training and validation faces",
     )
-    seed: int = Field(0, ge=0, description="draws the faces")
+    seed: int = Field(0, ge=0, description="seed that draws the faces")
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:

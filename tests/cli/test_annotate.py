@@ -50,7 +50,7 @@ def test_a_trained_annotator_is_used_again_as_a_checkpoint(annotator, tmp_path, 
     assert main([str(annotator / "annotators" / "studio"), settings["folder"], "--results", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "emotion: differs from the target's own on" in out
-    section = yaml.safe_load(out.split("dataset section:\n")[1])
+    section = yaml.safe_load(out.split("target's study file:\n")[1])
     assert set(section) == {"machine_labels", "machine_affect"}
     data = load_data({**settings, **section, "image_size": 32})
     assert [s.name for s in data.label_sets] == ["emotion", "affect"]

@@ -75,7 +75,7 @@ def test_a_bad_cell_is_named_and_neither_adopted_nor_a_reason_to_drop_its_column
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: is neither a folder nor a file"),
+        (["nowhere"], "nowhere: does not exist"),
         (["."], "holds no table with a column path"),
         (["study.yaml"], "study.yaml: cannot be read"),
         (["export-labels", "study.yaml"], "study.yaml: cannot be read"),
@@ -139,7 +139,7 @@ def test_labels_that_are_drawn_or_searched_cannot_be_exported(tmp_path, capsys):
     study = {"name": "sampled", "dataset": DRAWN, "conditions": {"noise_ratio": {"sample": [0.1, 0.5]}}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump({**study, "training": {"batch_size": 16}}))
     assert main(["export-labels", str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 2
-    assert "export-labels: noise_ratio is drawn or searched" in capsys.readouterr().err
+    assert "export-labels: the study samples or searches noise_ratio" in capsys.readouterr().err
 
 
 def test_a_drawn_data_set_is_counted_and_shown(tmp_path, capsys):
@@ -147,5 +147,5 @@ def test_a_drawn_data_set_is_counted_and_shown(tmp_path, capsys):
         yaml.safe_dump({"name": "d", "dataset": DRAWN, "training": {"batch_size": 16}})
     )
     assert main([str(tmp_path / "study.yaml"), "--results", str(tmp_path / "out")]) == 0
-    assert "56 training, 14 validation and 14 test faces, drawn" in capsys.readouterr().out
+    assert "56 training, 14 validation and 14 test faces (synthetic)" in capsys.readouterr().out
     assert (tmp_path / "out" / "data_checks" / "d" / "emotion.png").exists()

@@ -7,9 +7,9 @@ def test_dry_run_prints_trials_and_cost_and_writes_nothing(study_file, capsys, t
     path = study_file(seeds=[0, 1, 2])
     assert main([str(path), "--dry-run", "--results", str(tmp_path / "results")]) == 0
     out = capsys.readouterr().out
-    assert "6 trials in 2 searches x 3 seeds" in out
-    assert "lambda=0.5: 1 x 3" in out
-    assert "difference shrinks to 0.53 of itself" in out
+    assert "2 searches × 1 configuration × 3 seeds = 6 trials" in out
+    assert "lambda=0.5: 1 configuration × 3 seeds" in out
+    assert "difference appears only 0.53 times as large" in out
     assert "GiB of disk" in out
     assert not (tmp_path / "results").exists()
 
@@ -29,5 +29,5 @@ def test_what_is_searched_and_what_is_drawn_is_said(study_file, capsys):
     changes = {"conditions": {"noise_ratio": {"sample": [0.1, 0.5]}}, "search": {"lr": {"log_uniform": [1e-4, 1e-2]}}}
     assert main([str(study_file(**changes)), "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "noise_ratio drawn from [0.1, 0.5]" in out
+    assert "noise_ratio sampled from [0.1, 0.5]" in out
     assert "lr searched in [0.0001, 0.01]" in out

@@ -77,6 +77,7 @@ def test_a_module_runs_as_a_command(tmp_path, module):
 def test_the_benchmarks_have_a_help_text_of_their_own(capsys):
     code, out, _ = called(capsys, "bench", "--help")
     assert code == 0
+    assert out.startswith("usage: fer-tune bench")
     assert "equivalence" in out
 
 
@@ -94,6 +95,10 @@ def test_a_completion_script_knows_commands_and_options(capsys, shell):
     out = capsys.readouterr().out
     for word in (*COMMANDS, "resume", "noise-ratio"):
         assert word in out, word
+    head = out.splitlines()[:4]
+    assert any("`fer-tune completion --help` says where to save it" in line for line in head)
+    assert "Copy this" not in out
+    assert (head[0] == "#compdef fer-tune") == (shell == "zsh")
 
 
 def test_a_completion_script_is_one_that_bash_can_read(capsys, tmp_path):
@@ -123,13 +128,20 @@ def test_a_shipped_study_is_printed_as_it_is(capsys):
 def test_an_unknown_study_is_named_with_those_that_there_are(capsys):
     assert main(["studies", "smok"]) == 2
     error = capsys.readouterr().err
-    assert "no shipped study is called 'smok': " in error
-    assert "smoke" in error
+    assert "smok: no such file, and no shipped study has that name. Did you mean 'smoke'? Shipped studies: " in error
+    assert all(name in error for name in shipped_studies())
+
+
+def test_a_shipped_study_that_is_misspelt_is_guessed(capsys):
+    assert main(["run", "lamda_sweep"]) == 2
+    assert "Did you mean 'lambda_sweep'?" in capsys.readouterr().err
+    assert main(["run", "quite_different"]) == 2
+    assert "no shipped study has that name. Shipped studies: " in capsys.readouterr().err
 
 
 def test_a_shipped_study_can_be_run_by_its_name(capsys):
     assert main(["run", "smoke", "--dry-run"]) == 0
-    assert "smoke: 16 trials" in capsys.readouterr().out
+    assert "smoke: 4 searches × 2 configurations × 2 seeds = 16 trials" in capsys.readouterr().out
 
 
 def test_two_studies_are_compared(smoke, capsys):

@@ -52,8 +52,8 @@ def test_bad_images_are_named_and_skipped(trial, tmp_path, capsys):
 def test_an_encoder_is_exported_with_what_it_expects_and_answers(trial, tmp_path, capsys):
     assert main([str(trial.path), "--export", str(tmp_path / "encoder.pt")]) == 0
     out = capsys.readouterr().out
-    assert "expects (N, 3, 32, 32) RGB in [-1, 1]; differs by at most" in out
-    assert "answers: emotion, emotion_p_neutral" in out
+    assert "input (N, 3, 32, 32), RGB in [-1, 1]; output columns: emotion, emotion_p_neutral" in out
+    assert "; differs from the original by at most" in out
     assert torch.jit.load(tmp_path / "encoder.pt")(torch.zeros(1, 3, 32, 32)).shape == (1, 9)
 
 

@@ -34,7 +34,7 @@ def test_a_study_of_other_settings_gets_their_names_and_no_number(results_folder
     assert main([str(path), "--data", str(tmp_path / "mine.yaml")]) == 0
     out = capsys.readouterr().out
     assert out.startswith("No evidence")
-    assert "- training.epochs: this study has 30, yours 99" in out
+    assert "- training.epochs: this study has 30, yours has 99" in out
     assert "λ = " not in out
 
 
@@ -52,7 +52,7 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
     assert main([str(path), "--data", str(study)]) == 0
     out = capsys.readouterr().out
     assert "by disagreement between 2 annotators on 4" in out
-    assert "Train with the study's settings" in out
+    assert "The answer holds only for the study's settings" in out
     assert "λ = 0.2" in out
     assert "Caution" not in out
 
@@ -62,8 +62,8 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
     [
         ([], "give either --noise-ratio"),
         (["--noise-ratio", "0.3", "--data", "x"], "give either --noise-ratio"),
-        (["--noise-ratio", "40"], "--noise-ratio 40: must be a share from 0 to less than 1"),
-        (["--data", "nowhere"], "nowhere: is neither a folder nor a file"),
+        (["--noise-ratio", "40"], "--noise-ratio 40: must be at least 0 and less than 1"),
+        (["--data", "nowhere"], "nowhere: does not exist"),
         (["--data", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )

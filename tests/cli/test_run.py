@@ -19,11 +19,11 @@ pytestmark = pytest.mark.serial
 def test_smoke_says_what_it_does_and_ends_with_lambda_and_report(smoke):
     results, done = smoke
     assert done.returncode == 0, done.stderr
-    assert "smoke: 16 trials in 4 searches x 2 seeds, 3 epochs each" in done.stdout
-    assert "difference shrinks to 0.53 of itself" in done.stdout
+    assert "smoke: 4 searches × 2 configurations × 2 seeds = 16 trials, 3 epochs each" in done.stdout
+    assert "a true accuracy difference appears only 0.53 times as large" in done.stdout
     assert re.search(r"\d running, \d+ of 16 done; .* elapsed, about .* left", done.stdout)
     assert done.stdout.count("\nfinished: noise_ratio=") == 16
-    assert done.stdout.count("\nwarm-up finished: noise_ratio=") == 8
+    assert len(re.findall(r"\nshared warm-up finished \(seed [01]\): noise_ratio=", done.stdout)) == 8
     assert "λ = " in done.stdout
     assert f"Report: {results / 'report' / 'index.html'}" in done.stdout
     assert "ray" not in done.stdout.lower()

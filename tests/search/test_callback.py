@@ -1,22 +1,27 @@
 """What is written and told when trials start, end and fail. Trials are made up; Ray does not run."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from fer_tune.results.folder import TrialFolder
-from fer_tune.results.records import Status
+from fer_tune.results.records import Role, Status
 from fer_tune.search.callback import SilentDisplay, StudyCallback
 from fer_tune.search.searcher import StudySearcher
 from fer_tune.study.loading import load_plan
 
 
 class Listener(SilentDisplay):
-    """Keeps the trials that ended."""
+    """Keeps the trials that ended, and every estimate of the time left."""
 
     def __init__(self):
         self.ended = []
+        self.left = []
+
+    def update(self, progress, running):
+        self.left.append(progress.left)
 
     def trial_ended(self, ended):
         self.ended.append(ended)
@@ -101,3 +106,15 @@ def test_an_account_counts_starts_and_trials_at_once(running):
     assert set(callback.account.as_json()) == {
         "trained_seconds", "trials_seconds", "starts", "most_running", "peak_memory_bytes",
     }  # fmt: skip
+
+
+def test_no_time_left_is_estimated_while_only_warm_ups_have_run(running):
+    callback, trial = running
+    assignment = trial.config["assignment"]
+    warm_up = replace(assignment, record=replace(assignment.record, role=Role.WARM_UP))
+    other = SimpleNamespace(trial_id="w", config={**trial.config, "assignment": warm_up}, error_file=None)
+    callback.on_trial_start(0, [], other)
+    callback.on_trial_result(0, [], other, {"epoch": 1.0, "seconds": 2.0})
+    assert set(callback.display.left) == {0.0}
+    callback.on_trial_result(0, [], trial, {"epoch": 1.0, "seconds": 2.0})
+    assert callback.display.left[-1] > 0

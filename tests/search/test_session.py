@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from fer_tune.search.session import check_reachable
+from fer_tune.search.jobs import NotRunnable
+from fer_tune.search.session import check_reachable, ray_session
 from tests.support.commands import ROOT
 from tests.support.studies import write_study
 
@@ -52,3 +53,12 @@ def test_a_garbage_collector_that_never_rests_does_not_end_a_finished_study(tmp_
 def test_an_address_where_nothing_listens_is_refused_at_once(address, why):
     with pytest.raises(ConnectionError, match=why):
         check_reachable(address)
+
+
+def test_without_a_temporary_folder_that_ray_can_use_the_message_says_what_to_set(tmp_path, monkeypatch):
+    place = tmp_path / "é"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    monkeypatch.setattr("fer_tune.system.surroundings.FALLBACK_TEMPORARY", str(place))
+    with pytest.raises(NotRunnable, match="at most 27 ASCII characters: set TMPDIR"), ray_session(None, False, 1):
+        pass

@@ -100,7 +100,7 @@ def check(name, results, expected):
     assert set(trials["status"]) == {"finished"}
     page = (results / "report" / "index.html").read_text()
     assert "Accuracy by λ" in page
-    assert ("Systems side by side" in page) == (name in ("methods", "annotators"))
+    assert ("Methods side by side" in page) == (name in ("methods", "annotators"))
 
 
 @pytest.mark.parametrize("name", STUDIES)
