@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, Problems, quoted
 from fer_tune.data.files import FolderSpec, regular_file, shortest_text, write_csv
 from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
@@ -54,12 +54,13 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
     Raises DataError.
     """
     if (spec.root / "train_set").is_dir():
-        tables = [_read_arrays(spec.root, folder) for folder in ("train_set", "val_set")]
+        read = [_read_arrays(spec.root, folder) for folder in ("train_set", "val_set")]
     elif (spec.root / "training.csv").exists():
-        second = "validation.csv" if (spec.root / "validation.csv").exists() else "validate.csv"
-        tables = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
+        second = "validate.csv" if (spec.root / "validate.csv").exists() else "validation.csv"
+        read = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
     else:
         raise DataError(f"{spec.root}: is not an AffectNet folder: it has neither training.csv nor train_set")
+    tables = [table for table, _ in read]
     for table in tables:
         _check_codes(table)
     kept = [table[_usable(table, spec.classes)] for table in tables]
@@ -86,7 +87,7 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
         },
         splits={"train": train, "validation": validation, "test": every[trains:]},
         origins=table["origin"].tolist(),
-        notes=notes,
+        notes=[*notes, *(note for _, own in read for note in own)],
         known=known,
     )
 
@@ -109,8 +110,8 @@ def export_affectnet(
     return {"machine_labels": path}
 
 
-def _read_csv(path: Path, aligned: bool) -> pd.DataFrame:
-    """The CSV release, as columns key, path, box, expression, valence, arousal, origin."""
+def _read_csv(path: Path, aligned: bool) -> tuple[pd.DataFrame, list[str]]:
+    """The CSV release, as columns key, path, box, expression, valence, arousal, origin; and notes."""
     raw = read_table(path, [PATH, *LABELS] if aligned else [PATH, *BOX, *LABELS])
     problems = Problems(f"{path}: these rows cannot be used")
     columns = {name: raw.numbers(name, problems) for name in LABELS}
@@ -128,19 +129,22 @@ def _read_csv(path: Path, aligned: bool) -> pd.DataFrame:
             problems.add(origins[i], f"{name} is empty")
     problems.raise_any()
     paths = raw.raw(PATH).to_numpy(dtype=object)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"key": paths, "path": f"{IMAGE_FOLDER}/" + paths, "box": boxes} | columns | {"origin": origins}
     )
+    return table, [*raw.notes, *raw.unused(raw.columns)]
 
 
-def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
-    """The newer release (three small arrays for each image, images cropped), as the same columns."""
+def _read_arrays(root: Path, folder: str) -> tuple[pd.DataFrame, list[str]]:
+    """The newer release (three small arrays for each image, images cropped), as the same columns; and notes."""
     annotations, images = root / folder / "annotations", root / folder / "images"
     for place in (annotations, images):
         if not place.is_dir():
             raise DataError(f"{place}: this folder is missing")
-    ids = sorted(_stems(annotations, "_exp.npy"))
-    unlabelled = sorted(_stems(images, ".jpg") - set(ids))
+    found, others = _stems(annotations, "_exp.npy")
+    ids = sorted(found)
+    pictures, other_pictures = _stems(images, ".jpg")
+    unlabelled = sorted(pictures - found)
     if unlabelled:
         raise DataError(f"{annotations}: {len(unlabelled)} images have no annotation, such as {unlabelled[0]}.jpg")
     problems = Problems(f"{annotations}: these annotations cannot be used")
@@ -152,11 +156,22 @@ def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
     problems.raise_any()
     paths = [f"{folder}/images/{i}.jpg" for i in ids]
     origins = [str(annotations / f"{i}_exp.npy") for i in ids]
-    return pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
+    table = pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
+    others -= 2 * len(ids)  # valence and arousal
+    notes = [f"{annotations}: {others} other files, such as landmarks, are not used"] if others else []
+    notes += [f"{images}: {other_pictures} files are not .jpg and are not used"] if other_pictures else []
+    return table, notes
 
 
-def _stems(folder: Path, suffix: str) -> set[str]:
-    return {entry.name.removesuffix(suffix) for entry in os.scandir(folder) if entry.name.endswith(suffix)}
+def _stems(folder: Path, suffix: str) -> tuple[set[str], int]:
+    """The names in a folder that have the suffix, without it; and how many other names there are."""
+    stems, others = set(), 0
+    for entry in os.scandir(folder):
+        if entry.name.endswith(suffix):
+            stems.add(entry.name.removesuffix(suffix))
+        else:
+            others += 1
+    return stems, others
 
 
 class _ScalarReader:
@@ -234,7 +249,7 @@ def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFra
             problems.add(raw.place(row), f"{name} is empty")
     missing = [key for key in table["key"] if key not in lines]
     for key in missing:
-        problems.add(str(path), f"training sample {key!r} has no annotation")
+        problems.add(str(path), f"training sample {quoted(key)} has no annotation")
     problems.raise_any()
     rows = [lines[key] for key in table["key"]]
     chosen = {name: values[rows] for name, values in found.items()}

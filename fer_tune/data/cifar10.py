@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fer_tune.data.errors import DataError, Problems, listed, one_line
+from fer_tune.data.errors import DataError, Problems, listed
 from fer_tune.data.files import regular_file
 from fer_tune.data.index import Index
 from fer_tune.data.labels import LabelSet
@@ -112,6 +112,10 @@ def index_cifar10(spec: Cifar10Spec) -> Index:
     )  # fmt: skip
 
 
+class _OtherObject(ValueError):
+    """A pickle names something else than an array."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Builds numpy arrays and Python's containers, and refuses everything else: a pickle can call any function."""
 
@@ -119,7 +123,7 @@ class _ArraysOnly(pickle.Unpickler):
         try:
             return SAFE_TO_UNPICKLE[f"{module}.{name}"]
         except KeyError:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no batch needs") from None
+            raise _OtherObject(f"it refers to {module}.{name}, which no batch needs") from None
 
 
 def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -137,8 +141,8 @@ def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
         batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         images = np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32)
         labels = np.asarray(batch[b"labels"]).astype(np.int64, casting="same_kind")
-    except pickle.UnpicklingError as error:
-        raise DataError(f"{path}: is not a CIFAR-10 batch: {one_line(error)}") from None
+    except _OtherObject as error:
+        raise DataError(f"{path}: is not a CIFAR-10 batch: {error}") from None
     except KeyError as error:
         raise DataError(f"{path}: is not a CIFAR-10 batch: it has no {error.args[0]!r}") from None
     except Exception:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tune.data.dataset import SPLITS, Copies
+from fer_tune.data.errors import printable
 from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 
@@ -129,4 +130,4 @@ def _first(groups: Iterable[list[int]], index: Index, split_of: Mapping[int, str
 
 
 def _name(i: int, index: Index) -> str:
-    return index.origins[i] if isinstance(index.sources, np.ndarray) else index.sources[i].path
+    return printable(index.origins[i] if isinstance(index.sources, np.ndarray) else index.sources[i].path)

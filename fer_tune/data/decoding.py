@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, Problems, quoted
 from fer_tune.data.index import Index
 from fer_tune.data.pictures import (
     NOT_AN_IMAGE,
@@ -40,7 +40,7 @@ def content_digest(index: Index, image_size: int) -> str:
         try:
             content = _inside(index.root, source.path).read_bytes()
         except (OSError, DataError) as error:
-            problems.add(index.origins[i], f"{source.path!r}: {why_unreadable(error)}")
+            problems.add(index.origins[i], f"{quoted(source.path)}: {why_unreadable(error)}")
             continue
         digest.update(f"{source} {len(content)}".encode())
         digest.update(hashlib.blake2b(content, digest_size=16).digest())
@@ -69,7 +69,8 @@ def decode(index: Index, images: np.ndarray, workers: int) -> None:
                 if isinstance(found, Exception):
                     name = f"sample {i}" if isinstance(index.sources, np.ndarray) else index.sources[i].path
                     why = why_unreadable(found)
-                    problems.add(index.origins[i], f"{name!r} {why}" if why == NOT_AN_IMAGE else f"{name!r}: {why}")
+                    link = " " if why == NOT_AN_IMAGE else ": "
+                    problems.add(index.origins[i], f"{quoted(name)}{link}{why}")
                 else:
                     images[i] = found
     problems.raise_any()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_tune.data.errors import printable
 from fer_tune.data.index import Index
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.pictures import IMAGE_SUFFIXES
@@ -33,7 +34,7 @@ def unused_images(index: Index) -> list[str]:
     left = [name for place in places for name in _images_in(index.root, place) if name not in used]
     if not left:
         return []
-    return [f"{index.root}: {len(left)} image files are used by no sample, such as {left[0]}"]
+    return [f"{index.root}: {len(left)} image files are used by no sample, such as {printable(left[0])}"]
 
 
 def _images_in(root: Path, place: str) -> Iterator[str]:
@@ -49,11 +50,11 @@ def _images_in(root: Path, place: str) -> Iterator[str]:
 def _summary(label_set: LabelSet, labels: np.ndarray) -> str:
     if label_set.kind == "categorical":
         counts = Counter(labels.tolist())
-        parts = [f"{name} {counts.get(k, 0)}" for k, name in enumerate(label_set.names)]
+        parts = [f"{printable(name)} {counts.get(k, 0)}" for k, name in enumerate(label_set.names)]
         missing = counts.get(MISSING_CLASS, 0)
     else:
         present = labels[~np.isnan(labels).any(axis=1)]
-        parts = [f"{name} {_range(present[:, k])}" for k, name in enumerate(label_set.names)]
+        parts = [f"{printable(name)} {_range(present[:, k])}" for k, name in enumerate(label_set.names)]
         missing = len(labels) - len(present)
     return ", ".join(parts + ([f"missing {missing}"] if missing else []))
 

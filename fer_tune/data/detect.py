@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_tune.data.errors import DataError, listed, quoted
+from fer_tune.data.errors import DataError, listed, printable, quoted
 from fer_tune.data.kinds import KINDS
 from fer_tune.data.manifest import RESERVED_NAMES, SPLIT
 from fer_tune.data.tables import (
@@ -200,7 +200,7 @@ def _set_name(column: str, taken: set[str]) -> str:
 def _grouped(remarks: dict[str, str]) -> list[str]:
     """One line for each column; of a table with many columns, one for each remark."""
     if len(remarks) <= MAX_COLUMNS:
-        return [f"{name}: {remark}" for name, remark in remarks.items()]
+        return [f"{printable(name)}: {remark}" for name, remark in remarks.items()]
     columns: dict[str, list[str]] = {}
     for name, remark in remarks.items():
         columns.setdefault(re.sub(r"\d\S*", "N", remark), []).append(name)

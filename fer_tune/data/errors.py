@@ -32,10 +32,19 @@ class Problems:
             raise DataError(f"{self.summary}:\n" + "\n".join(f"  {line}" for line in self.lines[:MOST_SHOWN]) + more)
 
 
+def printable(name: str) -> str:
+    """A name from a stranger's file on one line, shortened, without codes that a terminal would obey.
+
+    >>> printable("a\\n\\x1b[31mb")
+    'a\\\\n\\\\x1b[31mb'
+    """
+    short = name if len(name) <= LONGEST_QUOTE else f"{name[:LONGEST_QUOTE]}..."
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+
+
 def listed(names: Sequence[str]) -> str:
-    """Names separated by commas, each shortened; of many only the first."""
-    short = (name if len(name) <= LONGEST_QUOTE else f"{name[:LONGEST_QUOTE]}..." for name in names[:MOST_NAMES])
-    text = ", ".join(short)
+    """Names separated by commas; of many only the first."""
+    text = ", ".join(map(printable, names[:MOST_NAMES]))
     return f"{text} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else text
 
 

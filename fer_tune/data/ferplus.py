@@ -79,6 +79,8 @@ def index_ferplus(spec: FerPlusSpec) -> Index:
         wrong = float((own != emotion)[noisy & usable].mean()) if (noisy & usable).any() else 0.0
         notes.append(f"FER2013's own labels differ from the vote on {wrong:.1%} of training and validation images")
         emotion = np.where(noisy, own, emotion)
+    for file in (pixels, table):
+        notes += [*file.notes, *file.unused(file.columns)]
     kept = np.flatnonzero(usable)
     return Index(
         label_sets=spec.label_sets,

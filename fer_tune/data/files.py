@@ -73,6 +73,8 @@ def text_lines(path: Path) -> Iterator[str]:
                 if "\0" in line:
                     raise DataError(f"{path}: is not UTF-8 text: line {number} holds a null byte. {REMEDY}")
                 yield line
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeError:

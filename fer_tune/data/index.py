@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tune.data.errors import Problems
+from fer_tune.data.errors import Problems, quoted
 from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.data.pictures import Box
 from fer_tune.data.tables import MISSING_MARKERS
@@ -77,12 +77,12 @@ def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) ->
         if source.path.strip() in MISSING_MARKERS and not is_file_in(index.root, normal):
             problems.add(index.origins[i], "has no path")
         elif normal.startswith("/") or normal.startswith(".."):
-            problems.add(index.origins[i], f"{source.path!r} is outside the data folder {index.root}")
+            problems.add(index.origins[i], f"{quoted(source.path)} is outside the data folder {index.root}")
         elif not is_file_in(index.root, normal):
-            problems.add(index.origins[i], f"image {source.path!r} is missing")
+            problems.add(index.origins[i], f"image {quoted(source.path)} is missing")
         before = first.setdefault((normal, source.box), i)
         if before != i:
-            problems.add(index.origins[i], f"{source.path!r} is already in {index.origins[before]}")
+            problems.add(index.origins[i], f"{quoted(source.path)} is already in {index.origins[before]}")
 
 
 def is_file_in(root: Path, path: str) -> bool:

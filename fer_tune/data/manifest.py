@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fer_tune.data.errors import DataError, Problems, listed, quoted
+from fer_tune.data.errors import DataError, Problems, listed, printable, quoted
 from fer_tune.data.files import shortest_text, write_csv
 from fer_tune.data.index import Index, Source, is_file_in
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
@@ -19,7 +19,10 @@ from fer_tune.data.splits import cut_validation, noisy_samples
 from fer_tune.data.tables import Table, gaps, read_table, whole_number
 from fer_tune.data.votes import clear_winners
 
-SPLIT_OF_WORD = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+SPLIT_OF_WORD = {
+    "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
 SPLIT = "split"  # the column
 RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the joint game's scores
 SAID_DIFFERENCE = 0.005  # between the share of a split that was asked for and the one that was possible
@@ -227,7 +230,8 @@ def _labels(spec: ManifestSet, columns: tuple[str, ...], table: Table, problems:
     for i in np.flatnonzero((classes == MISSING_CLASS) & ~gaps(cells)).tolist():
         close = difflib.get_close_matches(cells.iloc[i].lower(), [name.lower() for name in spec.classes], 1)
         meant = next((f", did you mean {name!r}?" for name in spec.classes if [name.lower()] == close), "")
-        text = f"{columns[0].strip()} must be one of {listed(spec.classes)}: it is {quoted(cells.iloc[i])}{meant}"
+        column = printable(columns[0].strip())
+        text = f"{column} must be one of {listed(spec.classes)}: it is {quoted(cells.iloc[i])}{meant}"
         problems.add(table.place(i), text)
     return classes
 

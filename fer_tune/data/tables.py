@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_tune.data.errors import DataError, Problems, listed, one_line, quoted
+from fer_tune.data.errors import DataError, Problems, listed, one_line, printable, quoted
 from fer_tune.data.files import ends_a_line, regular_file, text_lines
 
 MISSING_MARKERS = frozenset(  # what R, pandas, spreadsheets, SQL, SAS and Weka write; Nan and Null are also names
@@ -32,7 +32,7 @@ CSV_PROBLEMS = {  # by how Python's own text begins
 }
 DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 CLEARLY_DECIMAL = re.compile(r"[+-]?0*,\d+|[+-]?\d+,(?:\d{1,2}|\d{4,})|.*[eE].*")  # 1,234 may also be a thousand
-WHOLE_FLOAT = re.compile(r"([+-]?\d+)[.,]0*")
+WHOLE_FLOAT = re.compile(r"([+-]?\d{1,18})[.,]0*")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class Table:
             a name is "Unnamed: K", counted from 0. The index holds the line numbers of the file (rows of Parquet,
             counted from 1). Rows without any content are left out.
         repeated: names that several columns of the file have; the second is stored as "NAME.1".
+        skipped: columns of the file that were not asked for.
         notes: what a person should know of how the file was read.
     """
 
     path: Path
     cells: pd.DataFrame
     repeated: frozenset[str] = frozenset()
+    skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -88,13 +90,13 @@ class Table:
             cell = text.iloc[row]
             hint = ": write a decimal point, and no other separators" if DECIMAL_COMMA.fullmatch(cell) else ""
             hint = ", which is not finite" if np.isinf(pd.to_numeric(cell, errors="coerce")) else hint
-            problems.add(self.place(row), f"{name.strip()} must be a number: it is {quoted(cell)}{hint}")
+            problems.add(self.place(row), f"{printable(name.strip())} must be a number: it is {quoted(cell)}{hint}")
         return values
 
     def unused(self, used: Iterable[str]) -> list[str]:
         """A note that names the columns which nothing reads, if there are any."""
         names = {name.strip() for name in used}
-        left = [name for name in self.columns if name not in names]
+        left = [name for name in (*self.columns, *self.skipped) if name not in names]
         return [f"{self.path}: columns that are not used: {listed(left)}"] if left else []
 
 
@@ -194,7 +196,8 @@ def _read_csv(path: Path, columns: Sequence[str] | None) -> Table:
         rows = _Rows(path, len(names), [k for k, name in enumerate(names) if name in wanted])
         for line, cells in records:
             rows.add(line, cells)
-    return Table(path, rows.frame(names), repeated, rows.notes())
+    skipped = tuple(name for name in names if name not in wanted)
+    return Table(path, rows.frame(names), repeated, skipped, rows.notes())
 
 
 class _Rows:

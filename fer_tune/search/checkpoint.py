@@ -91,15 +91,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: is not a trial folder: name one such as results/NAME/trials/KEY")
     try:
         config = TrialConfig.model_validate(folder.record().config)
-        state = torch.load(folder.state, map_location="cpu", weights_only=True)
-        total = sum(s.size for s in config.label_sets)
-        model, size = config.model, config.dataset.image_size
-        encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
-        encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
     except ValidationError as error:
         raise CheckpointError(f"{folder.path / 'trial.json'}: {error.errors()[0]['msg']}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
+            state = torch.load(folder.state, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(f"{folder.state}: is not a state of this trial: {why_not_loaded(error)}") from None
+    total = sum(s.size for s in config.label_sets)
+    model, size = config.model, config.dataset.image_size
+    encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
+    try:
+        encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
+    except Exception:  # whatever a file of other content makes of torch
+        text = "its tensors do not fit the model that trial.json describes"
+        raise CheckpointError(f"{folder.state}: is not a state of this trial: {text}") from None
     return Checkpoint(Predictor(encoder, config.label_sets).eval(), config.label_sets, size)
 
 

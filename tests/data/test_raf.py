@@ -91,3 +91,21 @@ def test_a_mistake_in_raf_is_named_with_its_place(tmp_path, mistake):
     spoil(tmp_path)
     with pytest.raises(DataError, match=message):
         read_dataset(spec_of(settings, image_size=32))
+
+
+def test_annotations_that_belong_to_no_training_sample_are_counted(tmp_path):
+    settings = folders.write_raf(tmp_path, machine=True)
+    with open(tmp_path / "machine.txt", "a") as file:
+        file.write("train_99999.jpg 3\ntest_00001.jpg 3\n")
+    notes = index_of(settings).notes
+    assert notes[1].endswith(
+        "machine.txt: 2 lines belong to no training sample and are not used, such as 'train_99999.jpg'"
+    )
+
+
+def test_line_numbers_are_those_of_editors(tmp_path):
+    settings = folders.write_raf(tmp_path)
+    path = tmp_path / LABEL_FILE
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\x0b \r\n\r\n") + "x\u2028y\n".encode())
+    with pytest.raises(DataError, match=r"label\.txt:113: must be NAME CODE"):
+        index_of(settings)
