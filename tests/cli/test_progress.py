@@ -57,7 +57,7 @@ def test_failures_are_counted_and_nothing_is_said_of_an_unknown_end(running):
     ("role", "status", "reason", "line"),
     [
         (Role.TRIAL, Status.FINISHED, "", "finished: key  validation accuracy 0.5"),
-        (Role.WARM_UP, Status.FINISHED, "", "warm-up finished: key  validation accuracy 0.5"),
+        (Role.WARM_UP, Status.FINISHED, "", "shared warm-up finished (seed 0): key  validation accuracy 0.5"),
         (Role.TRIAL, Status.FAILED, "worker lost", "failed: key  validation accuracy 0.5  worker lost"),
     ],
 )
