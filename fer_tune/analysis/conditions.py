@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from fer_tune.analysis.figures import MARKERS, by_condition, label, save, score_surface
+from fer_tune.analysis.figures import MARKERS, by_condition, label, legend_entry, save, score_surface
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, script
@@ -96,7 +96,7 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
         place = rows["ratio"] + step * (i - (len(groups) - 1) / 2)
         bars = np.nan_to_num(np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0))
         style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9}
-        ax.errorbar(place, rows["lambda"], bars, capsize=5, label=str(name), **style)  # type: ignore[arg-type]
+        ax.errorbar(place, rows["lambda"], bars, capsize=5, label=legend_entry(str(name)), **style)  # type: ignore[arg-type]
     return label(ax, "share of wrong labels", "best λ (95 % interval)", "noise")
 
 

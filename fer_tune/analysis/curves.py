@@ -20,6 +20,7 @@ from fer_tune.analysis.figures import (
     save,
     surface,
 )
+from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.intervals import pooled_interval
@@ -69,6 +70,12 @@ def smooth_figure(results: Results, found: Findings) -> Figure | None:
     return by_condition(
         best, best.trials, lambda ax, rows: _draw_smooth(ax, rows, smooth[str(rows["condition"].iloc[0])])
     )
+
+
+def smooth_notes(found: Findings) -> list[str]:
+    """The conditions that the smooth figure leaves out, in a sentence."""
+    out = [r.condition for r in found.recommendations if not (len(r.response.grid) and r.response.degrees_of_freedom)]
+    return [f"Left out, with fewer than four λs or with one seed: {listed(out)}."] if out else []
 
 
 def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:

@@ -70,11 +70,12 @@ def cost(results: Results) -> str:
     """What the study cost, in words."""
     tables = (results.trials, results.broken, results.auxiliary)
     compute = sum(table["seconds"].sum() for table in tables)
-    wall = sum(run["wall_seconds"] for run in results.runs)
+    runs = results.runs or ()
+    wall = sum(run.wall_seconds for run in runs)
     warm = int((results.auxiliary["role"] == Role.WARM_UP).sum())
     count = sum(map(len, tables)) - warm
     shared = f" and {_count(warm, 'shared warm-up')}" if warm else ""
-    peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0
+    peak = max((run.peak_memory_bytes for run in runs), default=0) / 2**30
     memory = f", {peak:.1f} GiB peak memory" if peak else ""
     clock = f", {wall / 60:.1f} minutes wall-clock" if wall else ""
     return f"{_count(count, 'trial')}{shared}, {compute / 60:.1f} minutes of training{clock}{memory}"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from fer_tune.cli.data import is_study_file
@@ -10,6 +11,8 @@ from fer_tune.cli.datasets import named_dataset
 from fer_tune.cli.recommend import RecommendOptions
 from fer_tune.data.loading import load_data
 from fer_tune.data.noise import NoiseSpec
+from fer_tune.errors import UserError
+from fer_tune.results.files import read_json
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan, make_plan
 from fer_tune.study.schema import Study
@@ -24,7 +27,8 @@ def advice(options: RecommendOptions) -> list[str]:
     from fer_tune.analysis.tables import load
 
     results = load(options.results)
-    return _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
+    found = _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
+    return [*found, *(f"Left out: {gap.text()}" for gap in results.gaps)]
 
 
 def _for_ratio(results: "Results", options: RecommendOptions) -> list[str]:
@@ -40,7 +44,7 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
     from fer_tune.analysis.recommendation import findings
     from fer_tune.analysis.study_record import StudyRecord
 
-    own = Study.model_validate_json((results.path / "study.json").read_text(encoding="utf-8"))
+    own = _finished(results.path)
     asked = _asked(own, data)
     label_sets = [[s.kind, s.size] for s in asked.study.dataset.label_sets]
     if different := differences(results, StudyRecord.of(asked.resolved), label_sets):
@@ -61,6 +65,19 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
             f"Caution: the study's images are of kind {own.dataset.kind}, yours of kind {asked.study.dataset.kind}."
         )
     return [*lines, "Train with the study's settings: the answer holds for those."]
+
+
+def _finished(results: Path) -> Study:
+    """The study of a results folder. Raises UserError where this version of fer-tune cannot read it."""
+    try:
+        return Study.model_validate(read_json(results / "study.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{results / 'study.json'}: {where}: {first['msg']}. This fer-tune cannot read the study: use the version "
+            "that ran it, or --noise-ratio"
+        ) from None
 
 
 def _asked(own: Study, data: Path) -> Plan:

@@ -24,9 +24,9 @@ def test_it_is_the_report_that_is_written_here_file_by_file(tmp_path, prepared):
         if prepared:
             report.prepare()
         report.begin()
-        headline = report.headline()
+        written = report.report()
     elsewhere = shutil.move(path / "report", tmp_path / "elsewhere")
-    assert headline == write_report(path)
+    assert written == write_report(path)
     found, wanted = (
         {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
         for folder in (elsewhere, path / "report")
@@ -40,19 +40,19 @@ def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
     (path / "trials.csv").write_text("")
     with closing(Reporter(path, 2)) as report:
         report.begin()
-        with pytest.raises(NoReport, match=r"has ended yet|has run an epoch yet"):
-            report.headline()
+        with pytest.raises(NoReport, match="has finished an epoch yet"):
+            report.report()
     with closing(Reporter(path, 2)) as report:
         os.kill(report._task._process.pid, signal.SIGKILL)
         report.begin()
         with pytest.raises(ChildProcessError, match="run out of memory"):
-            report.headline()
+            report.report()
 
 
 ABANDONED = """
 import os, sys
 from pathlib import Path
-from fer_tune.reporting import Reporter
+from fer_tune.cli.reporter import Reporter
 report = Reporter(Path("nowhere"), 1)
 print(report._task._process.pid, flush=True)
 {end}
