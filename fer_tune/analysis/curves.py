@@ -36,8 +36,10 @@ def of_best(results: Results) -> Results:
     return replace(results, trials=trials, epochs=epochs)
 
 
-def accuracy_figure(results: Results) -> Figure:
-    """Clean test accuracy by epoch, a line for each λ."""
+def accuracy_figure(results: Results) -> Figure | None:
+    """Clean test accuracy by epoch, a line for each λ; None without test accuracy."""
+    if results.epochs["test_accuracy"].isna().all():
+        return None
     best = of_best(results)
     return by_condition(best, best.epochs, accuracy_curves)
 
@@ -91,12 +93,17 @@ def surface_figure(results: Results, condition: str) -> Figure:
 
 def show(results: Results) -> str:
     """Write the figures into the results folder's report; return where."""
-    save(accuracy_figure(results), results, "accuracy_by_epoch")
-    save(loss_figure(results), results, "losses_by_epoch")
-    save(response_figure(results), results, "accuracy_by_lambda")
-    if (smooth := smooth_figure(results, findings(results))) is not None:
-        save(smooth, results, "smooth_response")
-    return f"Wrote accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda to {results.figures}"
+    figures = {
+        "accuracy_by_epoch": accuracy_figure(results),
+        "losses_by_epoch": loss_figure(results),
+        "accuracy_by_lambda": response_figure(results),
+        "smooth_response": smooth_figure(results, findings(results)),
+    }
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    for name, figure in drawn.items():
+        save(figure, results, name)
+    *names, last = drawn
+    return f"Wrote {', '.join(names)} and {last} to {results.figures}"
 
 
 if __name__ == "__main__":

@@ -47,8 +47,9 @@ FALLBACKS = (  # used where they are installed, for scripts that DejaVu Sans, wh
     "DejaVu Sans", "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR",
     "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei",
     "SimHei", "Malgun Gothic", "Yu Gothic", "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS",
-    "Nirmala UI", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Bengali", 
-    "Noto Sans Tamil", "Noto Sans Thai", "Noto Sans Ethiopic", "FreeSans", "Symbola", "Noto Emoji", "Noto Sans Symbols2",
+    "Nirmala UI", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Bengali",
+    "Noto Sans Tamil", "Noto Sans Thai", "Noto Sans Ethiopic", "FreeSans", "Symbola", "Noto Emoji",
+    "Noto Sans Symbols2",
 )  # fmt: skip
 # Canvases are told to print one by one: Figure.savefig draws every figure twice.
 PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {

@@ -187,6 +187,7 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             reading="A line that still rises at the right edge needs more epochs. A line that falls has begun to learn "
             "the wrong labels.",
             alt="Line plot of test accuracy by epoch, a line for each lambda",
+            absent="no test image has a label",
         ),
         Recipe(
             draw=lambda: budget.figure(results, budgets()),

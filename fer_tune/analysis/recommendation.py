@@ -4,6 +4,7 @@ python -m analysis.recommendation results/NAME
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,8 @@ def certainty(interval: tuple[float, float]) -> str:
 def _accuracy(results: Results, found: Recommendation) -> str:
     """Test accuracy at the λ, compared with λ = 0 and with the highest one."""
     own = _of_condition(results, found.condition)[found.lam]
+    if not own["test accuracy"]:
+        return "Its accuracy on test labels is unknown: no test image has a label."
     text = f"Its accuracy on {results.test_labels} is {own['test accuracy']}"
     if own["difference from λ = 0"]:
         text += f", a difference of {own['difference from λ = 0']} from λ = 0"
@@ -271,7 +274,7 @@ def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str
 
 def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
     """Test accuracy by seed; where a condition was drawn, by seed and draw."""
-    return trials.groupby(["seed", "number"] if results.study.drawn else ["seed"])["test_accuracy"].mean()
+    return trials.groupby(["seed", "number"] if results.study.drawn else ["seed"])["test_accuracy"].mean().dropna()
 
 
 def chances(found: Findings) -> list[dict[str, str]]:
@@ -326,7 +329,16 @@ def as_json(results: Results, found: Findings) -> str:
         "fitted_target": _target(found.best),
         "conditions": [_entry(results, r, found.why) for r in found.recommendations],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(content: Any) -> Any:
+    """The same content with None for every missing number."""
+    if isinstance(content, Mapping):
+        return {name: _without_nan(part) for name, part in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(part) for part in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _target(best: pd.DataFrame) -> dict[str, float] | None:
