@@ -3,6 +3,7 @@
 python -m analysis.examples results/NAME
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import class_names, confusion, face_grid, heading_grid, save
-from fer_tune.analysis.gaps import listed
+from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.labels import annotator_matrix
 from fer_tune.analysis.statistics import row_shares
 from fer_tune.analysis.study_record import column
@@ -21,6 +22,7 @@ from fer_tune.analysis.trial_files import predictions
 from fer_tune.names import METHOD, find
 from fer_tune.results.files import Damaged
 
+MEANS_OVER_CLASSES = ("test_mean_class_accuracy", "test_macro_f1")
 LETTERS = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
 TRAINING_LABELS = "training labels"
 FACES_SHOWN = 12  # of each kind
@@ -90,6 +92,24 @@ def support(results: Results) -> dict[str, int]:
             counts = np.bincount(table.true[table.known], minlength=len(table.classes))
             return dict(zip(table.classes, counts.tolist(), strict=True))
     return {}
+
+
+def without_old_means(results: Results) -> tuple[Results, list[Gap]]:
+    """The results without means over classes that an older version computed differently, and the gap that leaves.
+
+    It counted the recall of a class without test samples as 0, and such a class in the mean where it was predicted.
+    """
+    means = [name for name in MEANS_OVER_CLASSES if name in results.trials]
+    recalls = [f"test_recall_{name}" for name, count in support(results).items() if not count]
+    old = [name for name in recalls if name in results.trials and results.trials[name].notna().any()]
+    if not old or not means:
+        return results, []
+    why = (
+        "an older version of fer-tune ran the study and counted classes without test samples in them: "
+        f"{listed(name.removeprefix('test_recall_') for name in old)}. trials.csv still has these numbers"
+    )
+    gap = Gap("Mean class accuracy and macro F1 on the test labels", why, Kind.LEFT_OUT)
+    return replace(results, trials=results.trials.assign(**dict.fromkeys(means, np.nan))), [gap]
 
 
 def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:

@@ -119,6 +119,12 @@ def restored(svg: bytes) -> bytes:
     return re.sub("|".join(map(re.escape, longest_first)), lambda match: texts[match[0]], svg.decode()).encode()
 
 
+def has_codes(svg: bytes) -> bool:
+    """Whether an SVG shows texts that other formats show with codes."""
+    page = svg.decode()
+    return any(code(c) in shown for shown, text in LITERAL.items() if escape(text) in page for c in text)
+
+
 def class_names(classes: Sequence[str]) -> list[str]:
     """Names of classes as figures draw them: short, on one line, each different."""
     names = numbered(shortened(plain_name(c), MOST_OF_A_CLASS) for c in classes)

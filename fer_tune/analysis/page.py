@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from fer_tune.analysis import conditions, curves, examples, labels, methods, page_figures, recommendation, rules
+from fer_tune.analysis import conditions, curves, examples, labels, leaks, methods, page_figures, recommendation, rules
 from fer_tune.analysis.gaps import Gap, Kind, attempted, listed
 from fer_tune.analysis.page_figures import Each, PageFigure
 from fer_tune.analysis.recommendation import Findings
@@ -80,7 +80,8 @@ class Content:
 
 def content(results: Results, each: Each) -> Content:
     """Everything that both templates show; a part that fails becomes a gap. `each`: see `report.write_report`."""
-    gaps = [*results.gaps, *damaged_files(results)]
+    results, old = examples.without_old_means(results)
+    gaps = [*results.gaps, *damaged_files(results), *old]
     found = attempted("recommendation", lambda: recommendation.findings(results), None, gaps)
     values: dict[str, Any] = {"name": results.study.name, "partial": results.partial, "objective": results.objective}
     if found is None:
@@ -96,6 +97,7 @@ def content(results: Results, each: Each) -> Content:
         values[section.name] = attempted(section.title, section.build, [], gaps)
         if not values[section.name] and len(gaps) == known and section.absent:
             gaps.append(Gap(section.title, section.absent, Kind.ABSENT))
+    gaps += _uncounted(results)
     nothing: list[PageFigure] = []
     values["figures"] = attempted("figures", lambda: _figures(results, found, each, gaps), nothing, gaps)
     values |= {
@@ -103,13 +105,19 @@ def content(results: Results, each: Each) -> Content:
         "absent": [gap.text() for gap in gaps if gap.kind == Kind.ABSENT],
         **_provenance(results),
     }
-    return Content(values, tuple(values["headline"]), found, tuple(gaps))
+    return Content(values, (*values["headline"], *values["leaks"]), found, tuple(gaps))
 
 
 def _figures(results: Results, found: Findings | None, each: Each, gaps: list[Gap]) -> list[PageFigure]:
     figures, missing = page_figures.drawn(results, found, each)
     gaps += missing
     return figures
+
+
+def _uncounted(results: Results) -> list[Gap]:
+    if leaks.equal_images(results) is not None:
+        return []
+    return [Gap("equal images in two splits", "the stored data do not say whether there are any", Kind.ABSENT)]
 
 
 def _of_findings(results: Results, found: Findings) -> list[Section]:
@@ -129,6 +137,7 @@ def _of_findings(results: Results, found: Findings) -> list[Section]:
 def _sections(results: Results) -> list[Section]:
     """What the page shows beside the recommendation."""
     return [
+        Section("leaks", "equal images", lambda: leaks.warnings(results)),
         Section("test_labels", "what the test labels are", lambda: results.test_labels),
         Section(
             "systems", "table “systems side by side”",

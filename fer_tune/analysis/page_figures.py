@@ -11,12 +11,16 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from fer_tune.analysis import budget, conditions, convergence, curves, examples, methods, rules
-from fer_tune.analysis.figures import save
+from fer_tune.analysis.figures import has_codes, save
 from fer_tune.analysis.gaps import Gap, Kind, attempted
 from fer_tune.analysis.recommendation import Findings
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results
 
+CODES = (
+    "In the PNG a code such as [U+6807] stands for a character that no installed font has. Install a font for its "
+    "script, such as Noto Sans CJK, to have it drawn."
+)
 NO_GAME = "no trial with λ > 0 has joint losses"
 Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
@@ -89,6 +93,7 @@ class Recipe:
                 unfinished.unlink()
         nothing: Sequence[str] = ()
         notes = attempted(f"what is said about {what}", self.notes, nothing, gaps)
+        notes = [*notes, CODES] if has_codes(svg or b"") else notes
         uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" if svg else ""
         return Drawn(PageFigure(self.name, self.title, self.reading, self.alt, uri, notes), gaps)
 
