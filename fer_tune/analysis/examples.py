@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.analysis.curves import of_best
-from fer_tune.analysis.figures import class_names, confusion, face_grid, heading_grid, save
+from fer_tune.analysis.figures import CAPTION_EMS, class_names, confusion, face_grid, heading_grid, save
 from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.labels import annotator_matrix
 from fer_tune.analysis.statistics import row_shares
@@ -154,7 +154,7 @@ def faces_figure(results: Results) -> Figure | None:
     titles = [right_title] * len(_spread(wins)) + [wrong_title] * len(_spread(losses))
     if rows.index.max() >= len(images):
         raise ValueError(f"the predictions name image {rows.index.max()}, and there are {len(images)}")
-    names = class_names(classes)
+    names = class_names(classes, CAPTION_EMS)
     captions = [_caption(row, names, others) for _, row in rows.iterrows()]
     return face_grid(images[rows.index.to_numpy(int)], captions, titles)
 

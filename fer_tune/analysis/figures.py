@@ -24,6 +24,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -40,7 +41,9 @@ PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
 MOST_LINES, RANGES = 8, 5  # more lambdas than eight lines are shown in five ranges
 DOTS_PER_INCH = 130
-MOST_OF_A_CLASS, MOST_OF_AN_ENTRY, MOST_OF_A_TITLE, TITLE_WIDTH = 24, 48, 120, 48  # characters
+MOST_OF_A_CLASS, MOST_OF_A_TITLE, TITLE_WIDTH = 24, 120, 48  # characters
+CLASS_EMS, CAPTION_EMS, TITLE_EMS, ENTRY_EMS = 15.0, 10.5, 30.0, 24.0  # most of a line of text, in its own size
+EM_POINTS = 20.0  # size at which characters are measured
 INCHES_OF_A_CLASS, MOST_WRITTEN = 0.5, 30  # more classes make a confusion matrix larger, and leave out its numbers
 LITERAL: dict[str, str] = {}  # what this process drew for a text, and the text
 FALLBACKS = (  # used where they are installed, for scripts that DejaVu Sans, which comes with Matplotlib, lacks
@@ -81,32 +84,41 @@ def set_style() -> None:
 
 
 @cache
-def installed_fonts() -> dict[str, frozenset[int]]:
-    """The fallback fonts that are installed and readable, each with the characters that it has."""
+def installed_fonts() -> dict[str, FT2Font]:
+    """The fallback fonts that are installed and readable, by family."""
     found = {}
     for family in FALLBACKS:
         try:
             path = findfont(FontProperties(family=family), fallback_to_default=False)
-            found[family] = frozenset(get_font(path).get_charmap())
+            found[family] = get_font(path)
         except (ValueError, OSError, RuntimeError):  # not installed, or not a font
             continue
     return found
 
 
-def drawable(text: str, most: int) -> str:
-    """A line of somebody's text as figures draw it: at most `most` characters, a code for each that no font has.
+@cache
+def em_width(character: str) -> float | None:
+    """The width of a character in ems; None where no installed font has it."""
+    for font in installed_fonts().values():
+        if ord(character) in font.get_charmap():
+            font.set_size(EM_POINTS, 72)
+            return float(font.load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance) / 2**16 / EM_POINTS
+    return None
+
+
+def drawable(text: str, ems: float) -> str:
+    """A line of somebody's text as figures draw it, at most so wide, with a code for each character that no font has.
 
     A code is such as [U+6807]. The SVG shows the text itself (see `restored`).
     """
-    fonts = installed_fonts().values()
     composed = unicodedata.normalize("NFC", text)
-    drawn = [c if any(ord(c) in font for font in fonts) else code(c) for c in composed]
-    if sum(map(len, drawn)) > most:
-        ends = itertools.accumulate(map(len, drawn))
-        drawn = [*(c for c, end in zip(drawn, ends, strict=True) if end < most), "…"]
+    drawn = [c if em_width(c) is not None else code(c) for c in composed]
+    ends = list(itertools.accumulate(sum(em_width(c) or 0.0 for c in shown) for shown in drawn))
+    if ends and ends[-1] > ems:
+        drawn = [*(shown for shown, end in zip(drawn, ends, strict=True) if end < ems - 1), "…"]
     shown = "".join(drawn)
-    if shown != text:
-        LITERAL[shown] = text
+    if shown != composed:
+        LITERAL[shown] = composed
     return shown
 
 
@@ -125,10 +137,10 @@ def has_codes(svg: bytes) -> bool:
     return any(code(c) in shown for shown, text in LITERAL.items() if escape(text) in page for c in text)
 
 
-def class_names(classes: Sequence[str]) -> list[str]:
+def class_names(classes: Sequence[str], ems: float = CLASS_EMS) -> list[str]:
     """Names of classes as figures draw them: short, on one line, each different."""
-    names = numbered(shortened(plain_name(c), MOST_OF_A_CLASS) for c in classes)
-    found = numbered(drawable(c, MOST_OF_A_CLASS + 8) for c in names)
+    names = numbered(shortened(unicodedata.normalize("NFC", plain_name(c)), MOST_OF_A_CLASS) for c in classes)
+    found = numbered(drawable(c, ems) for c in names)
     LITERAL.update({shown: c for shown, c in zip(found, names, strict=True) if shown != c})
     return found
 
@@ -136,12 +148,12 @@ def class_names(classes: Sequence[str]) -> list[str]:
 def plot_title(text: str) -> str:
     """A condition as the title of its plot: at most three lines."""
     lines = textwrap.wrap(shortened(plain_name(text), MOST_OF_A_TITLE), TITLE_WIDTH)
-    return "\n".join(drawable(line, TITLE_WIDTH + 8) for line in lines)
+    return "\n".join(drawable(line, TITLE_EMS) for line in lines)
 
 
 def legend_entry(text: str) -> str:
     """A name as a legend shows it. Matplotlib would drop one that begins with an underscore."""
-    shown = drawable(shortened(plain_name(text), MOST_OF_AN_ENTRY), MOST_OF_AN_ENTRY + 8)
+    shown = drawable(plain_name(text), ENTRY_EMS)
     return f"“{shown}”" if shown.startswith("_") else shown
 
 

@@ -96,17 +96,11 @@ class Results:
     @property
     def label_sets(self) -> list[list[Any]]:
         """Kind and size of each label set, as the data were stored; empty where the data are gone or damaged."""
-        for digest in self.environment.digests:
-            try:
-                found = self.dataset(digest)["label_sets"]
-                return [[str(s["kind"]), len(s["names"])] for s in found]
-            except (OSError, Damaged, KeyError, TypeError):
-                continue
-        return []
+        return next((sets for digest in self.environment.digests if (sets := _label_sets(self.path, digest))), [])
 
     def dataset(self, digest: str) -> Any:
         """The description of a stored data set. Raises OSError and Damaged where it cannot be read."""
-        return read_json(self.path / "data" / Path(digest).name / "dataset.json")
+        return read_json(_description(self.path, digest))
 
     @property
     def test_labels(self) -> str:
@@ -116,6 +110,20 @@ class Results:
             return "clean test labels"
         clean = next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), None)
         return "clean test labels" if clean else "test labels as given (possibly noisy)"
+
+
+def _description(path: Path, digest: str) -> Path:
+    return path / "data" / Path(digest).name / "dataset.json"
+
+
+def _label_sets(path: Path, digest: str) -> list[list[Any]] | None:
+    """Kind and size of each label set of a stored data set; None where its description is damaged, [] without one."""
+    try:
+        return [[str(s["kind"]), len(s["names"])] for s in read_json(_description(path, digest))["label_sets"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, Damaged, KeyError, TypeError):
+        return None
 
 
 def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
@@ -129,6 +137,10 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     if version not in (FORMAT_VERSION, None):
         raise NothingToReport(f"{path} has format version {version}, not {FORMAT_VERSION}")
     runs = read_runs(path, gaps)
+    for digest in environment.digests:
+        if _label_sets(path, digest) is None:
+            why = f"{_description(path, digest)} is damaged. Resume the study with --resume, which reads the data again"
+            gaps.append(Gap("Label sets of the data, and equal images in them", why, Kind.FAILED))
     gaps += _left_out(path, trials, finished=runs is not None and _are_complete(runs))
     ended = trials[trials["status"].isin(ENDED)]
     auxiliary, compared = ended[ended["role"] != Role.TRIAL], ended[ended["role"] == Role.TRIAL]
