@@ -1,4 +1,4 @@
-"""What the model costs on this machine, as ratios from one run.
+"""Measures how long training steps and studies take on this machine, and how that scales.
 
 python -m benchmarks
 """
@@ -17,22 +17,22 @@ from benchmarks import around, equivalence, growth, load, projection, reading, r
 from benchmarks.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
-    "steps": "plain against fast (the default)",
+    "steps": "the plain and the fast training step (the default)",
     "profile": "the most expensive operations of a step",
-    "workers": "trials at once against one, the start of a trial",
-    "around": "a study's start and stop, against those of its libraries alone",
-    "growth": "time and memory against everything that grows",
-    "reading": "decoding images once, memory of trials that share them",
-    "load": "studies of very many small trials: seconds a trial, memory of the driver",
-    "report": "time and memory of a report against the number of trials",
-    "projection": "sweeps over RAF-DB and AffectNet on GPUs, by arithmetic",
+    "workers": "several trials at once compared with one; the start of a trial",
+    "around": "start and stop of a study, compared with Ray Tune and torch alone",
+    "growth": "time and memory by image size, width, label sets, images and trials",
+    "reading": "decoding images once; memory of trials that share them",
+    "load": "studies of very many small trials: seconds for each trial, memory of the driver",
+    "report": "time and memory of a report by number of trials",
+    "projection": "sweeps over RAF-DB and AffectNet on GPUs: estimated, not measured",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark that the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="fer-tune bench", description=__doc__.splitlines()[0])
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     if options.what in ("steps", "profile", "equivalence") and "fast bf16" not in VARIANTS:
-        print("bf16 is left out: this CPU has no arithmetic for it", file=sys.stderr)
+        print("bf16 is left out: this CPU has no native bf16 support", file=sys.stderr)
     tables = _tables(options)
     if options.json:
         print(json.dumps(tables, indent=1, default=float))

@@ -5,7 +5,7 @@ The rooms, from the lowest to the highest; none imports a higher one (`tests/tes
 - `errors`, `names`, `system`: what every room may use
 - `data`: data sets, label noise, drawn faces
 - `models`: encoder, decoder, discriminator
-- `training`: the alternating game and the methods that it is compared with
+- `training`: adversarial (joint) training and the methods that it is compared with
 - `study`: the study file and the plan made of it
 - `results`: the results folder, the only contract between running and analysing
 - `decision`: which trial runs next, which lambda is the answer

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import PARTS
+from fer_tune.cli.data import as_options
 from fer_tune.cli.main import parser
 from tests.conftest import ROOT
 
@@ -54,7 +55,7 @@ def test_quoted_commands_parse(page: Path, command: str, capsys: pytest.CaptureF
             return
         arguments = [module, *words[3:]]
     try:
-        found = parser().parse_args(arguments)
+        found = parser().parse_args(as_options(arguments))
     except SystemExit as stopped:
         assert stopped.code == 0, f"{page.relative_to(ROOT)}: {command}: {capsys.readouterr().err}"
         return

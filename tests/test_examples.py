@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -55,8 +57,11 @@ def test_a_finished_study_is_read(smoke: tuple[Path, subprocess.CompletedProcess
 def test_faces_are_drawn_with_a_table_of_labels(tmp_path: Path):
     done = run_python(EXAMPLES / "draw_faces.py", tmp_path / "mine", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "600 faces and labels.csv. Next: fer-tune data " in done.stdout
     with open(tmp_path / "mine" / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 600
-    assert sum(row["emotion"] == "" for row in rows) == 10
+    gaps = [number for number, row in enumerate(rows) if row["emotion"] == ""]
+    assert len(gaps) == 10
+    assert set(np.diff(gaps)) == {60}
     assert all((tmp_path / "mine" / row["path"]).is_file() for row in rows)

@@ -3,8 +3,6 @@
 import io
 import os
 import pickle
-import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -12,11 +10,9 @@ import psutil
 import pytest
 
 from fer_tune.analysis.report import main as report
-from fer_tune.cli.run import main
-from fer_tune.results.folder import trial_folders
-from tests.conftest import ROOT, run_command, start, wait_for_epochs
+from fer_tune.results.records import Status
+from tests.support.commands import run_command, start_piped, wait_for_epochs
 
-SMOKE = ROOT / "studies" / "smoke.yaml"
 RAY_FILES = (
     "ray/tune/tuner.pkl", "ray/tune/trainable.pkl", "ray/tune/searcher-state-2026.pkl",
     "ray/tune/search_gen_state-2026.json", "ray/tune/experiment_state-2026.json", "ray/tune/.is_checkpoint",
@@ -39,15 +35,14 @@ def test_the_bomb_goes_off_when_it_is_opened(tmp_path):
     assert (tmp_path / "mark").exists()
 
 
-@pytest.mark.slow
-def test_pickles_planted_in_a_results_folder_stay_unopened(smoke, tmp_path):
-    results, mark = tmp_path / "results" / "smoke", tmp_path / "mark"
-    shutil.copytree(smoke[0], results)
+@pytest.mark.serial
+def test_pickles_planted_in_a_results_folder_stay_unopened(finished, tmp_path):
+    results, mark = finished.results, tmp_path / "mark"
     bomb = pickle.dumps(Bomb(mark))
     for name in RAY_FILES:
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_bytes(bomb)
-    plain, packed = [f for f in trial_folders(results) if f.settings()["role"] == "trial"][:2]
+    plain, packed = finished.trials()
     for folder in (plain, packed):
         (folder.path / "result.json").unlink()
     plain.state.write_bytes(bomb)
@@ -56,20 +51,26 @@ def test_pickles_planted_in_a_results_folder_stay_unopened(smoke, tmp_path):
         for entry in whole.infolist():
             spoilt.writestr(entry, bomb if entry.filename.endswith("data.pkl") else whole.read(entry))
     packed.state.write_bytes(disguised.getvalue())
-    done = run_command(SMOKE, "--resume", cwd=tmp_path)
-    assert done.returncode == 1 and "1 trials failed" in done.stdout, done.stdout + done.stderr
-    assert plain.result()["status"] == "finished", "what is no state is set aside, and the trial begins anew"
-    assert packed.result()["status"] == "failed" and "weights" in packed.result()["reason"].lower()
+    done = run_command(*finished.options, "--resume", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 trials failed; the report and trials.csv give the reasons" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert plain.result().status is Status.FINISHED, "what is not a state is set aside, and the trial starts over"
+    assert packed.result().status is Status.FAILED
+    assert "weights" in packed.result().reason.lower()
     assert report([str(results)]) == 0
     assert not mark.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.serial
 def test_a_study_listens_on_loopback_alone_and_writes_no_secret(study_file, tmp_path, monkeypatch):
-    """A secret is planted in the environment; Ray's own token lies in the home folder once a study runs."""
+    """A secret is planted in the environment; Ray's own token lies in the home folder once a study runs.
+
+    Its end also shows what SIGTERM does in the middle of a trial.
+    """
     monkeypatch.setenv("SERVICE_TOKEN", "planted-in-the-environment")
     study = study_file(training={"epochs": 200, "batch_size": 16})
-    process = start(study, tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = start_piped(study, tmp_path)
     try:
         wait_for_epochs(tmp_path / "results" / "small", 3)
         whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -78,23 +79,11 @@ def test_a_study_listens_on_loopback_alone_and_writes_no_secret(study_file, tmp_
         assert {c.laddr.ip for c in sockets} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     finally:
         process.terminate()
-        process.wait()
-    secrets = ["planted-in-the-environment", (Path.home() / ".ray" / "auth_token").read_text().strip()]
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert f"To resume, run:\n  python -m fer_tune.run {study} --resume" in out
+    assert "Traceback" not in out
     contents = [p.read_bytes() for p in (tmp_path / "results").rglob("*") if p.is_file()]
-    assert len(contents) > 10 and not any(secret.encode() in content for secret in secrets for content in contents)
-
-
-@pytest.mark.parametrize("name", ["tensorboard/link", ".lock", "trials/pipe"])
-def test_links_and_pipes_in_a_results_folder_are_refused(smoke, tmp_path, capsys, name):
-    results, outside = tmp_path / "results" / "smoke", tmp_path / "thesis.txt"
-    shutil.copytree(smoke[0], results)
-    outside.write_text("years of work")
-    place = results / name
-    place.unlink(missing_ok=True)
-    if name.endswith("pipe"):
-        os.mkfifo(place)
-    else:
-        place.symlink_to(outside)
-    assert main([str(SMOKE), "--results", str(results.parent), "--resume"]) == 2
-    assert "links and pipes in a results folder are not followed" in capsys.readouterr().err
-    assert outside.read_text() == "years of work"
+    assert len(contents) > 10
+    for secret in ("planted-in-the-environment", (Path.home() / ".ray" / "auth_token").read_text().strip()):
+        assert not any(secret.encode() in content for content in contents)

@@ -37,15 +37,14 @@ def settings_page(schema: Schema) -> str:
     lines = [
         "# Settings of a study file",
         GENERATED,
-        "Every setting, its default and its limits, from the schema that checks a study file. "
-        "`fer-tune run --schema` prints the schema itself. Editors that know YAML schemas complete and check the "
-        "shipped files.",
+        "Every setting of a study file, with its default and its limits. `fer-tune run --schema` prints the JSON "
+        "Schema. Editors that support YAML schemas use it to complete and check study files.",
         "`lambda`, `lr`, `method`, `noise_ratio` and `noise_kind` are short names of `training.lambda`, `training.lr`, "
         "`training.method`, `noise.ratio` and `noise.kind` under `conditions` and `search`.",
         "## Top level",
         _table(top, schema.get("required", ()), defs),
         "## dataset",
-        "`kind` says which of the following applies.",
+        "`kind` selects one of the following.",
     ]
     for kind, reference in own["dataset"]["discriminator"]["mapping"].items():
         lines += [f"### dataset, kind: {kind}", *_section(_name(reference), defs)]
@@ -57,11 +56,11 @@ def settings_page(schema: Schema) -> str:
         "## conditions",
         _sentence(own["conditions"]["description"]),
         "A mapping from a setting (a short name, or `section.key` such as `training.augment`) to a list of values, "
-        "or to a range to sample from:",
+        "or to a range that fer-tune samples from:",
         _table(defs["Sample"]["properties"], defs["Sample"].get("required", ()), defs),
         "## search",
         _sentence(own["search"]["description"]),
-        "A mapping from a setting to exactly one of:",
+        "A mapping from a setting to exactly one of these:",
         _table(defs["Dimension"]["properties"], (), defs),
     ]
     for name in ("optuna", "resources"):
@@ -138,8 +137,8 @@ def studies_page(folder: Path) -> str:
     lines = [
         "# Shipped studies",
         GENERATED,
-        "`fer-tune studies` prints this list. `fer-tune run NAME` runs a study by its name. To start your own from "
-        "one, redirect it into a file: `fer-tune studies new_dataset > my_study.yaml`.",
+        "`fer-tune studies` prints this list. `fer-tune run NAME` runs a study by its name. To start your own study, "
+        "write one of these to a file: `fer-tune studies new_dataset > my_study.yaml`.",
         "\n".join(
             [
                 "| study | question | cost |",
@@ -174,9 +173,17 @@ def results_page(folder: Path) -> str:
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
         if "\n    results/NAME/\n" in text:
             before, after = text.split("\n    results/NAME/\n")
+            summary, *_, introduction = before.strip().split("\n\n")  # without the list of modules
             tree, _, rest = after.partition("\n\n")
             listing = "\n".join(line.removeprefix("    ") for line in tree.splitlines())
-            lines = ["# Results folder", GENERATED, before.strip(), f"```text\nresults/NAME/\n{listing}\n```", rest]
+            lines = [
+                "# Results folder",
+                GENERATED,
+                summary,
+                introduction,
+                f"```text\nresults/NAME/\n{listing}\n```",
+                rest,
+            ]
             return _page(lines)
     raise SystemExit(f"{folder}: no module documents the results format")
 

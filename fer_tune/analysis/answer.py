@@ -3,13 +3,15 @@
 `python -m fer_tune.recommend results/NAME --noise-ratio 0.3` prints it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fer_tune.analysis.recommendation import Findings, certainty, fingerprint
+from fer_tune.analysis.recommendation import Findings, certainty, fingerprint, lambdas
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
+from fer_tune.decision.recommendation import FEWEST_EPOCHS
 from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
 
 
@@ -24,7 +26,7 @@ class Answer:
     Attributes:
         lam: the λ of least expected regret; None where the study is no evidence.
         interval: the range that holds the best λ with 95 %; None where one seed allows none.
-        why: what it rests on, or what is missing, a sentence each.
+        why: what it rests on, or why there is none, a sentence each.
     """
 
     lam: float | None
@@ -53,7 +55,7 @@ class Difference:
     second: Any | None
 
     def text(self, first: str, second: str) -> str:
-        """The difference in words, the two studies called by these names: `this study has`, `yours`."""
+        """The difference in words, the two studies called by these names: `this study has`, `yours has`."""
         other = f"{second} varies it" if self.second is None else f"{second} {_plain(self.second)}"
         return f"{self.setting}: {first} {_plain(self.first)}, {other}"
 
@@ -74,6 +76,8 @@ def differences(results: Results, other: StudyRecord, label_sets: list[list[Any]
 def _plain(value: Any) -> str:
     if isinstance(value, list) and value and isinstance(value[0], list):
         return " and ".join(f"{kind} of {size}" for kind, size in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
     return str(value)
 
 
@@ -96,23 +100,34 @@ def answer(
     """
     try:
         studied = _of_kind(results, found, kind)
-        place = _within(studied, ratio, between)
+        place = _within(results, studied, ratio, between)
     except NoEvidence as why:
         return Answer(None, why=[str(why)])
     reply = interpolate(studied, place, between)
     return Answer(reply.lam, reply.interval, [*_sources(reply), *_cautions(results, studied, reply, between)])
 
 
-def _within(studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
+def _within(results: Results, studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
     """The noise ratio to answer for, within the studied ones. Raises NoEvidence where it lies outside."""
     low, high = between or (ratio, ratio)
     ratios = sorted(at for at, _ in studied)
     place = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
     if not ratios[0] - SAME_RATIO <= place <= ratios[-1] + SAME_RATIO:
+        if ratios[-1] == 0 and _has_noise_of_its_own(results):
+            raise NoEvidence(
+                "This study added no noise to its labels, so its noise ratio is unknown. Ask a study that adds noise, "
+                "such as results/noise_kinds."
+            )
         raise NoEvidence(
             f"The study's noise ratio is {_range(studied)}; {ratio:.3g} is outside, and answers are not extrapolated."
         )
     return min(max(place, ratios[0]), ratios[-1])
+
+
+def _has_noise_of_its_own(results: Results) -> bool:
+    """Whether the labels may have been noisy before the study added noise: only drawn faces have known labels."""
+    dataset = results.study.section("dataset")
+    return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
 
 
 def _range(studied: Studied) -> str:
@@ -128,7 +143,7 @@ def _sources(reply: Interpolation) -> list[str]:
     if reply.gain is not None:
         said.append(f"Expected gain over λ = 0: {with_interval(*reply.gain, sign='+')} accuracy on clean labels.")
     if not all(r.response.degrees_of_freedom for _, r in reply.sources):
-        said.append("One seed: no interval.")
+        said.append("With one seed there is no interval.")
     return said
 
 
@@ -140,15 +155,20 @@ def _cautions(
     ratios = sorted(at for at, _ in studied)
     if between is not None and (between[0] < ratios[0] - SAME_RATIO or between[1] > ratios[-1] + SAME_RATIO):
         said.append(
-            f"Your ratio is between {between[0]:.2f} and {between[1]:.2f}; the study covers {_range(studied)} and says "
-            "nothing beyond that."
+            f"Your noise ratio is between {between[0]:.2f} and {between[1]:.2f}, but the study covers only "
+            f"{_range(studied)}."
         )
-    if results.study.section("dataset")["kind"] != "synthetic":
-        said.append("The study's ratio is the noise that was added; noise already in its labels is not counted.")
-    if any(r.undecided for _, r in reply.sources):
+    if _has_noise_of_its_own(results):
+        said.append("The study's noise ratio counts only the noise that it added, not the noise already in its labels.")
+    if any(r.too_short for _, r in reply.sources):
         said.append(
-            "The study is undecided there: some λ is still improving at the end of training. Its report says how long "
-            "to train."
+            f"The study has no clear winner at this noise ratio: with fewer than {FEWEST_EPOCHS} epochs, the final "
+            "accuracy cannot be predicted."
+        )
+    elif rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
+        said.append(
+            f"The study has no clear winner at this noise ratio: accuracy at {lambdas(rising)} is still rising at the "
+            "last epoch. Its report says how many more epochs to train."
         )
     return said
 
@@ -164,7 +184,8 @@ def _of_kind(results: Results, found: Findings, kind: str | None) -> Studied:
         raise NoEvidence(f"The study's noise is {' or '.join(kinds)}, not {kind}.")
     if by_ratio in study.drawn:
         raise NoEvidence(
-            "The study drew its noise ratio from a range. List its values under conditions to get an answer for each."
+            "The study sampled its noise ratio from a range. To get an answer for each ratio, list the ratios under "
+            "conditions."
         )
     rows = []
     for r in found.recommendations:
@@ -174,7 +195,7 @@ def _of_kind(results: Results, found: Findings, kind: str | None) -> Studied:
     if len({at for at, _ in rows}) < len(rows):
         others = [setting.name for setting in study.conditions if setting not in (by_ratio, by_kind)]
         raise NoEvidence(
-            f"The study has several answers at one noise ratio, because it also varies {', '.join(others)}. See its "
-            "report."
+            f"The study has several answers at one noise ratio, because it also varies {', '.join(others)}. Its report "
+            "shows each."
         )
     return rows

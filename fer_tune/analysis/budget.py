@@ -14,6 +14,7 @@ from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import MARKERS, by_condition, by_lambda, label, lambda_colours, save
 from fer_tune.analysis.statistics import running_mean
 from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.text import joined
 from fer_tune.decision.response import respond, validation_size
 from fer_tune.names import LAST_EPOCHS
 
@@ -49,7 +50,7 @@ def by_budget(results: Results) -> pd.DataFrame:
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
-    """From how many epochs on the final leader leads, a sentence a condition of `by_budget`."""
+    """From how many epochs on the final leader leads, a sentence for each condition of `by_budget`."""
     found = []
     for condition, rows in table.groupby("condition", sort=False):
         last = float(rows["lambda"].iloc[-1])
@@ -59,8 +60,9 @@ def sentences(table: pd.DataFrame) -> list[str]:
             found.append(f"{where}λ = {last:.3g} leads at every number of epochs from {rows['epochs'].iloc[0]} on.")
         else:
             start = rows.loc[rows["epochs"] > others["epochs"].max(), "epochs"].iloc[0]
-            early = ", ".join(f"{lam:.3g}" for lam in dict.fromkeys(others["lambda"]))
-            found.append(f"{where}λ = {last:.3g} leads from about {start} epochs on; shorter runs favour λ = {early}.")
+            early = [f"λ = {lam:.3g}" for lam in dict.fromkeys(rows.loc[rows["epochs"] < start, "lambda"])]
+            before = f"{early[0]} leads" if len(early) == 1 else f"the lead changes between {joined(early)}"
+            found.append(f"{where}λ = {last:.3g} leads from about {start} epochs on; with fewer epochs, {before}.")
     return found
 
 

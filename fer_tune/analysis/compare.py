@@ -7,21 +7,23 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from fer_tune.analysis.answer import Difference, differences
-from fer_tune.analysis.conditions import noise_condition
 from fer_tune.analysis.curves import of_best
-from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.recommendation import Verdict, findings
+from fer_tune.analysis.study_record import StudyRecord
 from fer_tune.analysis.tables import Results, as_text, load, with_interval
 from fer_tune.analysis.text import visible
 from fer_tune.decision.intervals import paired_difference
 from fer_tune.errors import UserError
+from fer_tune.names import find
 
 
 def compared(first: Results, second: Results) -> list[dict[str, str]]:
-    """One row a condition and λ that both studies have: test accuracy of each, and the difference.
+    """One row for each condition and λ that both studies have: test accuracy of each, and the difference.
 
     The difference is second less first, paired by seed, with its 95 % interval; with fewer than two shared seeds it is
     that of the means.
@@ -83,15 +85,50 @@ def describe(first: Results, second: Results) -> list[str]:
     lines = []
     for results in (first, second):
         lines += [f"{results.study.name}, left out: {gap.text()}" for gap in results.gaps]
-        for r in findings(results).recommendations:
-            state = "undecided, so far" if r.undecided else "recommends"
+        found = findings(results)
+        for r in found.recommendations:
+            verdict = found.verdict(r)
+            state = "recommends" if verdict is Verdict.RECOMMENDED else f"{verdict}, so far"
             lines.append(f"{results.study.name} ({r.condition}): {state} λ = {r.lam:.3g}")
-    lines += not_shared(first, second)
-    found = differences(first, second.study, second.label_sets)
-    ratios = [results.study.section("noise")["ratio"] for results in (first, second)]
-    if not noise_condition(first) and not noise_condition(second) and ratios[0] != ratios[1]:
-        found.insert(0, Difference("noise.ratio", *ratios))
-    return [*lines, *(difference.text("the first has", "the second") for difference in found)]
+    settings = differences(first, second.study, second.label_sets)
+    named = {difference.setting for difference in settings}
+    data = [difference for difference in _of_data(first.study, second.study) if difference.setting not in named]
+    return [*lines, *(difference.text("the first has", "the second has") for difference in [*data, *settings])]
+
+
+def _of_data(first: StudyRecord, second: StudyRecord) -> list[Difference]:
+    """The settings of the data and of their noise in which two studies differ."""
+    found = []
+    kinds = [study.section("dataset")["kind"] for study in (first, second)]
+    if kinds[0] != kinds[1]:
+        found.append(Difference("dataset.kind", *kinds))
+    for section in ("dataset", "noise") if kinds[0] == kinds[1] else ("noise",):
+        for name in first.section(section):
+            if name in second.section(section) and name != "sets":  # label sets are compared by kind and size
+                own, theirs = (_values(study, f"{section}.{name}") for study in (first, second))
+                if own != theirs:
+                    found.append(Difference(f"{section}.{name}", own, theirs))
+    return found
+
+
+def _values(study: StudyRecord, path: str) -> Any:
+    """The value of a setting, or the values that it takes where it is a condition."""
+    section, _, name = path.partition(".")
+    setting = find(study.conditions, path)
+    if setting is None:
+        return study.section(section)[name]
+    condition = study.conditions[setting]
+    ends = condition.drawn_from
+    return ", ".join(map(str, condition.values)) if ends is None else f"{ends[0]:g} to {ends[1]:g}"
+
+
+def _nothing_shared(first: Results, second: Results) -> str:
+    """Why no λ of two studies can be compared."""
+    own, theirs = (list(dict.fromkeys(results.trials["condition"])) for results in (first, second))
+    if set(own) & set(theirs):
+        return "The studies share no λ."
+    names = ["no condition" if names == ["all"] else "; ".join(names) for names in (own, theirs)]
+    return f"No λ can be compared, because the conditions differ: the first has {names[0]}, the second has {names[1]}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         first, second = load(options.first), load(options.second)
         rows = compared(first, second)
-        lines = [*describe(first, second), as_text(rows) or "The studies share no λ in any condition."]
+        told = [*not_shared(first, second), as_text(rows)] if rows else [_nothing_shared(first, second)]
+        lines = [*describe(first, second), *told]
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

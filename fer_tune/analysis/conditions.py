@@ -57,24 +57,25 @@ def noise_sentences(results: Results, found: Findings) -> list[str]:
         rows = rows.sort_values("ratio")
         where = "" if elsewhere == "all" else f"{elsewhere}: "
         if rows["low"].isna().any():
-            path = ", ".join(f"{r['lambda']:.3g} at {r['ratio']:g}" for _, r in rows.iterrows())
-            said.append(f"{where}Best λ: {path}; with one seed there are no intervals to compare.")
+            path = ", ".join(f"{r['lambda']:.3g} at noise ratio {r['ratio']:g}" for _, r in rows.iterrows())
+            said.append(f"{where}Best λ: {path}. With one seed there are no intervals to compare.")
             continue
         path = ", ".join(
-            f"{r['lambda']:.3g} ({r['low']:.2g} to {r['high']:.2g}) at {r['ratio']:g}" for _, r in rows.iterrows()
+            f"{r['lambda']:.3g} ({r['low']:.2g} to {r['high']:.2g}) at noise ratio {r['ratio']:g}"
+            for _, r in rows.iterrows()
         )
         apart = rows["low"].max() > rows["high"].min()
         verdict = (
-            "the intervals do not all overlap, so the best λ changes with the noise"
+            "Not all intervals overlap, so the best λ changes with the noise ratio."
             if apart
-            else "the intervals overlap, so no change with the noise is shown"
+            else "All intervals overlap, so the study shows no change with the noise ratio."
         )
-        said.append(f"{where}Best λ: {path}; {verdict}.")
+        said.append(f"{where}Best λ: {path}. {verdict}")
     return said
 
 
 def noise_figure(results: Results, found: Findings) -> Figure | None:
-    """Best λ against noise ratio with its 95 % interval, a line for each of the other conditions."""
+    """Best λ against noise ratio with its 95 % interval, a mark and colour for each of the other conditions."""
     if (ratio := noise_condition(results)) is None:
         return None
     whole = replace(results, trials=results.trials.assign(condition="all"))
@@ -95,8 +96,10 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
         rows = rows.sort_values("ratio")
         place = rows["ratio"] + step * (i - (len(groups) - 1) / 2)
         bars = np.nan_to_num(np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0))
-        style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9}
-        ax.errorbar(place, rows["lambda"], bars, capsize=5, label=legend_entry(str(name)), **style)  # type: ignore[arg-type]
+        style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9, "capsize": 5}
+        # A line through the points would show a change even where the intervals overlap.
+        ax.errorbar(place, rows["lambda"], bars, linestyle="none", label=legend_entry(str(name)), **style)  # type: ignore[arg-type]
+    ax.set_xticks(sorted(table["ratio"].unique()))
     return label(ax, "share of wrong labels", "best λ (95 % interval)", "noise")
 
 
@@ -148,9 +151,7 @@ def importance_sentence(results: Results) -> str:
     if not shares:
         return ""
     text = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-    return (
-        f"Importance of each setting for the score: {text} (fANOVA over configurations; shares of explained variance)."
-    )
+    return f"How much of the variance of the score each setting explains (fANOVA over configurations): {text}."
 
 
 def interaction_figure(results: Results) -> Figure | None:
@@ -170,7 +171,7 @@ def show(results: Results) -> str:
         lines = [*noise_sentences(results, found), *lines]
     if (contours := interaction_figure(results)) is not None:
         save(contours, results, "lambda_and_learning_rate")
-    return "\n".join(line for line in lines if line) or f"{results.path}: varies nothing but λ"
+    return "\n".join(line for line in lines if line) or f"{results.path}: the study varies nothing but λ"
 
 
 if __name__ == "__main__":

@@ -28,16 +28,20 @@ def converged_sentence(results: Results) -> str:
         return "No trial has λ > 0, so there are no joint losses."
     if all(None in pair for pair in verdicts):
         return (
-            f"No trial has {FEWEST_EPOCHS} epochs with the joint loss, which is too few to tell whether losses have "
-            "converged. The convergence rules are off; the figures show means of the last five epochs."
+            f"No trial has the {FEWEST_EPOCHS} joint-loss epochs needed to judge convergence. Convergence-based rules "
+            "are therefore not shown. The figures show means of the last five epochs."
         )
     share = np.mean([all(pair) for pair in verdicts])
-    off = "" if share >= CONVERGED_SHARE else " Where most have not, the convergence rules are off."
+    off = (
+        ""
+        if share >= CONVERGED_SHARE
+        else " Convergence-based rules are not shown where most trials have not converged."
+    )
     return (
-        f"Both joint losses converged in {share:.0%} of {len(verdicts)} trials: over the last half (at least "
-        f"{FEWEST_EPOCHS} epochs) they show no drift, and no jump in the last five epochs. These tests reject 5 % of "
-        "converged losses. They detect at least 80 % of losses that drift by one standard deviation in five epochs or "
-        f"jump by three.{off} The correlations below use means of the last five epochs, converged or not."
+        f"Both joint losses converged in {share:.0%} of {len(verdicts)} trials: no drift over the last half of "
+        f"training (at least {FEWEST_EPOCHS} epochs) and no jump in the last five epochs. The tests reject 5 % of "
+        "converged losses. They detect at least 80 % of the losses that drift by one standard deviation in five epochs "
+        f"or jump by three.{off} The correlations below use means of the last five epochs of every trial."
     )
 
 
@@ -47,15 +51,18 @@ def early_sentence(table: pd.DataFrame) -> str:
         return ""
     if table["low"].isna().all():
         return (
-            f"At the end of training the correlation is {table['rho'].iloc[-1]:+.2f}, with too few λs for an interval."
+            f"At the last epoch the correlation is {table['rho'].iloc[-1]:+.2f}. There are too few λs for an interval."
         )
     unsure = table[~((table["high"] < 0) | (table["low"] > 0))]
     if unsure.empty:
-        return f"The interval excludes 0 from epoch {table['epoch'].iloc[0]:.0f} on: a run that short is enough."
+        return _significant_from(table["epoch"].iloc[0])
     if unsure["epoch"].max() == table["epoch"].max():
-        return "At the end of training the interval includes 0: there is no significant correlation."
-    start = table.loc[table["epoch"] > unsure["epoch"].max(), "epoch"].iloc[0]
-    return f"The interval excludes 0 from epoch {start:.0f} on: a run that short is enough."
+        return "At the last epoch the interval includes 0: there is no significant correlation."
+    return _significant_from(table.loc[table["epoch"] > unsure["epoch"].max(), "epoch"].iloc[0])
+
+
+def _significant_from(epoch: float) -> str:
+    return f"The interval excludes 0 from epoch {epoch:.0f} on, so the losses predict the final accuracy from then on."
 
 
 def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
@@ -80,11 +87,9 @@ def sentences(results: Results) -> list[str]:
     """The correlations in words, one sentence each: within each condition and, where there are several, over all."""
     groups = [(str(name), rows) for name, rows in results.trials.groupby("condition", sort=False)]
     if len(groups) > 1:
-        groups.append(("over all conditions, ranked within each", results.trials))
+        groups.append(("all conditions, ranked within each", results.trials))
         across = results.trials.assign(condition="all")
-        groups.append(
-            ("over all conditions, ranked together, though conditions differ in accuracy for other reasons too", across)
-        )
+        groups.append(("all conditions, ranked together; conditions also differ in accuracy for other reasons", across))
     found = [
         f"{name}{'' if where == 'all' else f' ({where})'}: {in_words(value)}"
         for where, rows in groups
@@ -97,10 +102,10 @@ def in_words(found: Correlation | None) -> str:
     """A correlation as the end of a sentence."""
     if found is None:
         return "too few λs above 0 for a correlation with test accuracy."
-    interval = "too few λs for an interval" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
+    interval = "none, too few λs" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
     return (
-        f"rank correlation with test accuracy {found.rho:+.2f} ({interval}; n = {found.n} λs, seeds averaged, "
-        f"permutation p = {found.p:.2g})."
+        f"rank correlation with test accuracy {found.rho:+.2f} (95 % interval: {interval}; n = {found.n} λs, averaged "
+        f"over seeds; permutation p = {found.p:.2g})."
     )
 
 

@@ -1,4 +1,4 @@
-"""Confusion matrices and test faces that systems disagree on (Fig. 3 and 4 of the paper).
+"""Confusion matrices and test faces that methods disagree on (Fig. 3 and 4 of the paper).
 
 python -m analysis.examples results/NAME
 """
@@ -20,10 +20,16 @@ from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, script
 from fer_tune.analysis.trial_files import predictions
 from fer_tune.names import METHOD, find
-from fer_tune.results.files import Damaged
+from fer_tune.results.files import damaged
 
 MEANS_OVER_CLASSES = ("test_mean_class_accuracy", "test_macro_f1")
 LETTERS = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
+NAMES = {
+    "multitask": "multi-task training",
+    "coteaching": "Co-teaching",
+    "gce": "generalised cross-entropy",
+    "joint": "joint training",
+}
 TRAINING_LABELS = "training labels"
 FACES_SHOWN = 12  # of each kind
 
@@ -80,6 +86,8 @@ def confusion_figure(results: Results) -> Figure | None:
         confusion(ax, *present[name])
         if name == TRAINING_LABELS:
             ax.set_xlabel("label given")
+        elif not results.clean:
+            ax.set_ylabel("label given (rows sum to 1)")
         return ax
 
     return heading_grid(list(present), draw, max(len(classes) for _, classes in present.values()))
@@ -149,14 +157,24 @@ def faces_figure(results: Results) -> Figure | None:
     rows = pd.concat([_spread(wins), _spread(losses)])
     if rows.empty:
         return None
-    right_title = f"only joint right: {len(wins)} faces"
-    wrong_title = f"joint wrong, another right: {len(losses)} faces"
+    right_title = f"only joint training right: {_count(wins)}"
+    wrong_title = f"joint training wrong, another method right: {_count(losses)}"
     titles = [right_title] * len(_spread(wins)) + [wrong_title] * len(_spread(losses))
     if rows.index.max() >= len(images):
         raise ValueError(f"the predictions name image {rows.index.max()}, and there are {len(images)}")
     names = class_names(classes, CAPTION_EMS)
     captions = [_caption(row, names, others) for _, row in rows.iterrows()]
     return face_grid(images[rows.index.to_numpy(int)], captions, titles)
+
+
+def legend(results: Results) -> str:
+    """What the letters under the faces stand for: the label and the methods that the study has."""
+    present = system_trials(results)
+    return "; ".join(["L: label", *(f"{LETTERS[name]}: {NAMES[name]}" for name in LETTERS if name in present)])
+
+
+def _count(faces: pd.DataFrame) -> str:
+    return f"{len(faces)} face{'' if len(faces) == 1 else 's'}"
 
 
 def _spread(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,9 +197,9 @@ def _images(results: Results) -> np.ndarray | None:
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception:  # numpy parses a header as Python source, which fails in many ways
-        raise Damaged(path) from None
+        raise damaged(path) from None
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
-        raise Damaged(path)
+        raise damaged(path)
     return images
 
 

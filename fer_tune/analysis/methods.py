@@ -1,4 +1,4 @@
-"""Every method's clean test accuracy side by side, at equal epochs and at equal seconds.
+"""Every method's clean test accuracy side by side, after equal epochs and after equal training time.
 
 python -m analysis.methods results/NAME
 """
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from fer_tune.analysis.figures import by_condition, label, save, system_curves
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
 from fer_tune.decision.response import best_configurations, spread_of
 from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
@@ -120,14 +121,14 @@ def table(results: Results) -> list[dict[str, str]]:
             rows.append(
                 {
                     "condition": str(elsewhere),
-                    "system": str(system),
+                    "method": str(system),
                     "λ": f"{own['lambda'].iloc[0]:.3g}",
                     "learning rate": f"{own['lr'].iloc[0]:.1e}",
                     "seeds": str(own["seed"].nunique()),
                     "test accuracy": _interval(late.loc[system]),
                     "difference from the first": _difference(own, trials[trials["system"] == first]),
                     "seconds per trial": f"{own['seconds'].mean():.0f}",
-                    "test accuracy at equal seconds": f"{_interval(soon.loc[system])} at {budget:.0f} s",
+                    "test accuracy at equal training time": f"{_interval(soon.loc[system])} at {budget:.0f} s",
                 }
             )
     return rows
@@ -140,13 +141,13 @@ def sentences(results: Results) -> list[str]:
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
         chosen = trials.groupby("system")["score"].mean().idxmax()
         late = pooled_interval(trials, "test_accuracy", "system").sort_values("mean", ascending=False)
-        fare = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
+        accuracies = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
         where = "" if elsewhere == "all" else f"At {elsewhere}: "
         tied = _tied(trials, str(chosen))
-        doubt = f", statistically indistinguishable from {', '.join(tied)}" if tied else ""
+        doubt = f", statistically indistinguishable from {joined(tied)}" if tied else ""
         lines.append(
             f"{where}Noisy validation ({results.objective}) chooses {chosen}{doubt}. "
-            f"Accuracy on {results.test_labels}: {fare}."
+            f"Accuracy on {results.test_labels}: {accuracies}."
         )
     return lines
 
@@ -186,13 +187,13 @@ def figure(results: Results) -> Figure:
 
 def _by_seconds(ax: Axes, epochs: pd.DataFrame) -> Axes:
     system_curves(ax, epochs)
-    return label(ax, "seconds of training", "test accuracy (share)", legend="system")
+    return label(ax, "seconds of training", "test accuracy (share)", legend="method")
 
 
 def show(results: Results) -> str:
     """Write the figure; return the table as text."""
     if not compared(results):
-        return f"{results.path}: compares no systems, because it varies none of {', '.join(SYSTEM_SETTINGS)}"
+        return f"{results.path}: the study compares no methods: it varies none of {', '.join(SYSTEM_SETTINGS)}"
     save(figure(results), results, "methods")
     return as_text(table(results))
 

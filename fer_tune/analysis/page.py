@@ -127,7 +127,7 @@ def _of_findings(results: Results, found: Findings) -> list[Section]:
         Section("details", "paragraphs of each condition", lambda: recommendation.details(results, found)),
         Section("chances", "table “how certain the choice is”", lambda: recommendation.chances(found)),
         Section(
-            "rules", "table “what each rule would have chosen”", lambda: rules.table(found.picks),
+            "rules", "table “what each rule would have chosen”", lambda: rules.table(found.picks, results.test_labels),
             "every condition has one λ, or no test labels",
         ),
         Section("rules_left_out", "rules left out", lambda: rules.left_out(found.picks)),
@@ -139,8 +139,9 @@ def _sections(results: Results) -> list[Section]:
     return [
         Section("leaks", "equal images", lambda: leaks.warnings(results)),
         Section("test_labels", "what the test labels are", lambda: results.test_labels),
+        Section("clean", "whether the test labels are clean", lambda: results.clean),
         Section(
-            "systems", "table “systems side by side”",
+            "systems", "table “methods side by side”",
             lambda: methods.table(results) if methods.compared(results) else [],
         ),
         Section("baseline", "table “each λ compared with λ = 0”", lambda: recommendation.against_baseline(results)),

@@ -69,6 +69,7 @@ class Recipe:
         alt: what it shows.
         absent: why a study may have nothing to show in it.
         notes: what it says, a sentence each.
+        legend: what follows the reading, where that is computed.
     """
 
     draw: Callable[[], Figure | None]
@@ -78,6 +79,7 @@ class Recipe:
     alt: str
     absent: str = ""
     notes: Callable[[], Sequence[str]] = tuple
+    legend: Callable[[], str] = str
 
     def drawn(self, results: Results) -> Drawn:
         """Write the figure. One that fails is a gap, and its notes are kept; so are notes that fail."""
@@ -94,8 +96,9 @@ class Recipe:
         nothing: Sequence[str] = ()
         notes = attempted(f"what is said about {what}", self.notes, nothing, gaps)
         notes = [*notes, CODES] if has_codes(svg or b"") else notes
+        reading = f"{self.reading} {attempted(f'the legend of {what}', self.legend, '', gaps)}".strip()
         uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" if svg else ""
-        return Drawn(PageFigure(self.name, self.title, self.reading, self.alt, uri, notes), gaps)
+        return Drawn(PageFigure(self.name, self.title, reading, self.alt, uri, notes), gaps)
 
     def _written(self, results: Results) -> bytes | None:
         figure = self.draw()
@@ -127,10 +130,11 @@ def _systems(results: Results) -> list[Recipe]:
         Recipe(
             draw=lambda: methods.figure(results),
             name="methods",
-            title="Systems by seconds of training",
-            reading="Each line is a system at the learning rate and λ that noisy validation chose; bands are 95 % "
-            "intervals over seeds. Compare heights at one time to see what each system reaches in equal seconds.",
-            alt="Line plot of test accuracy against seconds of training, a line for each system",
+            title="Methods by training time",
+            reading="Each line is a method at the learning rate and λ that noisy validation chose. Bands are 95 % "
+            "intervals over seeds. At one time, the height of a line is the accuracy that the method has reached by "
+            "then.",
+            alt="Line plot of test accuracy against seconds of training, a line for each method",
         )
     ]
 
@@ -141,17 +145,16 @@ def _over_lambda(results: Results) -> list[Recipe]:
             draw=lambda: curves.response_figure(results),
             name="accuracy_by_lambda",
             title="Accuracy by λ",
-            reading="Each point is a λ's mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
-            "intervals over seeds, where there are several. Choose λ by the noisy validation line; the test line shows "
-            "how good that choice was.",
+            reading="Each point is the mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
+            "intervals over seeds. λ is chosen on the noisy validation line. " + _test_line(results),
             alt="Line plot of test and noisy validation accuracy against lambda",
         ),
         Recipe(
             draw=lambda: conditions.interaction_figure(results),
             name="lambda_and_learning_rate",
             title="λ and learning rate together",
-            reading="Brighter is a higher score; white dots are the configurations that were run. A slanted ridge "
-            "means that λ and learning rate must be chosen together.",
+            reading="Brighter colours are higher scores. White dots are the configurations that were run. A slanted "
+            "ridge means that λ and learning rate must be chosen together.",
             alt="Contours of the validation score over lambda and learning rate",
             absent="it needs several learning rates, and four λs",
         ),
@@ -163,9 +166,10 @@ def _of_findings(results: Results, found: Findings) -> list[Recipe]:
         Recipe(
             draw=lambda: curves.smooth_figure(results, found),
             name="smooth_response",
-            title="Smooth curve of the deciding score over λ",
-            reading="The curve is a Gaussian process through the means. Its 95 % band is for comparing λs: it leaves "
-            "out how good all seeds are together. Where the band is wide between two λs, a λ in between is a guess.",
+            title="Smooth curve of the validation score over λ",
+            reading="The curve is a Gaussian process fitted to the means. Its 95 % band shows how well λs can be "
+            "compared: it leaves out variation that affects all λs of a seed alike. Where the band is wide between two "
+            "λs, the score of a λ in between is uncertain.",
             alt="Smooth curve with a band of the validation score against lambda",
             absent="it needs four λs and two seeds in a condition",
             notes=lambda: curves.smooth_notes(found),
@@ -174,12 +178,19 @@ def _of_findings(results: Results, found: Findings) -> list[Recipe]:
             draw=lambda: conditions.noise_figure(results, found),
             name="lambda_by_noise",
             title="Best λ against noise ratio",
-            reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes.",
+            reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes with "
+            "the noise ratio.",
             alt="Best lambda with intervals against the share of wrong labels",
             absent="it needs conditions of two noise ratios or more",
             notes=lambda: conditions.noise_sentences(results, found),
         ),
     ]
+
+
+def _test_line(results: Results) -> str:
+    if results.clean:
+        return "The test line (clean labels) shows how good that choice really was."
+    return "The test line is scored on labels as given (possibly noisy)."
 
 
 def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
@@ -189,8 +200,8 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             draw=lambda: curves.accuracy_figure(results),
             name="accuracy_by_epoch",
             title="Test accuracy during training",
-            reading="A line that still rises at the right edge needs more epochs. A line that falls has begun to learn "
-            "the wrong labels.",
+            reading="If a line is still rising at the last epoch, train longer. If it falls, the network has begun to "
+            "learn the wrong labels.",
             alt="Line plot of test accuracy by epoch, a line for each lambda",
             absent="no test image has a label",
         ),
@@ -198,8 +209,8 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             draw=lambda: budget.figure(results, budgets()),
             name="budget",
             title="Leading λ by number of epochs",
-            reading="Larger dots are more certain. A λ that leads only at the end starts slowly, and short runs would "
-            "reject it.",
+            reading="Each dot is the λ that noisy validation would choose after so many epochs. Larger dots are more "
+            "certain. A λ that leads only at the end learns slowly at first, and shorter runs would reject it.",
             alt="Leading lambda against the number of epochs trained",
             absent="it needs two λs in a condition, five epochs, and a study without drawn conditions or gains",
             notes=lambda: budget.sentences(budgets()),
@@ -208,7 +219,7 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             draw=lambda: curves.loss_figure(results) if plays else None,
             name="losses_by_epoch",
             title="Joint losses during training",
-            reading="In the paper's good runs the losses converge to the dashed values. λ = 0 has no joint loss and "
+            reading="The paper reports that good runs converge to the dashed values. λ = 0 has no joint loss and "
             "therefore no line. The axes leave out the lowest and highest 2 % of values, which may be single spikes.",
             alt="Two line plots, generator and discriminator joint loss by epoch, a line for each lambda",
             absent=NO_GAME,
@@ -228,8 +239,8 @@ def _convergence(results: Results, found: Findings | None, plays: bool) -> list[
             draw=lambda: convergence.figure(results) if plays else None,
             name="convergence",
             title="Do converged losses predict accuracy?",
-            reading="Each mark is a trial. Its losses are means of the last five epochs, converged or not. If the "
-            "paper's observation held here, accuracy would peak at the dashed values.",
+            reading="Each mark is a trial. Its losses are means of the last five epochs. If the paper's observation "
+            "held here, accuracy would peak at the dashed values.",
             alt="Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
             absent=NO_GAME,
             notes=told,
@@ -238,9 +249,9 @@ def _convergence(results: Results, found: Findings | None, plays: bool) -> list[
             draw=lambda: convergence.early_figure(results, early()),
             name="convergence_by_epoch",
             title="How early do the losses predict accuracy?",
-            reading="Rank correlation between the final test accuracy and the distance of both losses from (2.6, 0.45) "
-            "at each epoch, ranked within each condition. Below 0, smaller distances go with higher accuracy. The band "
-            "is a 95 % interval.",
+            reading="For each epoch, the rank correlation between the distance of the losses (L_G, L_D) to "
+            "(2.6, 0.45) and the final test accuracy, ranked within each condition. Below 0, a smaller distance goes "
+            "with a higher accuracy. The band is a 95 % interval.",
             alt="Rank correlation with a band against the epoch",
             absent="it needs joint losses, five epochs, and three λs above 0 or more",
             notes=lambda: [text for text in [convergence.early_sentence(early())] if text],
@@ -256,22 +267,24 @@ def _predictions(results: Results) -> list[Recipe]:
             draw=lambda: examples.confusion_figure(results),
             name="confusion",
             title=f"Confusion matrices{first}",
-            reading="Shares of each true class on the test split, over all seeds. The diagonal is the recall of each "
-            "class. Where better labels are known, the first matrix shows which classes the training labels confuse: a "
-            "system that repeats this pattern has learnt the noise.",
-            alt="Confusion matrices, one for each system, rows are true classes",
+            reading="Predictions for the test split after the last epoch, all seeds together. Rows are the classes of "
+            f"the {results.test_labels}. joint is the λ above 0 with the highest validation score, multitask is "
+            "λ = 0. The diagonal is the recall of each class. Where correct training labels are known, the first "
+            "matrix shows which classes the training labels confuse. A method that repeats this pattern has learned "
+            "the noise.",
+            alt="Confusion matrices, one for each method, rows are the classes of the labels",
             absent="no trial has left predictions of the test images that can be read",
         ),
         Recipe(
             draw=lambda: examples.faces_figure(results),
             name="faces",
-            title=f"Test faces that systems disagree on{first}",
-            reading="First, faces where only the joint method is right; then faces where it is wrong and another "
-            "system is right. One seed, evenly spread over the classes. L: label; V: multi-task VGGNet; "
-            "C: Co-teaching; G: generalised cross-entropy; P: joint.",
-            alt="Rows of test faces with the label and the prediction of each system",
-            absent="it needs the images of a study with one data set, and test images on which the joint method and "
-            "another system with the same seed differ",
+            title=f"Test faces that methods disagree on{first}",
+            reading="First, faces where only joint training predicts the label. Then, faces where it does not and "
+            "another method does. From one seed; faces sampled evenly across classes.",
+            alt="Rows of test faces with the label and the prediction of each method",
+            absent="it needs the images of a study with one data set, and test images on which joint training and "
+            "another method with the same seed differ",
+            legend=lambda: f"{examples.legend(results)}.",
         ),
     ]
 
@@ -282,7 +295,7 @@ def _drawn_conditions(results: Results) -> list[Recipe]:
             draw=partial(curves.surface_figure, results, column(setting)),
             name=re.sub(r"[^A-Za-z0-9_.-]", "_", f"surface_{setting.name}"),
             title=f"λ against {setting.name}",
-            reading="Each mark is a trial at its drawn condition; brighter is more accurate.",
+            reading="Each mark is a trial. Brighter colours are higher accuracies.",
             alt=f"Scatter plot of lambda against {setting.name}, coloured by test accuracy",
         )
         for setting in results.study.drawn

@@ -1,4 +1,4 @@
-"""Which λ, by which rule, how surely, at what price, and for which number of epochs.
+"""Which λ, by which rule, how certain, at what cost, and for which number of epochs.
 
 python -m analysis.recommendation results/NAME
 """
@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from fer_tune.analysis import methods, rules
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval
 from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
 from fer_tune.decision.response import MOST_SEEDS, best_configurations
@@ -31,6 +33,16 @@ MOST_PARAGRAPHS = 2  # of a headline
 SIGNIFICANT = 0.05
 
 
+class Verdict(StrEnum):
+    """Whether a study recommends a λ in a condition, or why it only names the λ that leads so far."""
+
+    RECOMMENDED = "recommended"
+    UNFINISHED = "unfinished"
+    TOO_SHORT = "too short to tell"
+    BUDGET_LIMITED = "budget-limited"
+    OPEN = "no clear winner"
+
+
 @dataclass(frozen=True)
 class Findings:
     """Everything that the report says of λ, computed once.
@@ -38,14 +50,35 @@ class Findings:
     Attributes:
         best: what `rules.readings` returns.
         picks: what each rule would choose in each condition.
-        why: why noisy validation chooses, and how well it did.
-        recommendations: one a condition, in the study's order.
+        why: why noisy validation chooses, and how good its choices were.
+        recommendations: one for each condition, in the study's order.
+        complete: whether every trial of the study has ended.
     """
 
     best: pd.DataFrame
     picks: list[Pick]
     why: str
     recommendations: list[Recommendation]
+    complete: bool
+
+    def verdict(self, r: Recommendation) -> Verdict:
+        """Whether λ is recommended in a condition."""
+        if not self.complete:
+            return Verdict.UNFINISHED
+        if r.too_short:
+            return Verdict.TOO_SHORT
+        if r.rising:
+            return Verdict.BUDGET_LIMITED
+        return Verdict.OPEN if _is_open(r) else Verdict.RECOMMENDED
+
+
+def _is_open(r: Recommendation) -> bool:
+    """Whether any λ that was tried may be the best: the interval holds them all, or with one seed none stands out."""
+    lams = r.response.lams
+    if not r.response.degrees_of_freedom:
+        return 1 < len(lams) == len(r.indistinguishable) + 1
+    low, high = r.response.interval()
+    return len(lams) > 1 and low <= lams.min() and high >= lams.max()
 
 
 def findings(results: Results) -> Findings:
@@ -64,7 +97,9 @@ def findings(results: Results) -> Findings:
         )
         for condition, rows in best.groupby("condition", sort=False)
     ]
-    return Findings(best, found, rules.trust_sentence(trust(found)), answers)
+    complete = results.complete if results.runs is not None else results.done >= results.study.planned_trials
+    why = rules.trust_sentence(trust(found) if complete else None, results.test_labels)
+    return Findings(best, found, why, answers, complete)
 
 
 def cost(results: Results) -> str:
@@ -85,13 +120,20 @@ def cost(results: Results) -> str:
 def headline(results: Results, found: Findings) -> list[str]:
     """What the report opens with: a paragraph for each condition, then one on cost, epochs and what is missing.
 
-    With more than two conditions each has one line here and its paragraph in `details`.
+    An unfinished study says so first. With more than two conditions each has one line here and its paragraph in
+    `details`.
     """
     systems = methods.compared(results)
     told = _answered(results, found)
     answers = methods.sentences(results) if systems else []
-    answers += [(_line if len(told) > MOST_PARAGRAPHS else _paragraph)(results, r) for r in told]
+    answers += [(_line if len(told) > MOST_PARAGRAPHS else _paragraph)(results, found, r) for r in told]
+    if not found.complete:
+        answers = [_unfinished(results), *answers] if len(answers) > 1 else [f"{_unfinished(results)} {answers[0]}"]
     return [*answers, _closing(results, found, told)]
+
+
+def _unfinished(results: Results) -> str:
+    return f"Unfinished ({results.done} of {results.study.planned_trials} trials): no recommendation yet."
 
 
 def _closing(results: Results, found: Findings, told: Sequence[Recommendation]) -> str:
@@ -103,8 +145,6 @@ def _closing(results: Results, found: Findings, told: Sequence[Recommendation]) 
         f"Cost of the study: {cost(results)}.",
         f"The result holds for {epochs} epochs of training ({seeds}), with the noise and data studied.",
     ]
-    if not results.complete:
-        said.append("The study is unfinished: only trials that have ended are included.")
     if any(len(r.response.lams) > 1 for r in told):
         said.append(f"λ is chosen by {NOISY}: {found.why}.")
     if len(results.broken):
@@ -115,54 +155,63 @@ def _closing(results: Results, found: Findings, told: Sequence[Recommendation]) 
 def details(results: Results, found: Findings) -> list[str]:
     """The paragraph of each condition, where the headline has only a line for each."""
     told = _answered(results, found)
-    return [_paragraph(results, r) for r in told] if len(told) > MOST_PARAGRAPHS else []
+    return [_paragraph(results, found, r) for r in told] if len(told) > MOST_PARAGRAPHS else []
 
 
 def _answered(results: Results, found: Findings) -> list[Recommendation]:
-    """Conditions with something to say about λ; a study of systems may have one λ in each."""
+    """Conditions with something to say about λ; a study of methods may have one λ in each."""
     systems = methods.compared(results)
     return [r for r in found.recommendations if len(r.response.lams) > 1 or not systems]
 
 
-def _line(results: Results, found: Recommendation) -> str:
-    state = "undecided, so far " if found.undecided else ""
-    said = [f"{found.condition}: {state}λ = {found.lam:.3g}{_certainty(found)}.", _accuracy(results, found)]
-    if found.indistinguishable:
-        seeds = _count(found.response.seeds, "seed")
-        said.append(f"Statistically indistinguishable from λ = {_listed(found.indistinguishable)} with {seeds}.")
-    if found.edge and found.lam > 0:
+def _line(results: Results, found: Findings, r: Recommendation) -> str:
+    verdict = found.verdict(r)
+    state = "" if verdict is Verdict.RECOMMENDED else f"{verdict}, so far "
+    said = [f"{r.condition}: {state}λ = {r.lam:.3g}{_certainty(r)}.", _accuracy(results, r)]
+    if r.indistinguishable:
+        seeds = _count(r.response.seeds, "seed")
+        said.append(f"Statistically indistinguishable from {lambdas(r.indistinguishable)} with {seeds}.")
+    if r.edge and r.lam > 0:
         said.append("It is at the edge of the λs tried.")
     return " ".join(said)
 
 
-def _paragraph(results: Results, found: Recommendation) -> str:
-    where = "" if found.condition == "all" else f"At {found.condition}: "
-    if len(found.response.lams) == 1:
-        return f"{where}Only λ = {found.lam:.3g} was run, so there is nothing to choose."
-    return " ".join([where + _answer(results, found), _accuracy(results, found), *caveats(results, found)])
+def _paragraph(results: Results, found: Findings, r: Recommendation) -> str:
+    where = "" if r.condition == "all" else f"At {r.condition}: "
+    if len(r.response.lams) == 1:
+        if found.complete:
+            return f"{where}Only λ = {r.lam:.3g} was run, so there is nothing to choose."
+        return f"{where}So far only λ = {r.lam:.3g} has results."
+    return " ".join([where + _answer(results, found, r), _accuracy(results, r), *caveats(results, r)])
 
 
-def _answer(results: Results, found: Recommendation) -> str:
+def _answer(results: Results, found: Findings, r: Recommendation) -> str:
     """The recommended λ, or why there is none yet and which one leads."""
     gain = ", gain over λ = 0" if results.study.maximises_gain else ""
     rule = f"{NOISY} ({results.objective}{gain})"
-    lam = f"λ = {found.lam:.3g}{_certainty(found)}"
-    if found.too_short:
-        return (
-            f"Too short to tell. Fewer than {FEWEST_EPOCHS} epochs do not show how training would end. "
-            f"So far {rule} favours {lam}."
-        )
-    if found.rising:
-        verb = "is" if len(found.rising) == 1 else "are"
-        return (
-            f"Budget-limited, no winner yet. λ = {_listed(found.rising)} {verb} still improving at the end of "
-            f"training and could overtake. Train about {found.more_epochs} more epochs. So far {rule} favours {lam}."
-        )
-    return f"Recommended {lam}, chosen by {rule}."
+    lam = f"λ = {r.lam:.3g}{_certainty(r)}"
+    match found.verdict(r):
+        case Verdict.RECOMMENDED:
+            return f"Recommended {lam}, chosen by {rule}."
+        case Verdict.TOO_SHORT:
+            reason = (
+                f"Too short to tell. With fewer than {FEWEST_EPOCHS} epochs, the final accuracy cannot be predicted. "
+            )
+        case Verdict.BUDGET_LIMITED:
+            reason = (
+                f"Budget-limited, no winner yet. Accuracy at {lambdas(r.rising)} is still rising at the last epoch and "
+                f"could overtake the leader. Train about {r.more_epochs} more epochs. "
+            )
+        case Verdict.OPEN:
+            reason = "No clear winner. "
+        case Verdict.UNFINISHED:
+            reason = ""
+    return f"{reason}So far {rule} favours {lam}."
 
 
-def _listed(lams: Sequence[float]) -> str:
-    return ", ".join(f"{lam:.3g}" for lam in lams)
+def lambdas(lams: Sequence[float]) -> str:
+    """Several λs in words: `λ = 0.3 and λ = 1`."""
+    return joined([f"λ = {lam:.3g}" for lam in lams])
 
 
 def _count(number: int, what: str) -> str:
@@ -199,46 +248,54 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
         said += _doubt(found)
     if found.best_rises and not found.rising:
         said.append(
-            f"It is still improving and no other λ can catch up: about {found.more_epochs} more epochs would pay off."
+            f"Its accuracy is still rising at the last epoch, and no other λ can catch up. About {found.more_epochs} "
+            "more epochs would improve it."
         )
     if found.edge:
-        said.append("It is at the edge of the λs tried: try beyond it." if found.lam > 0 else "No λ > 0 did better.")
+        beyond = (
+            "largest λ tried: try larger" if found.lam == found.response.lams.max() else "smallest λ tried: try smaller"
+        )
+        said.append(f"It is the {beyond} ones." if found.lam > 0 else "No λ above 0 did better.")
     if found.peak is not None:
         lam, p = found.peak
-        test = f"(λ = {lam:.3g} against both ends: p = {p:.2g})"
         said.append(
-            f"Accuracy rises and then falls with λ, as in the paper {test}."
+            f"As in the paper, accuracy peaks between the smallest and the largest λ (at λ = {lam:.3g}, p = {p:.2g})."
             if p < SIGNIFICANT
-            else f"Accuracy does not significantly rise and then fall with λ, as it does in the paper {test}."
+            else "Unlike in the paper, accuracy shows no significant peak between the smallest and the largest λ "
+            f"(p = {p:.2g})."
         )
     return said
 
 
 def _doubt(found: Recommendation) -> list[str]:
     """Which λs may be as good, and how many more seeds would tell."""
-    text = f"Statistically indistinguishable from λ = {_listed(found.indistinguishable)}"
+    text = f"Statistically indistinguishable from {lambdas(found.indistinguishable)}"
     if not found.response.degrees_of_freedom:
         return [f"{text} on this validation set."]
     seeds = found.response.seeds
     most = max(found.more_seeds(lam) for lam in found.indistinguishable)
-    enough = f"About {most}" if most < MOST_SEEDS - seeds else f"More than {MOST_SEEDS - 100}"
+    enough = f"about {_more(most)}" if most < MOST_SEEDS - seeds else f"more than {MOST_SEEDS - 100} more seeds"
     return [
         f"{text} with {_count(seeds, 'seed')}.",
-        f"{enough} more seeds would detect a difference of one point of accuracy, or the measured one if larger.",
+        f"Telling them apart (a difference of at least 0.01) would take {enough}.",
     ]
+
+
+def _more(seeds: int) -> str:
+    return f"{seeds} more seed{'' if seeds == 1 else 's'}"
 
 
 def _what_is_missing(missing: Missing) -> list[str]:
     said = []
     if missing.seeds:
         parts = ", ".join(f"λ = {lam:.3g} has {n} of {missing.seeds_wanted}" for lam, n in missing.seeds.items())
-        said.append(f"Some seeds diverged, failed or have not run yet: {parts}.")
+        said.append(f"Some seeds have no result (not run yet, diverged or failed): {parts}.")
     if missing.baseline:
         said.append("λ = 0 has no result yet, so there is no baseline.")
     if missing.stopped:
         said.append(
-            f"The scheduler stopped trials of λ = {_listed(missing.stopped)} early: their scores come from fewer "
-            "epochs and might have risen."
+            f"The scheduler stopped trials of {lambdas(missing.stopped)} early. Their scores come from fewer epochs "
+            "and might have risen."
         )
     return said
 
@@ -278,21 +335,22 @@ def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
 
 
 def chances(found: Findings) -> list[dict[str, str]]:
-    """How sure the choice among the λs is, as table rows; expected regret is in units of the deciding score."""
+    """How certain the choice among the λs is, as table rows; expected regret is in units of the deciding score."""
     rows = []
     for r in found.recommendations:
+        tag = "recommended" if found.verdict(r) is Verdict.RECOMMENDED else "leads so far"
         close, near = r.indistinguishable, r.response.within(r.point)
         for i, lam in enumerate(map(float, r.response.lams)):
-            more = f"{r.more_seeds(lam)} more" if r.response.degrees_of_freedom else "indistinguishable"
+            more = str(r.more_seeds(lam)) if r.response.degrees_of_freedom else "unknown (one seed)"
             rows.append(
                 {
                     "condition": r.condition,
-                    "λ": f"{lam:.3g}" + (" (recommended)" if lam == r.lam else ""),
+                    "λ": f"{lam:.3g}" + (f" ({tag})" if lam == r.lam and len(r.response.lams) > 1 else ""),
                     "score": f"{r.response.means[i]:.3f}",
                     "P(best)": f"{r.response.p_best[i]:.2f}",
                     "expected regret": f"{r.response.regret[i]:.3f}",
-                    "within a point": "yes" if lam in near else "",
-                    "seeds to separate": more if lam in close else "",
+                    "within 0.01 of the best": "yes" if lam in near else "",
+                    "extra seeds needed": more if lam in close else "",
                 }
             )
     return rows
@@ -395,7 +453,7 @@ def _score_against(r: Recommendation, lams: list[float]) -> dict[str, list[float
 
 
 def show(results: Results) -> str:
-    """The headline, how sure the choice is, and the differences from the baseline, as text."""
+    """The headline, how certain the choice is, and the differences from the baseline, as text."""
     found = findings(results)
     return "\n".join([*headline(results, found), "", as_text([*chances(found), *against_baseline(results)])])
 

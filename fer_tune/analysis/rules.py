@@ -1,4 +1,4 @@
-"""What rules that choose λ, or the epoch to stop at, would have chosen, and what that would have cost.
+"""What each rule that chooses λ, or the epoch to stop at, would have chosen, and the accuracy that this loses.
 
 python -m analysis.rules results/NAME
 """
@@ -8,7 +8,7 @@ import pandas as pd
 
 from fer_tune.analysis import convergence
 from fer_tune.analysis.methods import with_warm_up
-from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
 from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
 from fer_tune.decision.response import best_configurations
@@ -103,21 +103,37 @@ def fitted_sentence(best: pd.DataFrame) -> str:
     return f"{name}, ranked within each condition: {convergence.in_words(found)}"
 
 
-def trust_sentence(found: Trust | None) -> str:
-    """Why λ is chosen by noisy validation, and whether another rule would have done better."""
+def trust_sentence(found: Trust | None, test_labels: str) -> str:
+    """Why λ is chosen by noisy validation, and whether another rule would have done better.
+
+    `found` is None where nothing was chosen, or not yet. `test_labels` says what the test split is scored on.
+    """
     reason = "it uses only labels you already have"
     if found is None:
         return reason
-    where = f" (mean over {found.conditions} conditions)" if found.conditions > 1 else ""
-    text = f"{reason}, and cost {found.regret:.3f} of accuracy against the oracle{where}"
+    whose = f"on average over {found.conditions} conditions, its choice" if found.conditions > 1 else "its choice"
+    text = f"{reason}; {whose} lost {found.regret:.3f} test accuracy compared with choosing on the {test_labels}"
     if found.better is not None:
         name, regret = found.better
-        return f"{text}; {name} cost significantly less, {regret:.3f}"
-    return f"{text}; no other rule without clean labels cost significantly less" if found.tested else text
+        return f"{text}; the rule {name!r} lost significantly less ({regret:.3f})"
+    return f"{text}; no other rule that sees no test label lost significantly less" if found.tested else text
 
 
-def table(found: list[Pick]) -> list[dict[str, str]]:
-    """The regret of every rule, as table rows."""
+def _needs(needs: str, test_labels: str) -> str:
+    """What a rule must know, in words that are true where nobody has checked the test labels."""
+    if test_labels == CLEAN_TEST_LABELS:
+        return needs
+    return needs.replace(CLEAN_TEST_LABELS, test_labels).replace("clean labels", "test labels")
+
+
+def _named(rule: str, lams: list[float]) -> str:
+    """A rule's name; of a fixed λ that was not tried, that the nearest one stands for it."""
+    fixed = rule.removeprefix("fixed λ = ")
+    return rule if fixed == rule or all(f"{lam:g}" == fixed for lam in lams) else f"{rule} (nearest tried)"
+
+
+def table(found: list[Pick], test_labels: str) -> list[dict[str, str]]:
+    """The regret of every rule, as table rows. `test_labels` says what the test split is scored on."""
     if not found:
         return []
     shown = []
@@ -125,8 +141,8 @@ def table(found: list[Pick]) -> list[dict[str, str]]:
         lams = [pick.lam for pick in found if pick.rule == name]
         shown.append(
             {
-                "rule": str(name),
-                "needs": str(line["needs"]),
+                "rule": _named(str(name), lams),
+                "needs": _needs(str(line["needs"]), test_labels),
                 "λ chosen": ", ".join("any" if lam != lam else f"{lam:.3g}" for lam in lams),
                 "mean regret": with_interval(line["regret"], line["low"], line["high"]),
                 "conditions": str(int(line["conditions"])),
@@ -151,7 +167,7 @@ def left_out(found: list[Pick]) -> str:
 
 
 def stopping_table(results: Results) -> list[dict[str, str]]:
-    """What stopping a run by each rule costs against its best epoch, as table rows: λ = 0, then λ > 0."""
+    """What stopping a run by each rule loses compared with its best epoch, as table rows: λ = 0, then λ > 0."""
     if "prediction_changes" not in results.epochs:
         return []
     shown = []
@@ -168,7 +184,7 @@ def stopping_table(results: Results) -> list[dict[str, str]]:
 
 def show(results: Results) -> str:
     """Both tables as text."""
-    text = as_text([*table(picks(readings(results))), *stopping_table(results)])
+    text = as_text([*table(picks(readings(results)), results.test_labels), *stopping_table(results)])
     return text or f"{results.path}: every condition has one λ, so there is nothing to choose"
 
 

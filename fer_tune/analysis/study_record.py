@@ -1,10 +1,11 @@
 """The study that a results folder holds, read once from `study.json`; short names of settings are resolved here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fer_tune.names import LAMBDA, LR, NOISE_RATIO, Setting, find
+from fer_tune.names import LAMBDA, LR, METHOD, NOISE_RATIO, Setting, find
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "name": (), "objective": (), "seeds": (), "conditions": (), "search": (), "model": (),
@@ -90,6 +91,26 @@ class StudyRecord:
     def maximises_gain(self) -> bool:
         """Whether the noise ratio itself is searched, so that scores are gains over λ = 0 at the same noise."""
         return find(self.search, NOISE_RATIO) is not None
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials the whole study has, baselines of a gain included; shared warm-ups are not counted."""
+        methods = self._values(METHOD) or (self.section("training")["method"],)
+        others = math.prod(len(values) for setting, values in self.listed.items() if setting.path != METHOD)
+        runs = len(self.seeds) * (2 if self.maximises_gain else 1)
+        return others * runs * sum(self._configurations(str(method)) for method in methods)
+
+    def _configurations(self, method: str) -> int:
+        """How many configurations a condition with this method has; a method other than joint has no λ to vary."""
+        own = {s: how for s, how in self.search.items() if method == "joint" or s.path != LAMBDA}
+        grids = math.prod(len(how["grid"]) for how in own.values() if "grid" in how)
+        drawn = bool(self.drawn) or any({"uniform", "log_uniform"} & set(how) for how in own.values())
+        return grids * (int(self.raw["optuna"]["trials"]) if drawn else 1)
+
+    def _values(self, path: str) -> tuple[Any, ...]:
+        """The listed values of a condition; empty where it is not one."""
+        setting = find(self.listed, path)
+        return () if setting is None else self.listed[setting]
 
     def _searched(self, path: str) -> Mapping[str, Any]:
         setting = find(self.search, path)

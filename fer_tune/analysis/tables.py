@@ -39,6 +39,7 @@ NUMBERS = {
 OPTIONAL = ("warm_up", "test_accuracy", *LOSSES.values())  # columns that are missing values where they are not there
 ENDED = (Status.FINISHED, Status.STOPPED)
 BROKEN = (Status.DIVERGED, Status.FAILED)
+CLEAN_TEST_LABELS = "clean test labels"
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
 
 
@@ -103,13 +104,24 @@ class Results:
         return read_json(_description(self.path, digest))
 
     @property
-    def test_labels(self) -> str:
-        """What the test split is scored against, in words: a manifest need not say that its labels are clean."""
+    def clean(self) -> bool:
+        """Whether the test labels are known to be clean: your own table need not say so."""
         dataset = self.study.section("dataset")
         if dataset.get("kind") != "manifest":
-            return "clean test labels"
-        clean = next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), None)
-        return "clean test labels" if clean else "test labels as given (possibly noisy)"
+            return True
+        return bool(next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), False))
+
+    @property
+    def test_labels(self) -> str:
+        """What the test split is scored on, in words."""
+        return CLEAN_TEST_LABELS if self.clean else "test labels as given (possibly noisy)"
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended, well or badly; shared warm-ups are not counted."""
+        served = self.auxiliary["role"] == Role.BASELINE
+        broken = self.broken["role"] != Role.WARM_UP
+        return len(self.trials) + int(served.sum()) + int(broken.sum())
 
 
 def _description(path: Path, digest: str) -> Path:
@@ -250,7 +262,7 @@ def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
 
 
 def as_text(rows: list[dict[str, str]]) -> str:
-    """Table rows as text, one line a row: each filled cell after its column's name."""
+    """Table rows as text, one line for each row: each filled cell after its column's name."""
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)
 
 

@@ -4,7 +4,7 @@ Names of classes, label sets and files may hold any Unicode character. Nothing h
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 JOINERS = "\u200c\u200d"  # Persian words and emoji need these format characters
 HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}  # categories whose characters have no shape of their own
@@ -57,6 +57,12 @@ def shortened(text: str, most: int) -> str:
     """At most `most` characters of a text: its start and its end."""
     end = most // 3
     return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """Words in a sentence: `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def numbered(texts: Iterable[str]) -> list[str]:

@@ -121,9 +121,9 @@ def _read(read: Callable[[Path], Content], path: Path) -> Content | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Damaged(path, error.strerror or str(error)) from None
+        raise Damaged(f"{path} is damaged: {error.strerror or error}") from None
     if isinstance(found, str):
-        raise Damaged(path, found)
+        raise Damaged(f"{path} is damaged: {found}")
     return found
 
 

@@ -6,9 +6,9 @@
   sub-command each: its help, its options, and `run`; they import what they need when they run
 - `study_run`: `fer-tune run` from the study file to the report
 - `preflight`: what is checked before a study starts: the results folder, disk space, precision
-- `description`: what is said of a study beforehand
+- `description`: tells a user what a study runs and costs
 - `progress`: a live table on a terminal, plain lines elsewhere
 - `reporter`: the process that writes the report while Ray shuts down
-- `datasets`: data sets that a user points to: named, checked, shown
+- `datasets`: loads, checks and shows the data set that a user names
 - `advice`: what `fer-tune recommend` says
 """

@@ -1,4 +1,4 @@
-"""`fer-tune annotate`: labels one data set with a network trained on another, as the paper made its noisy labels."""
+"""`fer-tune annotate`: labels one data set with a network trained on another."""
 
 import argparse
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fer_tune.cli.data import is_study_file
 
-HELP = """Label one data set with a network trained on another, as the paper made its noisy labels.
+HELP = """Label one data set with a network trained on another, the way the paper produced its noisy labels.
 
-Writes label files that the target's reader accepts."""
+Writes label files in the target's own format, and prints the lines to add to its study file."""
 EPILOG = """examples:
   fer-tune annotate studies/annotator.yaml studies/machine_labels.yaml
   fer-tune annotate results/NAME/trials/KEY data/mine"""
@@ -27,9 +27,9 @@ class AnnotateOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
-    add("source", type=Path, help="a trial folder, or a study file (YAML) whose multi-task network is trained first")
-    add("target", type=Path, help="a study file (YAML), a data folder or a table")
-    add("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+    add("source", type=Path, help="a trial folder, or a study file (YAML): its multi-task network is trained first")
+    add("target", type=Path, help="the data set to label: a study file (YAML), a data folder or a table")
+    add("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> AnnotateOptions:
@@ -49,12 +49,12 @@ def run(options: AnnotateOptions) -> int:
     from fer_tune.study.loading import load_plan
 
     console = Console(stderr=True)
+    target = named_dataset(options.target)  # before the training, which may take hours
     folder = options.source
     if is_study_file(folder):
         show = partial(track, description="training the annotator", console=console)
         folder, accuracy = train_annotator(load_plan(folder), options.results, show)
         console.print(f"annotator: clean test accuracy {accuracy:.3f} on its own data")
-    target = named_dataset(options.target)
     annotation = annotate_dataset(
         load_checkpoint(folder),
         _annotator_name(folder),
@@ -64,8 +64,8 @@ def run(options: AnnotateOptions) -> int:
     )
     print("\n".join(annotation.differences))
     for name in annotation.kept:
-        print(f"{name}: the network does not know this label set; the target's own labels are kept")
-    print("Put this into the target's dataset section:")
+        print(f"{name}: the network does not predict this label set, so the target's own labels are kept")
+    print("Add this to the dataset section of the target's study file:")
     print(yaml.safe_dump(dict(annotation.files)).strip())
     return 0
 

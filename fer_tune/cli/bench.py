@@ -9,7 +9,9 @@ from pathlib import Path
 import fer_tune
 from fer_tune.errors import UserError
 
-HELP = "Measure what a step, a study and their growth cost on this machine. Needs a checkout of the repository."
+HELP = (
+    "Measure how long a step and a study take on this machine, and how that scales. Needs a checkout of the repository."
+)
 EPILOG = """examples:
   fer-tune bench steps
   fer-tune bench --help"""

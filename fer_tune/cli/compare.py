@@ -4,7 +4,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-HELP = "Compare two finished studies: what each recommends, and each lambda's accuracy, paired by seed."
+HELP = """Compare two finished studies: what each recommends, which settings differ, and the test accuracy of each
+lambda that both tried, paired by seed."""
 EPILOG = """examples:
   fer-tune compare results/mine results/mine_longer"""
 
@@ -20,7 +21,7 @@ class CompareOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.add_argument("first", type=Path, help="a results folder")
-    parser.add_argument("second", type=Path, help="another one")
+    parser.add_argument("second", type=Path, help="another results folder")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> CompareOptions:

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import dataclass
 
-HELP = "Print a script that completes fer-tune's commands and options in your shell."
+HELP = "Print a script that lets your shell complete fer-tune's commands and options."
 EPILOG = """examples:
   fer-tune completion bash > ~/.local/share/bash-completion/completions/fer-tune
   fer-tune completion zsh > ~/.zfunc/_fer-tune          (~/.zfunc on your fpath)
@@ -34,5 +34,15 @@ def run(options: CompletionOptions) -> int:
 
     from fer_tune.cli.main import parser
 
-    print(shtab.complete(parser(), shell=options.shell))
+    print(_with_own_head(shtab.complete(parser(), shell=options.shell), options.shell))
     return 0
+
+
+def _with_own_head(script: str, shell: str) -> str:
+    """A completion script without shtab's comments at its head, which name another place to save it."""
+    first, *rest = script.splitlines()
+    while rest[0].startswith("#") or not rest[0]:
+        rest.pop(0)
+    kept = [first] if first.startswith("#compdef") else []  # zsh reads this line
+    head = f"# Made with shtab by `fer-tune completion {shell}`. `fer-tune completion --help` says where to save it."
+    return "\n".join([*kept, head, "", *rest])

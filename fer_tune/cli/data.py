@@ -1,15 +1,14 @@
 """`fer-tune data`: checks a data set before anything trains on it, and exports a study's noisy labels."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_tune.errors import UserError
-
-HELP = """Check a data set: every row and every image. Counts its classes, draws a sheet of its faces, and drafts the
+HELP = """Check every row and every image of a data set, count its classes, draw a sheet of its faces, and draft the
 dataset section of a study file.
 
-With export-labels STUDY it writes the exact noisy labels that a study trains on instead."""
+`fer-tune data export-labels STUDY` instead writes the exact noisy labels that a study trains on."""
 EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
   fer-tune data data/RAF-DB                a known data set, recognised by its files
@@ -32,17 +31,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.usage = f"{parser.prog} [--results FOLDER] [{EXPORT}] WHAT"
     parser.add_argument(
-        "what", nargs="+", metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
+        "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), help="where files go (default: results)")
+    parser.add_argument(f"--{EXPORT}", action="store_true", help=argparse.SUPPRESS)  # what `as_options` makes of it
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
+
+
+def as_options(words: Sequence[str]) -> list[str]:
+    """The words of a command line, `export-labels` as an option: it may then stand before other options."""
+    return [f"--{EXPORT}" if word == EXPORT else word for word in words]
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
-    """The options as given. Raises UserError for more than one data set."""
-    *words, what = namespace.what
-    if words not in ([], [EXPORT]):
-        raise UserError(f"name one data folder, table or study file: there are {len(namespace.what)}")
-    return DataOptions(Path(what), bool(words), namespace.results)
+    """The options as given."""
+    return DataOptions(namespace.what, namespace.export_labels, namespace.results)
 
 
 def run(options: DataOptions) -> int:

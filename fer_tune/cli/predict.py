@@ -38,8 +38,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("checkpoint", type=Path, help="a trial folder: results/NAME/trials/KEY")
     add("images", type=Path, nargs="*", help="image files, or folders of them")
-    add("--output", type=Path, help="CSV file to write (default: print it)")
-    add("--export", type=Path, help="write the encoder as TorchScript instead")
+    add("--output", type=Path, help="CSV file to write (default: print the CSV)")
+    add("--export", type=Path, help="write the encoder to this file as TorchScript and label nothing")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> PredictOptions:
@@ -56,8 +56,8 @@ def run(options: PredictOptions) -> int:
         difference = export(checkpoint, options.export)
         size = checkpoint.image_size
         print(
-            f"{options.export}: expects (N, 3, {size}, {size}) RGB in [-1, 1]; differs by at most {difference:.1e} "
-            f"from the original; answers: {', '.join(checkpoint.columns)}"
+            f"{options.export}: input (N, 3, {size}, {size}), RGB in [-1, 1]; output columns: "
+            f"{', '.join(checkpoint.columns)}; differs from the original by at most {difference:.1e}"
         )
         return 0
     paths = find_images(options.images)

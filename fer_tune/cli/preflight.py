@@ -17,7 +17,7 @@ from fer_tune.results.lock import FolderError, locked
 from fer_tune.results.repair import is_whole, version_problem
 from fer_tune.study.cost import plan_bytes
 from fer_tune.study.differences import differences
-from fer_tune.study.plan import Plan
+from fer_tune.study.plan import Plan, resolved
 from fer_tune.study.schema import Study
 from fer_tune.system.forks import Forked
 
@@ -72,7 +72,7 @@ def _begun_with(plan: Plan, results: Path) -> Any:
         return plan.resolved
     found = read_json(results / "study.json")
     try:
-        return Study.model_validate(found).model_dump(mode="json", by_alias=True)
+        return resolved(Study.model_validate(found))
     except ValidationError:
         return found
 
@@ -83,8 +83,8 @@ def check_precision(plan: Plan) -> None:
         return
     if not Forked(_computes_bf16).result():  # torch stays out of this process, which will fork again
         raise UserError(
-            "training.precision: bf16 needs a GPU, or a CPU with bf16 arithmetic (AVX-512 or ARM). On this machine it "
-            "is some 50 times as slow as fp32: use fp32"
+            "training.precision: bf16 needs a GPU, or a CPU with native bf16 support (AVX-512 or ARM). On this machine "
+            "bf16 is some 50 times slower than fp32: use fp32"
         )
 
 
@@ -100,8 +100,8 @@ def check_space(plan: Plan, results: Path) -> None:
     used = sum(file.stat().st_size for file in results.rglob("*") if file.is_file())
     if needed - used > free:
         raise UserError(
-            f"{results} has {free / 2**30:.2g} GiB left, and the study needs about {(needed - used) / 2**30:.2g}: "
-            "free some space, or choose another --results"
+            f"{results}: the study needs about {(needed - used) / 2**30:.2g} GiB, but only {free / 2**30:.2g} GiB are "
+            "free: free some space, or choose another --results"
         )
 
 

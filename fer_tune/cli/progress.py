@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a live table on a terminal, plain lines elsewhere."""
+"""Shows a user how a study proceeds: a live table on a terminal, plain lines elsewhere."""
 
 import math
 import time
@@ -47,8 +47,9 @@ class TerminalDisplay:
 
     def trial_ended(self, ended: "EndedTrial") -> None:
         """Print how a trial ended."""
-        role = "warm-up " if ended.record.is_warm_up else ""
-        text = f"{role}{ended.status}: {ended.key}  validation accuracy {_number(ended.val_accuracy)}"
+        warm_up, status = ended.record.is_warm_up, str(ended.status)
+        what = f"shared warm-up {status} (seed {ended.record.seed})" if warm_up else status
+        text = f"{what}: {ended.key}  validation accuracy {_number(ended.val_accuracy)}"
         text += f"  {ended.reason}" if ended.reason else ""
         style = "red" if ended.status in (Status.FAILED, Status.DIVERGED) else None
         self.console.print(text, style=style, highlight=False, markup=False)
@@ -56,7 +57,9 @@ class TerminalDisplay:
 
 
 def _summary(progress: "Progress") -> str:
-    remaining = f", about {duration(progress.left)} left" if progress.left > 0 else ""
+    remaining = (
+        f", about {duration(progress.left)} left" if progress.left > 0 and progress.done < progress.total else ""
+    )
     failed = f", {progress.failed} failed" if progress.failed else ""
     return (
         f"{progress.running} running, {progress.done} of {progress.total} done{failed}; "

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from fer_tune.errors import UserError
 
-HELP = """Recommend a lambda for another noise ratio, or for a new data set whose noise is then estimated.
+HELP = """Recommend a lambda for another noise ratio, or for a new data set (its noise is estimated).
 
-It interpolates between the noise ratios that the study has measured and never extrapolates: beyond them, or for other
-settings (image size, width, learning rate, epochs ...), it says "no evidence" and what differs."""
+The finished study must have added noise to its labels, like studies/noise_kinds.yaml. Between two noise ratios that the
+study tried, the answer is interpolated. It is never extrapolated: for other noise ratios, or for other settings (image
+size, width, learning rate, epochs ...), the answer is "no evidence" and names what differs."""
 EPILOG = """examples:
   fer-tune recommend results/noise_kinds --noise-kind symmetric --noise-ratio 0.3
-  fer-tune recommend results/mine --data data/mine"""
+  fer-tune recommend results/noise_kinds --noise-kind symmetric --data data/mine"""
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,10 @@ class RecommendOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
-    add("results", type=Path, help="a results folder, such as results/noise_kinds")
-    add("--noise-ratio", type=float, metavar="R", help="share of wrong labels, within what was studied")
-    add("--noise-kind", metavar="KIND", help="if the study has several: symmetric, instance, ...")
-    add("--data", type=Path, help="a study file (YAML), data folder or table: its noise is estimated")
+    add("results", type=Path, help="results folder of a finished study, such as results/noise_kinds")
+    add("--noise-ratio", type=float, metavar="R", help="share of wrong labels, within the range that the study tried")
+    add("--noise-kind", metavar="KIND", help="kind of noise, if the study has several: symmetric, instance, ...")
+    add("--data", type=Path, help="your data: a study file (YAML), data folder or table; its noise is estimated")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RecommendOptions:
@@ -42,9 +43,9 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Rec
 def run(options: RecommendOptions) -> int:
     """Run the command; return the exit code 0, also for "no evidence". Raises UserError."""
     if (options.noise_ratio is None) == (options.data is None):
-        raise UserError("give either --noise-ratio, such as 0.3, or --data with a study file or a data folder")
+        raise UserError("give either --noise-ratio (such as 0.3) or --data (a study file, data folder or table)")
     if options.noise_ratio is not None and not 0 <= options.noise_ratio < 1:
-        raise UserError(f"--noise-ratio {options.noise_ratio:g}: must be a share from 0 to less than 1")
+        raise UserError(f"--noise-ratio {options.noise_ratio:g}: must be at least 0 and less than 1")
     from fer_tune.cli.advice import advice
 
     print("\n".join(advice(options)))

@@ -3,11 +3,11 @@
 import argparse
 from dataclasses import dataclass
 
-HELP = "Write the report of a results folder; of a study that still runs, from what has ended so far."
+HELP = "Write the report of a results folder. For a running study, it uses the trials finished so far."
 EPILOG = """examples:
   fer-tune report results/lambda_sweep
-  fer-tune report results/lambda_sweep --watch             follow a study that still runs
-  fer-tune report results/lambda_sweep --format pdf        figures for a paper
+  fer-tune report results/lambda_sweep --watch             follow a running study
+  fer-tune report results/lambda_sweep --format pdf        also write figures for a paper
   fer-tune report s3://bucket/results/lambda_sweep"""
 FORMATS = ("png", "svg", "pdf")
 
@@ -24,9 +24,9 @@ class ReportOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
-    add("results", help="a results folder such as results/lambda_sweep, or its URI")
+    add("results", help="a results folder such as results/lambda_sweep, or the URI of one")
     add("--format", action="append", choices=FORMATS, help="also write figures in this format (may be repeated)")
-    add("--watch", action="store_true", help="write it again whenever a running study has new results")
+    add("--watch", action="store_true", help="rewrite the report whenever a running study has new results")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> ReportOptions:

@@ -4,13 +4,13 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-HELP = """Run a study: every trial, then tables and the report with the recommended lambda.
+HELP = """Run all trials of a study, then write its tables and the report with the recommended lambda.
 
-Ctrl-C stops it cleanly; the same command with --resume continues it without repeating an epoch."""
+Ctrl-C stops a study cleanly. The same command with --resume continues it without repeating a finished epoch."""
 EPILOG = """examples:
-  fer-tune run smoke                              every part once, under 90 seconds
+  fer-tune run smoke                              runs every part once, under 90 seconds
   fer-tune run studies/lambda_sweep.yaml          the default study
-  fer-tune run my_study.yaml --dry-run            what it would run and cost
+  fer-tune run my_study.yaml --dry-run            show what it would run and cost
   fer-tune run my_study.yaml --set training.epochs=60 --set 'seeds=[0, 1, 2]'
   fer-tune run my_study.yaml --resume             continue after Ctrl-C, a crash or a full disk"""
 
@@ -41,16 +41,32 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
     add("study", type=Path, nargs="?", help="the study file (YAML), or the name of a shipped study such as smoke")
-    add("--from", dest="repeated", type=Path, metavar="RESULTS", help="repeat the study of a results folder elsewhere")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting: training.epochs=4")
-    add("--results", default="results", help="folder of results folders, or a URI such as s3://bucket/results")
+    add(
+        "--from",
+        dest="repeated",
+        type=Path,
+        metavar="RESULTS",
+        help="repeat the study that a results folder records; choose another --results",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a setting of the study file, such as training.epochs=4; may be repeated",
+    )
+    add(
+        "--results",
+        default="results",
+        help="parent folder for results (default: results), or a URI such as s3://bucket/results",
+    )
     add("--resume", action="store_true", help="continue the study in its results folder")
     add("--restart", action="store_true", help="delete the study's results folder and start over")
-    add("--dry-run", action="store_true", help="print the trials and what they would cost; run nothing")
+    add("--dry-run", action="store_true", help="print the trials and their estimated cost; run nothing")
     add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
     add("--cpus", type=int, metavar="N", help="use only N of this machine's CPUs (default: all)")
     add("--address", metavar="HOST:PORT", help="join a running Ray cluster; its nodes must share the results folder")
-    add("--verbose", action="store_true", help="let Ray print what it does")
+    add("--verbose", action="store_true", help="show Ray's own messages")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RunOptions:

@@ -3,10 +3,7 @@
 import argparse
 from dataclasses import dataclass
 
-from fer_tune.study.errors import StudyError
-from fer_tune.study.shipped import question, shipped_studies
-
-HELP = "List the study files that come with fer-tune and the question each answers, or print one of them."
+HELP = "List the study files that come with fer-tune and the question that each answers, or print one of them."
 EPILOG = """examples:
   fer-tune studies
   fer-tune studies new_dataset > my_study.yaml"""
@@ -21,7 +18,7 @@ class StudiesOptions:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.add_argument("name", nargs="?", help="print this study file, to start your own from")
+    parser.add_argument("name", nargs="?", help="print this study file; redirect it into a file to start your own")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> StudiesOptions:
@@ -31,13 +28,13 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Stu
 
 def run(options: StudiesOptions) -> int:
     """Run the command; return the exit code 0. Raises StudyError for an unknown name."""
+    from fer_tune.study.shipped import question, shipped_studies, shipped_study
+
     shipped = shipped_studies()
     if options.name is None:
         width = max(map(len, shipped))
         for name, path in shipped.items():
             print(f"{name:<{width}}  {question(path)}")
         return 0
-    if options.name not in shipped:
-        raise StudyError(f"no shipped study is called {options.name!r}: {', '.join(shipped)}")
-    print(shipped[options.name].read_text(encoding="utf-8"), end="")
+    print(shipped_study(options.name).read_text(encoding="utf-8"), end="")
     return 0

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from fer_tune.analysis.gaps import ReportFailed
-from fer_tune.cli.description import describe_cost, describe_plan, say
+from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
     check_precision,
@@ -42,6 +42,7 @@ from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import Study
 from fer_tune.study.shipped import find_study
+from fer_tune.system.cpus import usable_cpus
 from fer_tune.system.forks import Forked, kill_children
 from fer_tune.system.memory import quick_imports
 from fer_tune.system.signals import interrupt_held, stops_as_interrupts
@@ -63,7 +64,7 @@ class StudyRun:
     console: Console
 
     def say(self, text: str) -> None:
-        """Print a text as it is."""
+        """Print a text unchanged."""
         say(self.console, text)
 
 
@@ -80,7 +81,8 @@ def run_study(options: RunOptions) -> int:
     plan = load_plan(_study_file(options), options.overrides)
     if options.dry_run:
         describe_plan(plan, console)
-        describe_cost(plan, console, options.cpus or os.cpu_count() or 1)
+        describe_cost(plan, console, _cpus(options))
+        describe_copies(plan, console)
         return DONE
     try:
         if is_remote(options.results):
@@ -96,17 +98,22 @@ def run_study(options: RunOptions) -> int:
 def _check_options(options: RunOptions) -> None:
     """Raise UserError for options that do not fit together."""
     if options.repeated is not None and options.study is not None:
-        raise UserError("name a study file or --from, not both")
+        raise UserError("give a study file or --from, not both")
     if options.study is None and options.repeated is None:
-        raise UserError("name a study file, such as studies/lambda_sweep.yaml")
+        raise UserError("give a study file, such as studies/lambda_sweep.yaml")
     if options.resume and options.restart:
-        raise UserError("--resume and --restart exclude each other")
+        raise UserError("give --resume or --restart, not both")
     if options.cpus is not None and options.address is not None:
-        raise UserError("--cpus and --address exclude each other: a cluster has its own CPUs")
+        raise UserError("give --cpus or --address, not both: a cluster decides on its own CPUs")
     if options.address is not None and is_remote(options.results):
         raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
     if options.cpus is not None and options.cpus < 1:
         raise UserError(f"--cpus {options.cpus}: a study needs at least 1")
+
+
+def _cpus(options: RunOptions) -> int:
+    """How many of this machine's CPUs the study may use."""
+    return options.cpus or usable_cpus()
 
 
 def _study_file(options: RunOptions) -> Path:
@@ -129,9 +136,9 @@ def _stoppable(run: StudyRun) -> int:
 
 
 def _give_up(options: RunOptions) -> None:
-    """End this process and its children at once, when a stop was asked for and nothing responds any more.
+    """End this process and its children at once, because a stop was requested and nothing responds.
 
-    Trial folders are whole at any time; only tables and report are a little old.
+    Trial folders are complete at any time. Only tables and report may be out of date.
     """
     kill_children()
     try:
@@ -147,7 +154,7 @@ def _execute(run: StudyRun) -> int:
         check_precision(plan)
     claim_folder(plan, results, resume=options.resume, restart=options.restart)
     describe_plan(plan, run.console)
-    cpus = options.cpus or os.cpu_count() or 1
+    cpus = _cpus(options)
     with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
         if options.resume:
             for text in repair(results):
@@ -205,10 +212,13 @@ def _search(
     try:
         if ended == plan.total_trials:
             wait()
+            run.say("Already complete: nothing to run. The report is written again.")
             complete = True
         else:
             with ExitStack() as session:
-                session.enter_context(ray_session(options.address, options.verbose, options.cpus))
+                session.enter_context(
+                    ray_session(options.address, options.verbose, None if options.address else _cpus(options))
+                )
                 wait()
                 with display:
                     complete = run_search(plan, results, callback, options.verbose)
@@ -218,10 +228,10 @@ def _search(
             raise  # no epoch has run yet: loading the report's libraries to say so would take seconds
         return False, callback.account.as_json()
     except ConnectionError as error:
-        raise UserError(f"--address {options.address}: no Ray cluster answers there: {error}") from None
+        raise UserError(f"--address {options.address}: no Ray cluster answers at this address: {error}") from None
     if callback.unwritable:
         raise UserError(
-            f"{results}: {callback.unwritable}. What has ended is kept. Once the folder can be written again, resume "
+            f"{results}: {callback.unwritable}. Finished trials are kept. Once the folder can be written again, resume "
             f"with:\n  {_resume_command(options)}"
         )
     return complete, callback.account.as_json()
@@ -247,23 +257,23 @@ def _await(run: StudyRun, exported: Future[None]) -> None:
     try:
         exported.result()
     except Exception as error:  # from SQLite or TensorBoard
-        run.say(f"TensorBoard's or Optuna's files could not be written: {str(error).splitlines()[0]}")
+        run.say(f"could not write the files for TensorBoard or Optuna: {str(error).splitlines()[0]}")
 
 
 def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
-    """Say what came out and what to do next; return the exit code."""
+    """Print the answer and what to do next; return the exit code."""
     reported = _say_report(run, report)
     failed = len(failed_trials(run.results))
     if failed:
         run.say(
-            f"{failed} trials failed; the report and trials.csv give the reasons. To run them again:\n"
-            f"  {_resume_command(run.options)}"
+            f"{failed} {'trial' if failed == 1 else 'trials'} failed; the report and trials.csv give the reasons. To "
+            f"retry, run:\n  {_resume_command(run.options)}"
         )
     if complete:
         return DONE if reported and not failed else PARTLY_DONE
     run.say(
-        f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done; they are kept. To resume, "
-        f"run:\n  {_resume_command(run.options)}"
+        f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done. Finished work is kept. To "
+        f"resume, run:\n  {_resume_command(run.options)}"
     )
     return INTERRUPTED
 
@@ -278,7 +288,7 @@ def _say_report(run: StudyRun, reporter: Reporter) -> bool:
         run.say(f"\nNo report yet: {nothing}")
     except (ChildProcessError, ReportFailed) as killed:
         again = shlex.join(["fer-tune", "report", run.shown])
-        run.say(f"\nThere is no report, but all results are kept: {killed} To write it, run:\n  {again}")
+        run.say(f"\nThe report was not written, but all results are kept: {killed} To write it, run:\n  {again}")
         return False
     return True
 

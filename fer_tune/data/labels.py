@@ -13,7 +13,7 @@ class LabelSet:
     """One task: `size` classes (categorical) or `size` values in [-1, 1] (continuous).
 
     `names` holds one name for each class or value. A categorical label is a class index (one-hot as an input of the
-    joint game); a continuous label is a row of values. Raises ValueError for an unknown kind or too few names.
+    joint training); a continuous label is a row of values. Raises ValueError for an unknown kind or too few names.
     """
 
     name: str

@@ -13,23 +13,26 @@ BORDER_SCALE, INTENSITY_SCALE = 0.2, 0.5  # distances in the space of values, ea
 
 
 class NoiseSpec(BaseModel):
-    """How training and validation labels are corrupted. Test labels stay true."""
+    """Label noise that the study adds to training and validation labels. Test labels stay as they are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["symmetric", "pairflip", "confusion", "instance"] = Field(
         "symmetric",
-        description="symmetric: any other class; pairflip: the next class; confusion: by `matrix`; instance: mostly "
-        "faint expressions and those near another class, class and values wrong together, as in a machine's labels",
+        description="how labels become wrong. symmetric: any other class; pairflip: the next class; confusion: as "
+        "`matrix` says; instance: mostly on faint expressions and on those close to another class, with class and "
+        "values wrong together, like machine-generated labels",
     )
-    ratio: float = Field(0.0, ge=0, lt=1, description="share of wrong labels in each label set")
+    ratio: float = Field(0.0, ge=0, lt=1, description="share of labels made wrong in each label set")
     ratios: dict[str, Annotated[float, Field(ge=0, lt=1)]] = Field(
-        default_factory=dict, description="by label set name: its ratio, if it is not `ratio`"
+        default_factory=dict, description="ratio of single label sets, by name, where it differs from `ratio`"
     )
     matrix: tuple[tuple[float, ...], ...] | None = Field(
-        None, description="confusion only: row-stochastic K x K; `ratio` then applies only to continuous sets"
+        None,
+        description="confusion only: K x K, rows are true classes and sum to 1; `ratio` then applies to continuous "
+        "label sets alone",
     )
-    tied: bool = Field(False, description="true: the same samples are wrong in every label set")
+    tied: bool = Field(False, description="make the same samples wrong in every label set")
 
     @model_validator(mode="after")
     def _check_matrix(self) -> Self:

@@ -57,11 +57,11 @@ class NoisyData:
 
     @cached_property
     def game_inputs(self) -> np.ndarray:
-        """Labels as inputs of the joint game: float32 (N, sum of the label sets' sizes), none missing.
+        """Labels as inputs of joint training: float32 (N, sum of the label sets' sizes), none missing.
 
-        The game compares whole rows of labels that occur together. A sample that lacks a label therefore enters with
-        its image and with the row of another sample of its split that has every label, drawn once. Raises ValueError
-        if no sample of a split has every label.
+        Joint training compares whole rows of labels that occur together. A sample that lacks a label therefore borrows
+        the row of a randomly chosen sample of its split that has every label, the same in every epoch. Raises
+        ValueError if no sample of a split has every label.
         """
         if self.complete:
             return self.targets
@@ -70,7 +70,9 @@ class NoisyData:
             members = self.dataset.splits[split]
             lacking = np.isnan(self.targets[members]).any(axis=1)
             if lacking.all():
-                raise ValueError(f"no {split} sample has every label: the joint game needs at least one that does")
+                raise ValueError(
+                    f"no {split} sample has every label: joint training (lambda above 0) needs at least one that does"
+                )
             rng = numpy_stream(0, "missing labels", self.dataset.digest, split)
             rows[members[lacking]] = rng.choice(members[~lacking], int(lacking.sum()))
         return self.targets[rows]

@@ -1,4 +1,4 @@
-"""The built-in data set: drawn faces. Their true labels are known, so the effect of label noise can be measured."""
+"""The built-in data set: synthetic (drawn) faces. Their true labels are known, so noise can be studied."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +9,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.data.dataset import SPLITS, Dataset, digest_of
-from fer_tune.data.errors import Problems
+from fer_tune.data.errors import Problems, quoted
 from fer_tune.data.faces import draw_faces
-from fer_tune.data.files import numeric_column, read_table
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.splits import noisy_samples
+from fer_tune.data.tables import read_table
 from fer_tune.system.forks import forked_map
 from fer_tune.system.randomness import numpy_stream
 
@@ -32,25 +32,27 @@ FACES_AT_ONCE = 100  # computed in one call of NumPy
 
 
 class SyntheticSpec(BaseModel):
-    """Settings of the drawn faces."""
+    """Settings of the synthetic (drawn) faces."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["synthetic"] = "synthetic"
     image_size: Literal[32, 64, 128] = Field(32, description="side in pixels")
-    train: int = Field(3000, ge=14, description="training faces")
-    validation: int = Field(1500, ge=14, description="validation faces; their labels are noisy too")
-    test: int = Field(1500, ge=14, description="test faces; their labels are always true")
+    train: int = Field(3000, ge=14, description="number of training faces")
+    validation: int = Field(1500, ge=14, description="number of validation faces, whose labels are noisy too")
+    test: int = Field(1500, ge=14, description="number of test faces, whose labels are always correct")
     class_prior: Literal["uniform", "raf"] = Field(
-        "uniform", description="class shares; raf: as uneven as in RAF-DB's training set"
+        "uniform", description="class shares: all equal, or as imbalanced as RAF-DB's training set"
     )
     domain: Literal["studio", "street"] = Field(
-        "studio", description="street: other people, harder poses, worse light and a worse camera"
+        "studio", description="street: other people, harder poses, worse light and a worse camera than studio"
     )
     machine_labels: str | None = Field(
-        None, description="CSV written by fer_tune.annotate; it replaces the labels of training and validation faces"
+        None,
+        description="CSV of machine-generated labels, written by `fer-tune annotate`; they replace the labels of "
+        "training and validation faces",
     )
-    seed: int = Field(0, ge=0, description="draws the faces")
+    seed: int = Field(0, ge=0, description="seed that draws the faces")
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:
@@ -127,19 +129,20 @@ def _replace_labels(path: Path, labels: dict[str, np.ndarray], splits: Mapping[s
     """Replace the labels of training and validation faces, in place, by those of a file. Raises DataError."""
     table = read_table(path, LABEL_COLUMNS)
     problems = Problems(f"{path}: these labels cannot be used")
-    index, valence, arousal = (numeric_column(table, c, path, problems) for c in ("index", "valence", "arousal"))
+    index, valence, arousal = (table.numbers(c, problems) for c in ("index", "valence", "arousal"))
     wanted = noisy_samples(splits)
     if not np.array_equal(np.sort(index), wanted):
         problems.add(str(path), f"must list each of the {len(wanted)} training and validation faces once")
-    for line, name in table["emotion"][~table["emotion"].isin(EMOTIONS)].items():
-        problems.add(f"{path}:{line}", f"emotion must be one of {', '.join(EMOTIONS)}: it is {name!r}")
+    emotions = table.text("emotion")
+    for i in np.flatnonzero(~emotions.isin(EMOTIONS)).tolist():
+        problems.add(table.place(i), f"emotion must be one of {', '.join(EMOTIONS)}: it is {quoted(emotions.iloc[i])}")
     affect = np.stack([valence, arousal], axis=1)
     for i in np.flatnonzero(~(np.abs(affect) <= 1).all(axis=1)).tolist():
         text = f"valence and arousal must be in [-1, 1]: they are {affect[i].tolist()}"
-        problems.add(f"{path}:{table.index[i]}", text)
+        problems.add(table.place(i), text)
     problems.raise_any()
     rows = index.astype(int)
-    labels["emotion"][rows] = [EMOTIONS.index(name) for name in table["emotion"]]
+    labels["emotion"][rows] = [EMOTIONS.index(name) for name in emotions]
     labels["affect"][rows] = affect
 
 

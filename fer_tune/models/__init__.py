@@ -1,4 +1,4 @@
-"""The three networks of the paper's joint game.
+"""The three networks of the paper's joint training.
 
 - `spec`: ModelSpec, the networks' sizes (imports no torch)
 - `encoder`: image -> labels and noise vector

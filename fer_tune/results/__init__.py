@@ -1,4 +1,4 @@
-"""The results folder: the only contract between running a study and analysing it. Format version 1.
+"""The results folder: the only interface between running a study and analysing it. Format version 1.
 
 The modules of this room, which knows neither the study file nor torch:
 
@@ -18,11 +18,11 @@ What lies in a folder:
       environment.json      format version, package versions, machine, git commit, data digests of the first run
       run.json              for each run of the study: environment, wall seconds, seconds in epochs and between
                             the first trial's start and the last one's end, starts of trials and slices, most trials
-                            at once, peak memory, outcome
+                            at once, peak memory, whether the study was complete
       data/DIGEST/          images.npy (uint8, memory-mapped by trials), labels.npz, dataset.json
       data/digests.json     the digest of each data set of the study
       weights.json          the digest of each weight file that encoders start from, if any
-      .lock                 held by the run that works on the folder; names it
+      .lock                 held by the run that works on the folder, with its process and host
       warm_start.json       the configurations and values of an earlier study, where this one starts from it
       trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED
         trial.json          its role (trial, baseline, warm_up), cell, condition, suggestion, seed, configuration
@@ -39,12 +39,12 @@ What lies in a folder:
       optuna.sqlite3        every search as an Optuna study (opens in optuna-dashboard)
       report/               index.html, report.md, figures
       recommendation.json   what the report recommends, for programs
-      ray/                  Ray's own files, disposable
+      ray/                  Ray's own files; not needed to resume
 
-Every file is written to a temporary name, synced and renamed, so it is complete or absent. A trial's folder is the
-only truth about that trial. Missing values are empty in CSV and null in JSON.
-A warm-up is what trials that differ only in lambda have in common. They continue from its state, and the seconds of
-its epochs are counted in the warm-up alone.
+Every file is written to a temporary name, synced and renamed, so it is complete or absent. A trial's folder holds
+everything about that trial. Missing values are empty in CSV and null in JSON.
+A warm-up is the first epochs, without the joint loss, which trials that differ only in lambda share. They continue from
+its state. The seconds of its epochs are counted in the warm-up alone.
 
-`status` is finished, stopped (by a scheduler), diverged (a loss was not finite, or scores saturated) or failed.
+`status` is finished, stopped (by a scheduler), diverged (a loss was not finite, or scores were saturated) or failed.
 """

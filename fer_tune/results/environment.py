@@ -1,6 +1,5 @@
 """The software and the machine that a study ran on."""
 
-import os
 import platform
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.results.records import FORMAT_VERSION
+from fer_tune.system.cpus import usable_cpus
 
 PACKAGES = ("fer-tune", "torch", "ray", "optuna", "numpy", "pandas", "pydantic", "scipy", "scikit-learn")
 
@@ -21,7 +21,7 @@ def environment(digests: Iterable[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
+        "cpus": usable_cpus(),
         "git_commit": _git_commit(),
         "data_digests": sorted(digests),
         "command": _command(),
@@ -30,8 +30,12 @@ def environment(digests: Iterable[str]) -> dict[str, Any]:
 
 def _command() -> list[str]:
     """The command line of this process, by the name of its door."""
-    door = ["fer-tune"] if Path(sys.argv[0]).name == "fer-tune" else ["python", "-m", "fer_tune.run"]
-    return [*door, *sys.argv[1:]]
+    door = Path(sys.argv[0])
+    if door.name == "__main__.py" and door.parent.name == "fer_tune":
+        return ["python", "-m", "fer_tune", *sys.argv[1:]]
+    if door.name == "fer-tune":
+        return ["fer-tune", *sys.argv[1:]]
+    return ["python", "-m", "fer_tune.run", *sys.argv[1:]]
 
 
 def _version(package: str) -> str | None:

@@ -16,8 +16,10 @@ from fer_tune.errors import UserError
 class Damaged(UserError):
     """A file of a results folder that cannot be read; the message names it and what repairs it."""
 
-    def __init__(self, path: Path, advice: str = "resume the study with --resume, which repairs it") -> None:
-        super().__init__(f"{path} is damaged: {advice}")
+
+def damaged(path: Path) -> Damaged:
+    """The error for a file that resuming the study repairs."""
+    return Damaged(f"{path} is damaged: resume the study with --resume, which repairs it")
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
@@ -75,7 +77,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
-        raise Damaged(path) from None
+        raise damaged(path) from None
 
 
 def read_json_or(path: Path, default: Any) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fer_tune.names import LAST_EPOCHS
-from fer_tune.results.files import Damaged, read_json, write_csv, write_json
+from fer_tune.results.files import damaged, read_json, write_csv, write_json
 from fer_tune.results.records import Role, Status, TrialRecord, TrialResult
 
 LOCK_SECONDS = 30.0
@@ -43,7 +43,7 @@ class TrialFolder:
         try:
             return TrialRecord.from_json(read_json(path))
         except (ValueError, TypeError):
-            raise Damaged(path) from None
+            raise damaged(path) from None
 
     def result(self) -> TrialResult | None:
         """How the trial ended, or None while it has not. Raises Damaged."""
@@ -53,7 +53,7 @@ class TrialFolder:
         try:
             return TrialResult.from_json(read_json(path))
         except (ValueError, TypeError):
-            raise Damaged(path) from None
+            raise damaged(path) from None
 
     def has_ended(self) -> bool:
         """Whether the trial has ended, in whatever way."""
@@ -85,7 +85,7 @@ class TrialFolder:
             with open(path, newline="", encoding="utf-8") as file:
                 return [_numbers(row) for row in csv.DictReader(file)]
         except (ValueError, csv.Error):
-            raise Damaged(path) from None
+            raise damaged(path) from None
 
     def begin(self, record: TrialRecord) -> None:
         """Create the folder with the trial's record. Raises ValueError where it holds another one."""

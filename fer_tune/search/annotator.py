@@ -1,7 +1,6 @@
 """Labels a data set with an encoder trained on another, as the paper made its noisy labels."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,15 @@ from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.loading import write_dataset
+from fer_tune.names import Setting
+from fer_tune.results.files import Damaged
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import TrialRecord
 from fer_tune.search.checkpoint import Checkpoint, Track
 from fer_tune.search.trial import TrialRun
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import with_training
+from fer_tune.system.cpus import usable_cpus
 
 BATCH = 256
 MACHINE_FILES = ("machine_labels", "machine_affect")  # settings whose files replace a target's own labels
@@ -32,13 +34,10 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
     """
     config = with_training(plan.cells[0].typical(), lam=0.0)
     folder = results / "annotators" / plan.study.name
-    saved = write_dataset(config.dataset, results / "annotators" / ".data", os.cpu_count() or 1)
-    torch.set_num_threads(os.cpu_count() or 1)
+    saved = write_dataset(config.dataset, results / "annotators" / ".data", usable_cpus())
+    torch.set_num_threads(usable_cpus())
     record = TrialRecord(seed=config.seed, config=config.model_dump(by_alias=True, mode="json"))
-    known = TrialFolder(folder)
-    if known.has_record() and known.record().config != record.config:
-        raise DataError(f"{folder} holds an annotator of another version of this study: delete it, or rename the study")
-    run = TrialRun(folder, known.record() if known.has_record() else record, saved, plan.study.objective)
+    run = TrialRun(folder, _begun(folder, record, plan.cells[0].space), saved, plan.study.objective)
     try:
         for _ in track(range(run.trainer.epoch, config.training.epochs)):
             run.step()
@@ -47,6 +46,28 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
         return folder, run.history[-1]["test_accuracy"]
     finally:
         run.close()
+
+
+def _begun(folder: Path, record: TrialRecord, searched: Iterable[Setting]) -> TrialRecord:
+    """The record of the annotator that a folder holds, else the given one.
+
+    A searched setting may differ: an earlier version took the lower end of its range. Raises DataError.
+    """
+    known = TrialFolder(folder)
+    if not known.has_record():
+        return record
+    try:
+        begun = known.record()
+    except Damaged:
+        raise DataError(
+            f"{known.path / 'trial.json'} is damaged: delete {folder} to train the annotator again"
+        ) from None
+    wanted = {section: dict(v) if isinstance(v, dict) else v for section, v in record.config.items()}
+    for setting in searched:
+        wanted[setting.section][setting.key] = begun.config[setting.section][setting.key]
+    if begun.config != wanted:
+        raise DataError(f"{folder} holds an annotator of another version of this study: delete it, or rename the study")
+    return begun
 
 
 @dataclass(frozen=True)
@@ -75,7 +96,7 @@ def annotate_dataset(
     update |= {name: None for name in MACHINE_FILES if hasattr(spec, name)}
     plain = spec.model_copy(update=update)
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = open_dataset(write_dataset(plain, folder / ".data", os.cpu_count() or 1))
+    dataset = open_dataset(write_dataset(plain, folder / ".data", usable_cpus()))
     labels = in_terms_of(checkpoint.label_sets, dataset.label_sets, annotate(checkpoint, dataset.images, track))
     kept = [s.name for s in dataset.label_sets if s.name not in labels]
     labels |= {name: dataset.labels[name] for name in kept}

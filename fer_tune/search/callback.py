@@ -148,6 +148,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         self.total, self.done = plan.total_trials, finished
         self.core_seconds = plan_core_seconds(plan) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.core_seconds_done = 0.0
+        self.only_warm_ups = True
         self.display: Display = display or SilentDisplay()
         self.on_first_start = on_first_start
         self.unwritable = ""
@@ -179,6 +180,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         """An epoch has ended."""
         running = self.running[trial.trial_id]
         self.core_seconds_done += epoch_core_seconds(running.config, int(result["epoch"]))
+        self.only_warm_ups &= assignment_of(trial).record.is_warm_up
         if math.isfinite(result["seconds"]):
             self.account.trained_seconds += result["seconds"]
         self.account.memory.sample()
@@ -237,16 +239,25 @@ class StudyCallback(tune.Callback, tune.Stopper):
 
     def _show(self) -> None:
         elapsed = time.monotonic() - self.started
-        done = self.core_seconds_done
-        left = elapsed / done * (self.core_seconds - done) if done else 0.0
-        progress = Progress(len(self.running), self.done, self.total, self.failed, elapsed, max(left, 0.0))
+        progress = Progress(len(self.running), self.done, self.total, self.failed, elapsed, self._left())
         self.display.update(progress, list(self.running.values()))
+
+    def _left(self) -> float:
+        """Estimated seconds until the end; 0 while only warm-ups have run, because their first epochs mislead."""
+        if self.only_warm_ups:
+            return 0.0
+        done, passed = self.core_seconds_done, time.monotonic() - self.account.first_start
+        return max(passed / done * (self.core_seconds - done), 0.0)
 
 
 def _reason(trial: Trial) -> str:
     """The last line of the error that Ray noted for a trial; what to change where memory ran out."""
     file = Path(trial.error_file) if trial.error_file else None
-    lines = [line for line in file.read_text().splitlines() if line.strip()] if file and file.exists() else []
+    lines = (
+        [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        if file and file.exists()
+        else []
+    )
     if any(text in line for line in lines for text in OUT_OF_MEMORY):
         return f"{MEMORY_ADVICE} ({lines[-1].strip()})"
     return lines[-1].strip() if lines else "its worker died without a message"

@@ -29,7 +29,7 @@ class Job:
         folder: its own.
         record: what trial.json holds.
         config: its settings.
-        warm_up: the trial that runs what this one shares with others before the joint game starts.
+        warm_up: the trial that runs what this one shares with others before joint training starts.
     """
 
     folder: TrialFolder

@@ -1,7 +1,6 @@
 """What a study needs before its first trial: data sets, weight files and the environment, written to its folder."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from fer_tune.search.jobs import NotRunnable
 from fer_tune.search.warm_start import earlier_values
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import TrialConfig
+from fer_tune.system.cpus import usable_cpus
 
 
 def reads_files(plan: Plan) -> bool:
@@ -67,7 +67,7 @@ def _stored(spec: Any, folder: Path, known: str | None) -> str:
     """
     if spec.kind == "synthetic" and not spec.machine_labels and known and (folder / known / "dataset.json").exists():
         return known
-    return write_dataset(spec, folder, os.cpu_count() or 1).name
+    return write_dataset(spec, folder, usable_cpus()).name
 
 
 def _note_weights(plan: Plan, results: Path) -> None:
@@ -101,7 +101,7 @@ def _checked_weights(config: TrialConfig, known: Mapping[str, str]) -> dict[str,
 
 
 def _check_games(plan: Plan, results: Path, digests: Mapping[str, str]) -> None:
-    """Refuse data in which no sample has all the labels that the joint game needs."""
+    """Refuse data in which no sample has all the labels that joint training needs."""
     checked = set()
     for cell in plan.cells:
         config = cell.at(max)
@@ -133,4 +133,4 @@ def _known_digests(folder: Path) -> Iterable[str]:
     try:
         return [str(digest) for digest in read_json(path)["data_digests"]]
     except (KeyError, TypeError, FileNotFoundError):
-        raise Damaged(path, "it no longer says which data that study was run on") from None
+        raise Damaged(f"{path} is damaged or missing: it said which data that study was run on") from None

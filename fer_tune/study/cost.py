@@ -19,7 +19,7 @@ START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 
 def image_gflop(image_size: int, model: ModelSpec, playing: bool) -> tuple[float, float]:
-    """GFLOP of training one image, with or without the joint game, and of predicting one."""
+    """GFLOP of training one image, with or without joint training, and of predicting one."""
     encoder = ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
     game = GAME_GFLOP * max(1.0, (image_size / 64) ** 2) * model.width**2
     return encoder + (game if playing else 0.0), encoder / 3

@@ -16,12 +16,15 @@ class StudyError(UserError):
     """A study that cannot be run. The message has one line per mistake and says where it is."""
 
 
-class MisplacedError(ValueError):
+class MisplacedError(StudyError):
     """A mistake that involves several keys, with the location to report."""
 
     def __init__(self, location: Location, message: str) -> None:
         super().__init__(message)
         self.location = location
+
+    def __reduce__(self) -> tuple[type, tuple[Location, str]]:
+        return MisplacedError, (self.location, str(self))
 
 
 def nearest(key: str, valid: Sequence[str]) -> str:

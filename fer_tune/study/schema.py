@@ -25,7 +25,7 @@ class _Spec(BaseModel):
 
 
 class Sample(_Spec):
-    """A condition drawn from a range, spread evenly, to map the best lambda over it."""
+    """A condition that is sampled evenly from a range, to map the best lambda over it."""
 
     sample: tuple[float, float] = Field(description="lowest and highest value")
 
@@ -36,9 +36,9 @@ class Sample(_Spec):
 
 
 class Dimension(_Spec):
-    """One searched setting: every value of a grid, one value per lambda or method, or Optuna's choice in a range."""
+    """How one setting is searched: a grid of values, one value per lambda or method, or Optuna's choice in a range."""
 
-    grid: tuple[float, ...] | None = Field(None, description="each value gets its own, equally large search")
+    grid: tuple[float, ...] | None = Field(None, description="each value gets a search of its own, all equally large")
     per_lambda: tuple[float, ...] | None = Field(None, description="one value for each value of lambda's grid")
     per_method: tuple[float, ...] | None = Field(None, description="one value for each value of the condition method")
     uniform: tuple[float, float] | None = Field(None, description="lowest and highest value")
@@ -83,23 +83,27 @@ class Dimension(_Spec):
 
 
 class OptunaSpec(_Spec):
-    """How Optuna searches what is not a grid."""
+    """How Optuna searches the settings that have a range."""
 
-    trials: int = Field(8, ge=1, description="configurations of each search (one search per grid cell and condition)")
+    trials: int = Field(
+        8, ge=1, description="configurations of each search (each condition and grid value has its own search)"
+    )
     sampler: Literal["tpe", "random", "qmc"] = Field("tpe", description="Optuna's sampler")
-    batch: int = Field(4, ge=1, description="configurations suggested at once; the next batch knows their results")
+    batch: int = Field(
+        4, ge=1, description="configurations suggested at once; Optuna sees their results before the next batch"
+    )
     seed: int = Field(0, ge=0, description="seed of the sampler")
 
 
 class Resources(_Spec):
-    """What one trial holds. `gpu: auto` means one whole GPU where there are any, else none."""
+    """What one trial uses. `gpu: auto` means one whole GPU if the machine has any, else none."""
 
-    cpu: int = Field(1, ge=1, description="CPUs of a trial, and its torch threads")
+    cpu: int = Field(1, ge=1, description="CPUs of a trial, which are also its torch threads")
     gpu: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
-        "auto", description="GPUs of a trial; may be a fraction"
+        "auto", description="GPUs of a trial; a fraction such as 0.25 runs four trials on each"
     )
     deterministic: bool = Field(
-        False, description="use only deterministic algorithms: slower on a GPU; on a CPU they always are"
+        False, description="use only deterministic algorithms (slower on a GPU; CPUs always use them)"
     )
 
 
@@ -127,7 +131,7 @@ class TrialConfig(_Spec):
             )
         known = self.noise.ratio_of(first) and not training.majority
         if training.method == "coteaching" and training.forget_rate is None and not known:
-            text = "coteaching needs training.forget_rate: the ratio of wrong labels is not known from `noise`"
+            text = "coteaching needs training.forget_rate, because `noise` does not say the share of wrong labels"
             raise MisplacedError(("training", "method"), text)
         if self.noise.matrix is not None and len(self.noise.matrix) != classes:
             raise MisplacedError(("noise", "matrix"), f"matrix has {len(self.noise.matrix)} rows for {classes} classes")
@@ -140,7 +144,7 @@ class TrialConfig(_Spec):
             raise MisplacedError(("training", "batch_size"), text)
         if training.lam > 0 and training.warmup_epochs >= training.epochs:
             text = (
-                f"warmup_epochs {training.warmup_epochs} leaves none of the {training.epochs} epochs for the joint game"
+                f"warmup_epochs {training.warmup_epochs} leaves none of the {training.epochs} epochs for joint training"
             )
             raise MisplacedError(("training", "warmup_epochs"), text)
         return self
@@ -168,27 +172,33 @@ def with_training(config: TrialConfig, **changes: Any) -> TrialConfig:
 class Study(_Spec):
     """A study file, every default filled in. `fer-tune run --schema` prints its JSON Schema."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="names the results folder")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name of the study and of its results folder"
+    )
     dataset: DatasetSpec = Field(default_factory=SyntheticSpec)
     noise: NoiseSpec = Field(default_factory=NoiseSpec)
     model: ModelSpec = Field(default_factory=ModelSpec)
     training: TrainingSpec = Field(default_factory=TrainingSpec)
     conditions: dict[str, tuple[Value, ...] | Sample] = Field(
-        default_factory=dict, description="compared, never optimised: each value gets its own best lambda"
+        default_factory=dict,
+        description="settings whose values are compared, never optimised: each value gets its own best lambda",
     )
-    search: dict[str, Dimension] = Field(default_factory=dict, description="optimised: lambda, lr, noise_ratio")
+    search: dict[str, Dimension] = Field(
+        default_factory=dict, description="settings that are optimised: lambda, lr, noise_ratio ..."
+    )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="each configuration is repeated with every seed"
+        (0,), min_length=1, description="every configuration is run once with each seed"
     )
     objective: Literal["val_accuracy", "val_mean_class_accuracy", "val_macro_f1", "val_ccc"] = Field(
-        "val_accuracy", description="what is maximised, on noisy validation data"
+        "val_accuracy", description="metric to maximise, on noisy validation data"
     )
     optuna: OptunaSpec = Field(default_factory=OptunaSpec)
     warm_start: str | None = Field(
-        None, description="results folder of an earlier study; Optuna starts from its configurations"
+        None, description="results folder of an earlier study, from whose configurations Optuna starts"
     )
     scheduler: Literal["none", "asha", "median"] = Field(
-        "none", description="stops weak trials early, within each condition. Beware: a large lambda starts slowly"
+        "none",
+        description="stops weak trials early, within each condition. Caution: a large lambda learns slowly at first",
     )
     resources: Resources = Field(default_factory=Resources)
 
@@ -201,7 +211,7 @@ class Study(_Spec):
         self._check_ranges()
         sampled = any(isinstance(values, Sample) for values in self.conditions.values())
         if self.scheduler != "none" and (sampled or self.maximises_gain):
-            text = "compares trials at different noise ratios: use none where a condition is sampled or optimised"
+            text = "would compare trials at different noise ratios: use none where a condition is sampled or optimised"
             raise MisplacedError(("scheduler",), f"{self.scheduler} {text}")
         return self
 
@@ -213,7 +223,7 @@ class Study(_Spec):
                 _check_name(section, name)
                 path = Setting.named(name).path
                 if path in roles:
-                    text = f"{path} is varied twice: list it once, under conditions or under search"
+                    text = f"{path} is varied twice: list it either under conditions or under search"
                     raise MisplacedError((section, name), text)
                 roles[path] = section
 
@@ -221,7 +231,9 @@ class Study(_Spec):
         """Conditions list values; values beside another setting are as many as that setting's."""
         for name, values in self.conditions.items():
             if isinstance(values, tuple) and (not values or len(set(values)) < len(values)):
-                raise MisplacedError(("conditions", name), f"list at least one value, and each once: {list(values)}")
+                raise MisplacedError(
+                    ("conditions", name), f"list at least one value, and no value twice: {list(values)}"
+                )
         for name, dimension in self.search.items():
             for key, own, others, of in (
                 ("per_lambda", dimension.per_lambda, self.lambda_grid, "lambda's grid"),

@@ -1,5 +1,6 @@
 """The study files that come with fer-tune: in a checkout in studies/, in a wheel inside the package."""
 
+import difflib
 from pathlib import Path
 
 from fer_tune.study.errors import StudyError
@@ -24,12 +25,20 @@ def find_study(name: Path) -> Path:
 
     Raises StudyError where it is neither.
     """
-    shipped = shipped_studies()
-    if name.exists() or name.suffix or len(name.parts) > 1:
+    if name.is_file() or name.suffix or len(name.parts) > 1:
         return name  # loading says what is wrong with a path that cannot be read
-    if str(name) not in shipped:
-        raise StudyError(f"{name}: no such file, and no shipped study has that name: {', '.join(shipped)}")
-    return shipped[str(name)]
+    return shipped_study(str(name))
+
+
+def shipped_study(name: str) -> Path:
+    """The shipped study file of that name. Raises StudyError where there is none."""
+    shipped = shipped_studies()
+    if name not in shipped:
+        close = difflib.get_close_matches(name, shipped, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        text = f"{name}: no such file, and no shipped study has that name.{hint} Shipped studies: {', '.join(shipped)}"
+        raise StudyError(text)
+    return shipped[name]
 
 
 def question(path: Path) -> str:

@@ -2,11 +2,11 @@
 
 - `spec`: TrainingSpec, a run's settings (imports no torch)
 - `methods`: the systems compared; `build_trainer` builds the one that a TrainingSpec names
-- `trainer`: the alternating game: one epoch, one step, the updates, the whole state
+- `trainer`: adversarial (joint) training: one epoch, one step, the updates, the whole state
 - `coteaching`: Co-teaching, two networks that pick each other's samples
 - `batches`: which images and labels each iteration sees: order, class balance, augmentation
 - `pairs`: the real and generated pairs that the discriminator tells apart
-- `losses`: the losses of the game and of the methods
+- `losses`: the losses of joint training and of the other methods
 - `evaluation`: predictions and the discriminator's accuracy on held-out images
 - `scores`: accuracy, F1, recall, CCC and RMSE of predictions
 - `diagnostics`: readings that need no clean label: prediction changes, susceptibility, DMI, peer accuracy

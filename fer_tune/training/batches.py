@@ -17,11 +17,11 @@ class Batches:
 
     Args:
         training: its `batch_size`, `balance` and `augment` are used.
-        joint: whether labels for the joint game are needed (`game_labels`).
+        joint: whether labels for joint training are needed (`game_labels`).
         memory_format: of the image tensors.
         draws: the generators "batches" (on the CPU) and "augmentation" (on `device`).
 
-    Raises ValueError for a joint game on data in which no sample of a split has every label.
+    Raises ValueError for joint training on data in which no sample of a split has every label.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Batches:
         return self._targets[indices].to(self.device)
 
     def game_labels(self, indices: Tensor) -> Tensor:
-        """Labels (N, sum of sizes) of the joint game: as `targets`, with gaps filled from other samples."""
+        """Labels (N, sum of sizes) of joint training: as `targets`, with gaps filled from other samples."""
         return self._game_labels[indices].to(self.device)
 
 

@@ -1,4 +1,4 @@
-"""The losses of the joint game and of the methods compared.
+"""The losses of joint training and of the methods compared.
 
 L_G and L_D are means over all T + 3 scores, so that they can be compared with the paper's values (2.6 and 0.45).
 """

@@ -1,4 +1,4 @@
-"""The systems compared: the paper's joint game, its VGGNet alone, Co-teaching, generalised cross-entropy.
+"""The methods compared: the paper's joint training, its encoder alone, Co-teaching, generalised cross-entropy.
 
 They share encoder, data, noise draw and evaluation. `joint` with lambda 0 and `multitask` are the same system. To add
 one, name it in `TrainingSpec.method` and give `METHODS` a function that builds its `Trainer`.

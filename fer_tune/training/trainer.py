@@ -1,4 +1,4 @@
-"""The alternating game of encoder, decoder and discriminator: one epoch, one step, the updates, the whole state."""
+"""Adversarial training of encoder, decoder and discriminator: one epoch, one step, the updates, the whole state."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ class Trainer:
     >>> sorted(trainer.run_epoch())[:3]
     ['ccc_loss', 'cross_entropy', 'discriminator_accuracy_affect']
 
-    Raises ValueError for a score weight that names no score, data without a categorical label set, or a joint game
+    Raises ValueError for a score weight that names no score, data without a categorical label set, or joint training
     on data in which no sample of a split has every label.
     """
 
@@ -106,7 +106,7 @@ class Trainer:
 
     @property
     def joint(self) -> bool:
-        """Whether this run plays the joint game."""
+        """Whether this run trains with the joint loss."""
         return self.training.lam > 0
 
     @property
@@ -172,7 +172,7 @@ class Trainer:
         """Train one epoch and evaluate once; return the epoch's metrics, missing ones as NaN.
 
         Raises Diverged, within 32 steps, if a loss is not finite, and at the epoch's end if the discriminator's hinge
-        loss is 0: every score is then saturated and the game has no gradient.
+        loss is 0: every score is then saturated and the joint loss has no gradient.
         """
         start = time.perf_counter()
         self.epoch += 1
@@ -272,8 +272,8 @@ class Trainer:
         """One Adam step of encoder and decoder on task loss + lambda * L_G; also returns the pairs, detached.
 
         Args:
-            labels: (N, sum of sizes), of the game.
-            targets: (N, sum of sizes), of the task loss; default: the game's. They differ where labels are missing.
+            labels: (N, sum of sizes), of the discriminator.
+            targets: (N, sum of sizes), of the task loss; default: the same. They differ where labels are missing.
         """
         self.discriminator.requires_grad_(False)
         with normalised(self.decoder, self.discriminator):
@@ -360,7 +360,7 @@ class Trainer:
     def fork(self, state: Mapping[str, Any]) -> None:
         """Continue from a warm-up that the same run at lambda = 0 has computed.
 
-        Until the joint game starts lambda has no effect and only the encoder is trained, so the result is bit for bit
+        Until joint training starts, lambda has no effect and only the encoder is trained, so the result is bit for bit
         that of a run of its own. Raises ValueError as `load_state_dict` does.
         """
         own = self.state_dict()

@@ -78,7 +78,7 @@ def test_the_error_of_an_estimate_widens_the_interval(results_folder):
     assert sure.lam == unsure.lam == 0.4
     assert sure.interval[0] > 0.2
     assert unsure.interval[0] <= 0.2 < 0.4 <= unsure.interval[1]
-    assert "is between 0.10 and 0.40; the study covers 0.2 to 0.4" in unsure.text()
+    assert "is between 0.10 and 0.40, but the study covers only 0.2 to 0.4" in unsure.text()
     assert "the study covers" not in answer(results, found, 0.3, None, (0.25, 0.35)).text()
 
 
@@ -89,7 +89,21 @@ def test_several_kinds_of_noise_have_an_answer_each(asked):
 
 def test_an_undecided_study_says_so(results_folder):
     results = load(results_folder(lambda lam, seed, epoch: epoch / 36 if lam == 1.0 else moving(lam, seed, epoch)))
-    assert "undecided there" in answer(results, findings(results), 0.4).text()
+    text = answer(results, findings(results), 0.4).text()
+    assert "no clear winner at this noise ratio: accuracy at λ = 1 is still rising at the last epoch" in text
+
+
+def test_a_study_that_is_too_short_says_so(asked):
+    assert "with fewer than 6 epochs, the final accuracy cannot be predicted" in asked(0.4, epochs=4).text()
+
+
+def test_a_study_of_labels_as_given_does_not_know_its_noise_ratio(asked):
+    sets = [{"name": "mood", "kind": "categorical", "columns": ["mood"], "classes": ["calm", "glad"]}]
+    dataset = {"kind": "manifest", "file": "faces.csv", "sets": sets}
+    found = asked(0.3, dataset=dataset, noise={"ratio": 0.0})
+    assert found.text().startswith(
+        "No evidence.\nThis study added no noise to its labels, so its noise ratio is unknown."
+    )
 
 
 def test_settings_that_differ_are_named(results_folder):

@@ -1,6 +1,8 @@
 """Which lambda leads after how many epochs."""
 
-from fer_tune.analysis.budget import by_budget, sentences
+import pandas as pd
+
+from fer_tune.analysis.budget import COLUMNS, by_budget, sentences
 from fer_tune.analysis.tables import load
 from tests.support.made_up import plateau
 
@@ -17,7 +19,16 @@ def test_a_large_lambda_that_starts_slowly_leads_late(results_folder):
     assert table.loc[60] == 1.0
     (text,) = sentences(by_budget(results))
     assert text.startswith("λ = 1 leads from about ")
-    assert "shorter runs favour λ =" in text
+    assert text.endswith("; with fewer epochs, the lead changes between λ = 0 and λ = 0.6.")
+
+
+def test_a_leader_that_loses_its_lead_for_a_while_is_not_said_to_trail_before():
+    leaders = {5: 0.0, 6: 0.3, 7: 0.0, 8: 0.0}
+    rows = [("all", epochs, lam, 0.6, 0.2) for epochs, lam in leaders.items()]
+    (text,) = sentences(pd.DataFrame(rows, columns=COLUMNS))
+    assert text == (
+        "λ = 0 leads from about 7 epochs on; with fewer epochs, the lead changes between λ = 0 and λ = 0.3."
+    )
 
 
 def test_a_steady_leader_is_said_to_lead_throughout(results_folder):

@@ -28,7 +28,15 @@ def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
     assert "other (all): recommends λ = 1" in out
     third = results_folder(better, name="noisier", noise={"ratio": 0.6})
     main([str(first), str(third)])
-    assert "noise.ratio: the first has 0.4, the second 0.6" in capsys.readouterr().out
+    assert "noise.ratio: the first has 0.4, the second has 0.6" in capsys.readouterr().out
+    fourth = results_folder(
+        better, name="by_ratio", conditions={"noise_ratio": [0.2, 0.4]}, dataset={"kind": "synthetic", "train": 1000}
+    )
+    main([str(first), str(fourth)])
+    out = capsys.readouterr().out
+    assert "dataset.train: the first has 3000, the second has 1000" in out
+    assert "noise.ratio: the first has 0.4, the second has 0.2, 0.4" in out
+    assert "because the conditions differ: the first has no condition, the second has noise_ratio=0.2; " in out
     shutil.rmtree(second / "trials")
     (second / "study.json").unlink()
     assert main([str(first), str(second)]) == 2

@@ -25,7 +25,9 @@ def test_the_best_lambda_by_noise_ratio_and_kind(results_folder):
     assert table["elsewhere"].tolist() == ["pairflip"] * 2 + ["symmetric"] * 2
     assert table["ratio"].tolist() == [0.2, 0.4] * 2
     assert (table["lambda"] == 0.2).all()
-    assert noise_sentences(results, found)[0].endswith("the intervals overlap, so no change with the noise is shown.")
+    assert noise_sentences(results, found)[0].endswith(
+        "All intervals overlap, so the study shows no change with the noise ratio."
+    )
     assert noise_figure(results, found) is not None
 
 
@@ -33,7 +35,7 @@ def test_one_seed_has_no_interval_here_either(results_folder):
     results = load(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}, seeds=[0]))
     found = findings(results)
     assert noise_sentences(results, found) == [
-        "Best λ: 0.2 at 0.2, 0.2 at 0.4; with one seed there are no intervals to compare."
+        "Best λ: 0.2 at noise ratio 0.2, 0.2 at noise ratio 0.4. With one seed there are no intervals to compare."
     ]
     assert by_noise(results, found, noise_condition(results))["low"].isna().all()
     assert noise_figure(results, found) is not None

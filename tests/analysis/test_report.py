@@ -83,7 +83,7 @@ def test_every_script_runs_alone_without_ray_or_torch(results_folder):
     says = {
         "rules": "noisy validation",
         "budget": "λ = 0.2 leads",
-        "methods": "compares no systems",
+        "methods": "compares no methods",
         "convergence": "rank correlation with test accuracy",
         "curves": "Wrote accuracy_by_epoch",
         "recommendation": "Recommended λ = 0.2",

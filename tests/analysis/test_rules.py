@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from fer_tune.analysis import rules
 from fer_tune.analysis.rules import fitted_sentence, readings, trust_sentence
 from fer_tune.analysis.tables import load
 from fer_tune.decision.rules import FITTED, NOISY, TRUSTED, Trust, calibrated_target, picks
@@ -64,23 +65,33 @@ def test_readings_come_from_the_trials_own_files(results_folder):
     assert found["least susceptibility"] == 0.2
 
 
+LOST = "test accuracy compared with choosing on the clean test labels"
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (None, ""),
-        (Trust(0.02, 1, None), ", and cost 0.020 of accuracy against the oracle"),
-        (Trust(0.02, 2, None), ", and cost 0.020 of accuracy against the oracle (mean over 2 conditions)"),
+        (Trust(0.02, 1, None), f"; its choice lost 0.020 {LOST}"),
+        (Trust(0.02, 2, None), f"; on average over 2 conditions, its choice lost 0.020 {LOST}"),
         (
             Trust(0.1, 8, ("noisy validation CCC", 0.0)),
-            ", and cost 0.100 of accuracy against the oracle (mean over 8 conditions); noisy validation CCC cost "
-            "significantly less, 0.000",
+            f"; on average over 8 conditions, its choice lost 0.100 {LOST}; the rule 'noisy validation CCC' lost "
+            "significantly less (0.000)",
         ),
         (
             Trust(0.1, 8, None),
-            ", and cost 0.100 of accuracy against the oracle (mean over 8 conditions); no other rule without clean "
-            "labels cost significantly less",
+            f"; on average over 8 conditions, its choice lost 0.100 {LOST}; no other rule that sees no test label lost "
+            "significantly less",
         ),
     ],
 )
 def test_why_noisy_validation_chooses_is_said_with_what_it_cost(found, said):
-    assert trust_sentence(found) == "it uses only labels you already have" + said
+    assert trust_sentence(found, "clean test labels") == "it uses only labels you already have" + said
+
+
+def test_a_fixed_lambda_that_was_not_tried_is_called_the_nearest(results_folder):
+    found = picks(readings(load(results_folder(PEAK))))
+    chosen = {row["rule"]: row["λ chosen"] for row in rules.table(found, "clean test labels")}
+    assert chosen["fixed λ = 0.4 (nearest tried)"] == "0.2"
+    assert chosen["fixed λ = 1"] == "1"

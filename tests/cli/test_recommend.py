@@ -1,10 +1,11 @@
 """The command that answers for other noise and other data, on made-up results."""
 
+import numpy as np
 import pytest
 import yaml
 
-from fer_tune.cli import recommend
-from fer_tune.cli.recommend import main
+from fer_tune.cli.exits import USER_ERROR
+from fer_tune.recommend import main
 from fer_tune.results.files import read_json, write_json
 from tests.support import folders
 from tests.support.made_up import folder_writer, plateau
@@ -32,9 +33,9 @@ def test_a_study_of_other_settings_gets_their_names_and_no_number(results_folder
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"name": "mine", "training": {"epochs": 99}}))
     assert main([str(path), "--data", str(tmp_path / "mine.yaml")]) == 0
     out = capsys.readouterr().out
-    assert (
-        out.startswith("No evidence") and "- training.epochs: this study has 30, yours 99" in out and "λ = " not in out
-    )
+    assert out.startswith("No evidence")
+    assert "- training.epochs: this study has 30, yours has 99" in out
+    assert "λ = " not in out
 
 
 def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, tmp_path, capsys):
@@ -50,8 +51,10 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
                                      "search": {"lambda": {"grid": [0.0]}}}))  # fmt: skip
     assert main([str(path), "--data", str(study)]) == 0
     out = capsys.readouterr().out
-    assert "by disagreement between 2 annotators on 4" in out and "Train with the study's settings" in out
-    assert "λ = 0.2" in out and "Caution" not in out
+    assert "by disagreement between 2 annotators on 4" in out
+    assert "The answer holds only for the study's settings" in out
+    assert "λ = 0.2" in out
+    assert "Caution" not in out
 
 
 @pytest.mark.parametrize(
@@ -59,17 +62,39 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
     [
         ([], "give either --noise-ratio"),
         (["--noise-ratio", "0.3", "--data", "x"], "give either --noise-ratio"),
-        (["--noise-ratio", "40"], "--noise-ratio 40: a share of labels, from 0 to less than 1"),
-        (["--data", "nowhere"], "nowhere: is neither a folder nor a file"),
+        (["--noise-ratio", "40"], "--noise-ratio 40: must be at least 0 and less than 1"),
+        (["--data", "nowhere"], "nowhere: does not exist"),
         (["--data", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(results_folder, capsys, words, message):
     assert main([str(results_folder(PEAK)), *words]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(message) and len(error.splitlines()) == 1
+    assert error.startswith(message)
+    assert len(error.splitlines()) == 1
 
 
 def test_a_folder_without_results_is_named(tmp_path, capsys):
-    assert main([str(tmp_path), "--noise-ratio", "0.3"]) == recommend.USER_ERROR
-    assert "is no results folder" in capsys.readouterr().err
+    assert main([str(tmp_path), "--noise-ratio", "0.3"]) == USER_ERROR
+    assert "is not a results folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conditions": {"noise_kind": ["symmetric", "instance"]}},
+        {"noise": {"kind": "instance", "ratio": 0.4}},
+        {"objective": "val_ccc"},
+        {"conditions": {"method": ["joint", "coteaching"]}},
+        {"noise": {"kind": "confusion", "matrix": np.eye(7).tolist()}},
+    ],
+    ids=["instance as a condition", "instance", "CCC", "Co-teaching", "confusion"],
+)
+def test_data_that_the_studys_settings_do_not_fit_are_no_evidence(results_folder, tmp_path, capsys, changes):
+    rows = [{"path": row["path"], "label": row["label"]} for row in folders.manifest_rows()]
+    folders.write_manifest(tmp_path / "mine", rows)
+    path = results_folder(PEAK, **changes)
+    assert main([str(path), "--data", str(tmp_path / "mine")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No evidence")
+    assert "label_sets" in out

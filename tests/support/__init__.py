@@ -1,0 +1,1 @@
+"""What several tests need: commands, small studies, data folders, tables. For tests only."""

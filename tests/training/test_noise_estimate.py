@@ -65,7 +65,6 @@ def test_several_annotators_need_no_network():
     assert found.method.startswith("disagreement between 2 annotators on 3070")
 
 
-@pytest.mark.slow
 def test_one_annotator_needs_networks_that_have_not_seen_the_labels(monkeypatch):
     """Too few faces and steps for a good estimate: how it is made is what is tested."""
     monkeypatch.setattr(estimate, "MAX_STEPS", 4)

@@ -10,7 +10,7 @@ from tests.support.training import settings
 
 
 def test_another_method_with_a_lambda_is_refused():
-    with pytest.raises(ValueError, match="plays no joint game"):
+    with pytest.raises(ValueError, match="has no joint loss"):
         settings(method="gce", **{"lambda": 0.4})
 
 
