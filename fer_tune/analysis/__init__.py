@@ -2,7 +2,10 @@
 
 Reading:
 - `study_record`: the study that was run, typed, its settings' short names resolved
+- `reading`: the files of a results folder, each checked as it is read
 - `tables`: a results folder as tables
+- `trial_files`: a trial's predictions and labels
+- `gaps`: what a report lacks, and why
 - `labels`: which noisy labels the trials were trained on
 
 Statistics:
@@ -18,8 +21,10 @@ One question each, with its figure:
 - `convergence`: whether converged losses predict accuracy
 - `methods`: every method side by side
 - `examples`: confusion matrices and test faces
+- `leaks`: equal images in two splits
 
 Presentation:
+- `text`: names that other people gave, literal or legibly replaced
 - `figures`: plot functions and the figures' style
 - `page_figures`, `page`: what the report shows
 - `report`: the report itself

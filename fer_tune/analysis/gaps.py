@@ -80,14 +80,15 @@ def attempted(what: str, part: Callable[[], Part], otherwise: Part, gaps: list[G
 
 def explained(error: Exception) -> str:
     """An error on one line; of a fault of fer-tune also the place in its code."""
-    said = plain_name(str(error).strip().partition("\n")[0]).rstrip(".")
+    first = str(error).strip().partition("\n")[0].rstrip(".")
+    said = plain_name(first) if first else ""
     if isinstance(error, UserError):
         return said
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     own = [f for f in traceback.extract_tb(error.__traceback__) if "fer_tune" in f.filename]
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {said}{place}"
+    return f"{type(error).__name__}{': ' if said else ''}{said}{place}"
 
 
 def counted(number: int, what: str) -> str:

@@ -212,7 +212,7 @@ def recalls(results: Results) -> Table | None:
     for (condition, lam), trials in best.groupby(["condition", "lambda"], sort=False):
         means = [trials[f"test_recall_{name}"].mean() if samples[name] else math.nan for name in names]
         rows.append([str(condition), f"{lam:.3g}", *("" if math.isnan(m) else f"{m:.2f}" for m in means)])
-    return Table(["condition", "λ", *numbered(map(plain_name, names))], rows)
+    return Table(numbered(["condition", "λ", *map(plain_name, names)]), rows)
 
 
 def recall_notes(results: Results) -> list[str]:

@@ -12,7 +12,10 @@ FULL = {"noise.ratio": [0.2, 0.4]}, {"training.lambda": {"grid": [0.0, 0.4], "un
 
 
 def record(conditions, search):
-    raw = {"name": "made_up", "objective": "val_accuracy", "seeds": [0, 1], "training": {"lr": 1e-4}}
+    raw = {
+        "name": "made_up", "objective": "val_accuracy", "seeds": [0, 1], "training": {"lr": 1e-4}, "model": {},
+        "dataset": {"kind": "synthetic"}, "noise": {"kind": "symmetric", "ratio": 0.4},
+    }  # fmt: skip
     return StudyRecord.of({**raw, "conditions": conditions, "search": search})
 
 
