@@ -1,6 +1,5 @@
 """What a study costs before its first trial and after its last, against what its libraries take by themselves."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -9,6 +8,7 @@ from typing import Any
 
 from benchmarks import timed
 from benchmarks.workers import STUDY, run_study
+from fer_tune.system.cpus import usable_cpus
 
 SWEEP: dict[str, Any] = {
     **STUDY,
@@ -58,7 +58,7 @@ def start_and_stop(rounds: int) -> Iterator[dict[str, Any]]:
     is how long Ray Tune by itself takes here to start as many workers that import torch, and to end: what no study
     can save.
     """
-    workers = min(os.cpu_count() or 1, len(SWEEP["search"]["lambda"]["grid"]))
+    workers = min(usable_cpus(), len(SWEEP["search"]["lambda"]["grid"]))
     for number in range(1, rounds + 1):
         bare, _ = timed(lambda: _run_bare(workers))
         seconds, run = timed(lambda: run_study(SWEEP, workers))

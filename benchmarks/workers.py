@@ -4,7 +4,6 @@ Every figure comes from `run.json` of a real study, run by the real command line
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from fer_tune.results.files import read_json
+from fer_tune.system.cpus import usable_cpus
 
 STUDY: dict[str, Any] = {
     "dataset": {"kind": "synthetic", "train": 2000, "validation": 500, "test": 500},
@@ -38,7 +38,7 @@ def by_workers() -> Iterator[dict[str, Any]]:
     """
     first: Mapping[str, Any] | None = None
     workers = 1
-    while workers <= min(os.cpu_count() or 1, len(STUDY["seeds"])):
+    while workers <= min(usable_cpus(), len(STUDY["seeds"])):
         run = run_study({"name": f"workers_{workers}", **STUDY}, workers)
         first = first or run
         further = (run["peak_memory_bytes"] - first["peak_memory_bytes"]) / max(1, workers - 1)

@@ -97,10 +97,9 @@ def recalls(results: Results) -> list[dict[str, str]]:
     best = curves.of_best(results).trials
     rows = [{"condition": "", "λ": "samples", **{name: str(samples[name]) for name in names}}]
     for (condition, lam), trials in best.groupby(["condition", "lambda"], sort=False):
-        means = trials[[f"test_recall_{name}" for name in names]].mean()
-        rows.append(
-            {"condition": str(condition), "λ": f"{lam:.3g}"} | {n: f"{means[f'test_recall_{n}']:.2f}" for n in names}
-        )
+        means = {name: float(trials[f"test_recall_{name}"].mean()) for name in names}
+        shown = {name: "" if math.isnan(mean) else f"{mean:.2f}" for name, mean in means.items()}
+        rows.append({"condition": str(condition), "λ": f"{lam:.3g}"} | shown)
     return rows
 
 

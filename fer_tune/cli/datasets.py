@@ -1,7 +1,6 @@
 """Data sets that a user points to: named, checked, shown, their noisy labels exported."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
-from fer_tune.data.description import describe
+from fer_tune.data.description import describe, unused_images
 from fer_tune.data.detect import detect
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
@@ -23,6 +23,7 @@ from fer_tune.data.sheet import write_sheet
 from fer_tune.data.votes import voting_sets
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
+from fer_tune.system.cpus import usable_cpus
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,16 @@ def check_dataset(options: DataOptions) -> int:
     if dataset.note:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
-    if spec.kind == "synthetic":
+    index = None if spec.kind == "synthetic" else index_dataset(spec)
+    if index is None:
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces (synthetic)")
     else:
-        print("\n".join(describe(index_dataset(spec))))
-    stored = open_dataset(write_dataset(spec, folder, os.cpu_count() or 1))
+        print("\n".join([*describe(index), *unused_images(index)]))
+    stored = open_dataset(write_dataset(spec, folder, usable_cpus()))
     print(f"every image can be read; content digest {stored.digest}")
+    if index is not None:
+        for line in copies_lines(stored.copies or find_copies(stored.images, index)):
+            print(line)
     train = np.sort(stored.splits["train"])
     for label_set in voting_sets(stored.label_sets):
         sheet = folder / f"{label_set.name}.png"
@@ -67,7 +72,8 @@ def named_dataset(path: Path) -> NamedDataset:
     if is_study_file(path):
         study = load_plan(path).study
         return NamedDataset(study.name, study.dataset)
-    section = detect(path)
+    draft = detect(path)
+    section = draft.section
     text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
     note = (
         f"Draft of the dataset section for your study file (a guess, so check it):\n\n{text}"
@@ -79,6 +85,8 @@ def named_dataset(path: Path) -> NamedDataset:
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise DataError(f"{path}: could not guess the label sets from its columns: {problem}") from None
+    if draft.remarks:
+        note += "\nWhat its columns were taken for:\n" + "".join(f"  {remark}\n" for remark in draft.remarks)
     return NamedDataset(path.stem or "data", spec, note)
 
 
@@ -110,7 +118,7 @@ def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]
                 continue
             done.add(name)
             config = cell.typical(seed)
-            saved = open_dataset(write_dataset(config.dataset, folder / ".data", os.cpu_count() or 1))
+            saved = open_dataset(write_dataset(config.dataset, folder / ".data", usable_cpus()))
             labels = load_data(saved, config.noise, seed).labels
             files = export_labels(config.dataset, labels, saved.splits, folder / name)
             yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}

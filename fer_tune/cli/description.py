@@ -2,8 +2,9 @@
 
 from rich.console import Console
 
+from fer_tune.data.copies import MOST_FILES, copies_lines, find_equal_files
 from fer_tune.data.labels import first_categorical
-from fer_tune.data.loading import split_sizes
+from fer_tune.data.loading import read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.names import LAMBDA
 from fer_tune.study.cost import START_SECONDS, duration, plan_bytes, plan_core_seconds
@@ -62,6 +63,23 @@ def describe_cost(plan: Plan, console: Console, cores: int) -> None:
         runs = f"{_count(cell.configurations, 'configuration')} × {_count(len(plan.study.seeds), 'seed')}"
         say(console, f"  {cell.key}: {runs}{_searched(cell)}")
     say(console, f"about {plan_bytes(plan) / 2**30:.2g} GiB of disk")
+
+
+def describe_copies(plan: Plan, console: Console) -> None:
+    """Warn of equal image files in two splits, where the data are few enough to look, in a second or two."""
+    lines: dict[str, None] = {}  # conditions may share their images
+    for spec in plan.datasets().values():
+        if spec.kind == "synthetic":
+            continue
+        samples = sum(split_sizes(spec).values())
+        copies = find_equal_files(read_index(spec)) if samples <= MOST_FILES else None
+        if copies is None:
+            where = getattr(spec, "file", None) or spec.folder
+            lines[f"{where}: {samples} images are too many to look for equal ones here: fer-tune data does it"] = None
+        else:
+            lines |= dict.fromkeys(copies_lines(copies))
+    for line in lines:
+        say(console, line)
 
 
 def _searched(cell: Cell) -> str:

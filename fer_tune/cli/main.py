@@ -10,6 +10,8 @@ from types import ModuleType
 from fer_tune.cli import data
 from fer_tune.cli.exits import INTERRUPTED, USER_ERROR
 from fer_tune.errors import UserError
+from fer_tune.system.output import never_fail_to_print
+from fer_tune.system.surroundings import provide_home
 
 COMMANDS = {  # each is a module of this room with HELP, EPILOG, add_options, read_options and run
     "run": "run a study and report on it",
@@ -57,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `fer-tune`; return the exit code."""
+    _prepare_process()
     words = sys.argv[1:] if arguments is None else arguments
     namespace = parser().parse_args(data.as_options(words))
     module = _module(namespace.command)
@@ -76,6 +79,7 @@ def door(command: str) -> Callable[..., int]:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_options(single)
+        _prepare_process()
         given = sys.argv[1:] if arguments is None else arguments
         namespace = single.parse_args(data.as_options(given))
         return guarded(lambda: module.run(module.read_options(namespace, words)))
@@ -96,6 +100,12 @@ def guarded(command: Callable[[], int]) -> int:
         return USER_ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _prepare_process() -> None:
+    """Make up for what this process may lack: an encoding for every character, a home folder."""
+    never_fail_to_print()
+    provide_home()
 
 
 def _module(command: str) -> ModuleType:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from fer_tune.cli.description import describe_cost, describe_plan, say
+from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
     check_precision,
@@ -41,6 +41,7 @@ from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import Study
 from fer_tune.study.shipped import find_study
+from fer_tune.system.cpus import usable_cpus
 from fer_tune.system.forks import Forked, kill_children
 from fer_tune.system.memory import quick_imports
 from fer_tune.system.signals import interrupt_held, stops_as_interrupts
@@ -79,7 +80,8 @@ def run_study(options: RunOptions) -> int:
     plan = load_plan(_study_file(options), options.overrides)
     if options.dry_run:
         describe_plan(plan, console)
-        describe_cost(plan, console, options.cpus or os.cpu_count() or 1)
+        describe_cost(plan, console, _cpus(options))
+        describe_copies(plan, console)
         return DONE
     try:
         if is_remote(options.results):
@@ -106,6 +108,11 @@ def _check_options(options: RunOptions) -> None:
         raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
     if options.cpus is not None and options.cpus < 1:
         raise UserError(f"--cpus {options.cpus}: a study needs at least 1")
+
+
+def _cpus(options: RunOptions) -> int:
+    """How many of this machine's CPUs the study may use."""
+    return options.cpus or usable_cpus()
 
 
 def _study_file(options: RunOptions) -> Path:
@@ -146,7 +153,7 @@ def _execute(run: StudyRun) -> int:
         check_precision(plan)
     claim_folder(plan, results, resume=options.resume, restart=options.restart)
     describe_plan(plan, run.console)
-    cpus = options.cpus or os.cpu_count() or 1
+    cpus = _cpus(options)
     with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
         if options.resume:
             for text in repair(results):
@@ -208,7 +215,9 @@ def _search(
             complete = True
         else:
             with ExitStack() as session:
-                session.enter_context(ray_session(options.address, options.verbose, options.cpus))
+                session.enter_context(
+                    ray_session(options.address, options.verbose, None if options.address else _cpus(options))
+                )
                 wait()
                 with display:
                     complete = run_search(plan, results, callback, options.verbose)

@@ -6,7 +6,7 @@ Start here:
     noisy         `NoisyData`: what one trial trains on
 
 One file for each kind of data set, holding its settings and its reader:
-    synthetic     drawn faces with true labels; the drawing itself is in `faces`
+    synthetic     synthetic (drawn) faces with true labels; the drawing itself is in `faces`
     raf, affectnet, ferplus, cifar10
     manifest      your own images with a table of labels
 
@@ -22,12 +22,14 @@ What the readers share:
     decoding      digest and pixels of all images of an index
     pictures      one image file
     splits        cutting the validation set from the training set
-    files         settings, text files and tables
+    files         settings and text files
+    tables        tables as spreadsheets and other programs save them
     errors        `DataError`, and a list of problems with their places
 
 For a person looking at data:
     detect        which data set is in a folder
     description   counts for each split and class
+    copies        equal images, above all in two splits
     sheet         a picture of some faces of each class
 
 On training images:

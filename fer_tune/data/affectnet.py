@@ -10,19 +10,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from fer_tune.data.errors import DataError, Problems
-from fer_tune.data.files import (
-    FolderSpec,
-    has_column,
-    numeric_column,
-    read_table,
-    regular_file,
-    shortest_text,
-    write_csv,
-)
+from fer_tune.data.errors import DataError, Problems, quoted
+from fer_tune.data.files import FolderSpec, regular_file, shortest_text, write_csv
 from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.splits import cut_validation, noisy_samples
+from fer_tune.data.tables import gaps, has_column, read_table
 
 IMAGE_FOLDER = "Manually_Annotated_Images"
 PATH, BOX = "subDirectory_filePath", ["face_x", "face_y", "face_width", "face_height"]
@@ -61,12 +54,13 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
     Raises DataError.
     """
     if (spec.root / "train_set").is_dir():
-        tables = [_read_arrays(spec.root, folder) for folder in ("train_set", "val_set")]
+        read = [_read_arrays(spec.root, folder) for folder in ("train_set", "val_set")]
     elif (spec.root / "training.csv").exists():
-        second = "validation.csv" if (spec.root / "validation.csv").exists() else "validate.csv"
-        tables = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
+        second = "validate.csv" if (spec.root / "validate.csv").exists() else "validation.csv"
+        read = [_read_csv(spec.root / name, spec.aligned) for name in ("training.csv", second)]
     else:
         raise DataError(f"{spec.root}: is not an AffectNet folder: it has neither training.csv nor train_set")
+    tables = [table for table, _ in read]
     for table in tables:
         _check_codes(table)
     kept = [table[_usable(table, spec.classes)] for table in tables]
@@ -74,8 +68,8 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
     notes = [f"left out {left_out} rows without one of the {spec.classes} expressions, or without valence and arousal"]
     original = kept[0]["expression"].to_numpy(dtype=np.int64)
     if spec.machine_labels:
-        kept[0], note = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
-        notes.append(note)
+        kept[0], about_machine = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
+        notes += about_machine
     table = pd.concat(kept, ignore_index=True)
     known = {}
     if spec.machine_labels:
@@ -93,7 +87,7 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
         },
         splits={"train": train, "validation": validation, "test": every[trains:]},
         origins=table["origin"].tolist(),
-        notes=notes,
+        notes=[*notes, *(note for _, own in read for note in own)],
         known=known,
     )
 
@@ -116,39 +110,41 @@ def export_affectnet(
     return {"machine_labels": path}
 
 
-def _read_csv(path: Path, aligned: bool) -> pd.DataFrame:
-    """The CSV release, as columns key, path, box, expression, valence, arousal, origin."""
+def _read_csv(path: Path, aligned: bool) -> tuple[pd.DataFrame, list[str]]:
+    """The CSV release, as columns key, path, box, expression, valence, arousal, origin; and notes."""
     raw = read_table(path, [PATH, *LABELS] if aligned else [PATH, *BOX, *LABELS])
     problems = Problems(f"{path}: these rows cannot be used")
-    columns = {name: numeric_column(raw, name, path, problems) for name in LABELS}
-    origins = np.array([f"{path}:{line}" for line in raw.index], dtype=object)
+    columns = {name: raw.numbers(name, problems) for name in LABELS}
+    origins = raw.places()
     used = ~np.isin(columns["expression"], CODES_WITHOUT_EMOTION) & (columns["valence"] != NO_VALUE)
     if aligned:
         boxes: list[tuple[int, int, int, int] | None] = [None] * len(raw)
     else:
-        corners = np.stack([numeric_column(raw, name, path, problems) for name in BOX], axis=1)
+        corners = np.stack([raw.numbers(name, problems) for name in BOX], axis=1)
         for i in np.flatnonzero(np.isnan(corners).any(axis=1) & used).tolist():
-            problems.add(str(origins[i]), "has no face box: if the images are already cropped, set aligned: true")
+            problems.add(origins[i], "has no face box: if the images are already cropped, set aligned: true")
         boxes = [(int(x), int(y), int(w), int(h)) for x, y, w, h in np.nan_to_num(corners)]
     for name in LABELS:
-        for i in np.flatnonzero(np.isnan(columns[name]) & (raw[name].str.strip() == "").to_numpy()).tolist():
-            problems.add(str(origins[i]), f"{name} is empty")
+        for i in np.flatnonzero(gaps(raw.raw(name))).tolist():
+            problems.add(origins[i], f"{name} is empty")
     problems.raise_any()
-    return pd.DataFrame(
-        {"key": raw[PATH].to_numpy(), "path": f"{IMAGE_FOLDER}/" + raw[PATH].to_numpy(dtype=object), "box": boxes}
-        | columns
-        | {"origin": origins}
+    paths = raw.raw(PATH).to_numpy(dtype=object)
+    table = pd.DataFrame(
+        {"key": paths, "path": f"{IMAGE_FOLDER}/" + paths, "box": boxes} | columns | {"origin": origins}
     )
+    return table, [*raw.notes, *raw.unused(raw.columns)]
 
 
-def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
-    """The newer release (three small arrays for each image, images cropped), as the same columns."""
+def _read_arrays(root: Path, folder: str) -> tuple[pd.DataFrame, list[str]]:
+    """The newer release (three small arrays for each image, images cropped), as the same columns; and notes."""
     annotations, images = root / folder / "annotations", root / folder / "images"
     for place in (annotations, images):
         if not place.is_dir():
             raise DataError(f"{place}: this folder is missing")
-    ids = sorted(_stems(annotations, "_exp.npy"))
-    unlabelled = sorted(_stems(images, ".jpg") - set(ids))
+    found, others = _stems(annotations, "_exp.npy")
+    ids = sorted(found)
+    pictures, other_pictures = _stems(images, ".jpg")
+    unlabelled = sorted(pictures - found)
     if unlabelled:
         raise DataError(f"{annotations}: {len(unlabelled)} images have no annotation, such as {unlabelled[0]}.jpg")
     problems = Problems(f"{annotations}: these annotations cannot be used")
@@ -160,11 +156,22 @@ def _read_arrays(root: Path, folder: str) -> pd.DataFrame:
     problems.raise_any()
     paths = [f"{folder}/images/{i}.jpg" for i in ids]
     origins = [str(annotations / f"{i}_exp.npy") for i in ids]
-    return pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
+    table = pd.DataFrame({"key": paths, "path": paths, "box": [None] * len(ids)} | columns | {"origin": origins})
+    others -= 2 * len(ids)  # valence and arousal
+    notes = [f"{annotations}: {others} other files, such as landmarks, are not used"] if others else []
+    notes += [f"{images}: {other_pictures} files are not .jpg and are not used"] if other_pictures else []
+    return table, notes
 
 
-def _stems(folder: Path, suffix: str) -> set[str]:
-    return {entry.name.removesuffix(suffix) for entry in os.scandir(folder) if entry.name.endswith(suffix)}
+def _stems(folder: Path, suffix: str) -> tuple[set[str], int]:
+    """The names in a folder that have the suffix, without it; and how many other names there are."""
+    stems, others = set(), 0
+    for entry in os.scandir(folder):
+        if entry.name.endswith(suffix):
+            stems.add(entry.name.removesuffix(suffix))
+        else:
+            others += 1
+    return stems, others
 
 
 class _ScalarReader:
@@ -223,21 +230,26 @@ def _usable(table: pd.DataFrame, classes: int) -> pd.Series:
     return (table["expression"] < classes) & (table["valence"] != NO_VALUE) & (table["arousal"] != NO_VALUE)
 
 
-def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, str]:
-    """Training rows with the labels of a machine annotation file, joined by path; and a note."""
+def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, list[str]]:
+    """Training rows with the labels of a machine annotation file, joined by path; and notes."""
     raw = read_table(path, [PATH, *LABELS])
     problems = Problems(f"{path}: these machine annotations cannot be used")
-    found = {name: numeric_column(raw, name, path, problems) for name in LABELS}
-    lines = dict(zip(raw[PATH], range(len(raw)), strict=True))
+    found = {name: raw.numbers(name, problems) for name in LABELS}
+    paths = raw.raw(PATH)
+    lines = dict(zip(paths, range(len(raw)), strict=True))
     if len(lines) < len(raw):
         problems.add(str(path), f"{len(raw) - len(lines)} paths appear more than once")
-    used = raw[PATH].isin(set(table["key"])).to_numpy()  # rows of samples that were left out are not checked
-    for line in np.flatnonzero(used & ~np.isin(found["expression"], range(classes))).tolist():
-        text = f"expression must be a code from 0 to {classes - 1}: it is {found['expression'][line]:g}"
-        problems.add(f"{path}:{raw.index[line]}", text)
+    used = paths.isin(set(table["key"])).to_numpy()  # rows of samples that were left out are not checked
+    for row in np.flatnonzero(used & ~np.isin(found["expression"], range(classes))).tolist():
+        code = found["expression"][row]
+        is_what = "missing" if np.isnan(code) else f"{code:g}"
+        problems.add(raw.place(row), f"expression must be a code from 0 to {classes - 1}: it is {is_what}")
+    for name in LABELS[1:]:
+        for row in np.flatnonzero(used & gaps(raw.raw(name))).tolist():
+            problems.add(raw.place(row), f"{name} is empty")
     missing = [key for key in table["key"] if key not in lines]
     for key in missing:
-        problems.add(str(path), f"training sample {key!r} has no annotation")
+        problems.add(str(path), f"training sample {quoted(key)} has no annotation")
     problems.raise_any()
     rows = [lines[key] for key in table["key"]]
     chosen = {name: values[rows] for name, values in found.items()}
@@ -245,8 +257,11 @@ def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFra
     clipped = int((np.abs(affect) > 1).any(axis=0).sum())
     chosen["valence"], chosen["arousal"] = np.clip(affect, -1, 1)
     replaced = table.assign(**chosen)
-    wrong = float((replaced["expression"] != table["expression"]).mean())
-    return replaced, (
+    wrong = float((replaced["expression"] != table["expression"]).mean()) if len(table) else 0.0
+    notes = [
         f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples; valence or arousal of "
         f"{clipped} was outside [-1, 1] and was clipped"
-    )
+    ]
+    if not used.all():
+        notes.append(f"{path}: {int((~used).sum())} rows belong to no training sample and are not used")
+    return replaced, notes

@@ -1,19 +1,23 @@
 """CIFAR-10 (Krizhevsky, 2009) with a label set of the ten classes for each annotator."""
 
+import codecs
 import hashlib
 import io
 import pickle
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, Problems, listed
 from fer_tune.data.files import regular_file
 from fer_tune.data.index import Index
 from fer_tune.data.labels import LabelSet
 from fer_tune.data.splits import cut_validation
+from fer_tune.system.safe_loading import why_not_loaded
 
 BATCH_FOLDER = "cifar-10-batches-py"
 PUBLISHED_MD5 = {  # by batch; the last one is the test split
@@ -26,10 +30,21 @@ PUBLISHED_MD5 = {  # by batch; the last one is the test split
 }
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 HUMAN_SETS = ("random_label1", "random_label2", "random_label3")
-SAFE_TO_UNPICKLE = {  # all that a batch needs
-    ("numpy", "dtype"), ("numpy", "ndarray"), ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"), ("_codecs", "encode"),
-}  # fmt: skip
+
+
+def _array_functions() -> Mapping[str, Any]:
+    """By the names that a pickle gives them: what builds numpy's arrays, of numpy 1 and of numpy 2."""
+    array = np.empty(0)
+    reconstruct, frombuffer, scalar = array.__reduce__()[0], array.__reduce_ex__(5)[0], np.int8().__reduce__()[0]
+    named: dict[str, Any] = {"numpy.dtype": np.dtype, "numpy.ndarray": np.ndarray, "_codecs.encode": codecs.encode}
+    for package in ("numpy.core", "numpy._core"):
+        named[f"{package}.multiarray._reconstruct"] = reconstruct
+        named[f"{package}.multiarray.scalar"] = scalar
+        named[f"{package}.numeric._frombuffer"] = frombuffer
+    return named
+
+
+SAFE_TO_UNPICKLE = _array_functions()
 
 
 class Cifar10Spec(BaseModel):
@@ -77,11 +92,12 @@ def index_cifar10(spec: Cifar10Spec) -> Index:
     labels = {s.name: truth.copy() for s in spec.label_sets}
     notes = []
     if spec.human_labels:
-        people = _read_human(Path(spec.human_labels), truth[:trains])
+        people, unused = _read_human(Path(spec.human_labels), truth[:trains])
         for label_set, answers in zip(spec.label_sets, people, strict=True):
             labels[label_set.name][:trains] = answers
             wrong = float((answers != truth[:trains]).mean())
             notes.append(f"{label_set.name} is wrong on {wrong:.1%} of the training images")
+        notes += unused
     train, validation = cut_validation(every[:trains], truth[:trains], spec.validation, spec.seed)
     return Index(
         label_sets=spec.label_sets,
@@ -96,13 +112,18 @@ def index_cifar10(spec: Cifar10Spec) -> Index:
     )  # fmt: skip
 
 
+class _OtherObject(ValueError):
+    """A pickle names something else than an array."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """Builds numpy arrays and Python's containers, and refuses everything else: a pickle can call any function."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in SAFE_TO_UNPICKLE:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no batch needs")
+        try:
+            return SAFE_TO_UNPICKLE[f"{module}.{name}"]
+        except KeyError:
+            raise _OtherObject(f"it refers to {module}.{name}, which no batch needs") from None
 
 
 def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -119,13 +140,19 @@ def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
     try:
         batch = _ArraysOnly(io.BytesIO(content), encoding="bytes").load()
         images = np.asarray(batch[b"data"]).reshape(-1, 3, 32, 32)
-        labels = np.asarray(batch[b"labels"], dtype=np.int64)
-    except Exception as error:
+        labels = np.asarray(batch[b"labels"]).astype(np.int64, casting="same_kind")
+    except _OtherObject as error:
         raise DataError(f"{path}: is not a CIFAR-10 batch: {error}") from None
+    except KeyError as error:
+        raise DataError(f"{path}: is not a CIFAR-10 batch: it has no {error.args[0]!r}") from None
+    except Exception:
+        raise DataError(f"{path}: is not a CIFAR-10 batch: it is empty, cut or damaged, or another file") from None
     if images.dtype != np.uint8 or len(images) != len(labels):
         raise DataError(
             f"{path}: is not a CIFAR-10 batch: {len(images)} images of {images.dtype}, {len(labels)} labels"
         )
+    if not len(labels):
+        raise DataError(f"{path}: is a CIFAR-10 batch without images")
     problems = Problems(f"{path}: these labels cannot be used")
     for i in np.flatnonzero((labels < 0) | (labels > 9)).tolist():
         problems.add(f"{path}:{i}", f"class must be from 0 to 9: it is {labels[i]}")
@@ -133,24 +160,37 @@ def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _read_human(path: Path, truth: np.ndarray) -> list[np.ndarray]:
-    """The labels (n,) of each of CIFAR-10N's three people; only tensors and arrays are loaded. Raises DataError."""
+def _read_human(path: Path, truth: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
+    """The labels (n,) of each of CIFAR-10N's three people, and notes; only tensors and arrays are loaded.
+
+    Raises DataError.
+    """
     import torch
 
-    reconstruct = np.empty(0).__reduce__()[0]  # numpy's function that builds an array from bytes
-    names: list[Any] = [reconstruct, np.ndarray, np.dtype, type(np.dtype(np.int64)), type(np.dtype(np.int32))]
+    named = [(function, name) for name, function in SAFE_TO_UNPICKLE.items()]
+    types = {type(np.dtype(kind)) for kind in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")}
     try:
-        with torch.serialization.safe_globals(names):
-            found = torch.load(path, weights_only=True)
-        answers = [np.asarray(found[name], dtype=np.int64) for name in HUMAN_SETS]
-        clean = np.asarray(found["clean_label"], dtype=np.int64)
+        with torch.serialization.safe_globals([*named, *types]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
+            found = torch.load(regular_file(path), map_location="cpu", weights_only=True)
+    except DataError:
+        raise
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:
-        raise DataError(f"{path}: is not a CIFAR-10N label file: {str(error).splitlines()[0]}") from None
+        raise DataError(f"{path}: is not a CIFAR-10N label file: {why_not_loaded(error)}") from None
+    needed = [*HUMAN_SETS, "clean_label"]
+    missing = [name for name in needed if not isinstance(found, Mapping) or name not in found]
+    if missing:
+        raise DataError(f"{path}: is not a CIFAR-10N label file: it has no {', '.join(missing)}")
+    try:
+        *answers, clean = (np.asarray(found[name]).astype(np.int64, casting="same_kind") for name in needed)
+    except (TypeError, ValueError):
+        raise DataError(f"{path}: is not a CIFAR-10N label file: its labels are not whole numbers") from None
     if not np.array_equal(clean, truth):
         raise DataError(f"{path}: its clean labels differ from those of the batches: it labels other images")
     for name, ys in zip(HUMAN_SETS, answers, strict=True):
-        if len(ys) != len(truth) or ys.min() < 0 or ys.max() > 9:
+        if ys.shape != truth.shape or ys.min() < 0 or ys.max() > 9:
             raise DataError(f"{path}: {name} must be {len(truth)} classes from 0 to 9")
-    return answers
+    unused = [name for name in found if name not in needed]
+    return answers, [f"{path}: label sets that are not used: {listed(list(map(str, unused)))}"] if unused else []

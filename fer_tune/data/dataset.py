@@ -10,16 +10,43 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from fer_tune.data.errors import DataError, one_line
 from fer_tune.data.labels import LabelSet
 
 SPLITS = ("train", "validation", "test")
 Augmentation = Literal["faces", "crop"]  # a key of `augmentation.AUGMENTATIONS`
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Groups of equal images in a data set.
+
+    Attributes:
+        groups: sets of two or more equal images.
+        images: images in these groups.
+        validation_in_train: validation images that are equal to a training image; so too the next two.
+        other_labels: groups whose images have different classes in a label set.
+        examples: images of the first few groups, those across splits first: "NAME (SPLIT)".
+    """
+
+    groups: int = 0
+    images: int = 0
+    validation_in_train: int = 0
+    test_in_train: int = 0
+    test_in_validation: int = 0
+    other_labels: int = 0
+    examples: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def across_splits(self) -> int:
+        """Images of a later split that are equal to one of an earlier split, counted once for each earlier split."""
+        return self.validation_in_train + self.test_in_train + self.test_in_validation
 
 
 @dataclass(frozen=True)
@@ -35,6 +62,7 @@ class Dataset:
         augmentation: how training images are varied: as aligned faces, or by a random crop.
         known: correct classes (N,) of sets whose labels come from a machine or a crowd, -1 where not known. They are
             only reported on: nothing is trained or chosen by them.
+        copies: equal images among them; None where nobody has looked, as in data sets of earlier versions.
     """
 
     label_sets: tuple[LabelSet, ...]
@@ -44,6 +72,7 @@ class Dataset:
     digest: str
     augmentation: Augmentation = "faces"
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    copies: Copies | None = None
 
     @property
     def image_size(self) -> int:
@@ -61,13 +90,19 @@ def digest_of(images: np.ndarray, labels: Mapping[str, np.ndarray], splits: Mapp
 
 def save_dataset(dataset: Dataset, folder: Path) -> Path:
     """Store a data set below `folder`, completely or not at all; return its own folder."""
-    return write_saved(folder, dataset, lambda target: np.save(target, dataset.images))
+
+    def write_images(target: Path) -> Copies | None:
+        np.save(target, dataset.images)
+        return dataset.copies
+
+    return write_saved(folder, dataset, write_images)
 
 
-def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], None]) -> Path:
+def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Copies | None]) -> Path:
     """Store a data set whose images are written by a function, given the path of the .npy file.
 
-    `about.images` is not read. Returns the data set's own folder below `folder`.
+    The function returns what equal images there are among them, if it looked. `about.images` is not read. Returns
+    the data set's own folder below `folder`.
     """
     target = folder / about.digest
     if target.exists():
@@ -75,13 +110,14 @@ def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Non
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished-"))
     try:
-        write_images(unfinished / "images.npy")
+        copies = write_images(unfinished / "images.npy")
         arrays = {f"label.{name}": values for name, values in about.labels.items()}
         arrays |= {f"split.{name}": values for name, values in about.splits.items()}
         arrays |= {f"known.{name}": values for name, values in about.known.items()}
         np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
         sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in about.label_sets]
-        description = {"digest": about.digest, "label_sets": sets, "augmentation": about.augmentation}
+        description: dict[str, Any] = {"digest": about.digest, "label_sets": sets, "augmentation": about.augmentation}
+        description |= {"copies": asdict(copies)} if copies else {}
         (unfinished / "dataset.json").write_text(json.dumps(description, indent=1))
         for file in unfinished.iterdir():
             with open(file, "rb") as handle:
@@ -96,18 +132,37 @@ def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Non
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Map a stored data set into memory, read-only. Raises FileNotFoundError if `folder` holds none."""
-    about = json.loads((folder / "dataset.json").read_text())
-    arrays = np.load(folder / "labels.npz", allow_pickle=False)
-    return Dataset(
-        label_sets=tuple(LabelSet(s["name"], s["kind"], tuple(s["names"])) for s in about["label_sets"]),
-        images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
-        labels=_named("label.", arrays),
-        splits=_named("split.", arrays),
-        digest=about["digest"],
-        augmentation=about["augmentation"],
-        known=_named("known.", arrays),
-    )
+    """Map a stored data set into memory, read-only.
+
+    Raises FileNotFoundError if `folder` holds none, DataError if its files are damaged.
+    """
+    try:
+        about = json.loads((folder / "dataset.json").read_text())
+        with np.load(folder / "labels.npz", allow_pickle=False) as file:
+            arrays = dict(file)
+        labels, splits, known = (_named(prefix, arrays) for prefix in ("label.", "split.", "known."))
+        dataset = Dataset(
+            label_sets=tuple(LabelSet(s["name"], s["kind"], tuple(s["names"])) for s in about["label_sets"]),
+            images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
+            labels={s["name"]: labels[s["name"]] for s in about["label_sets"]},
+            splits=splits,
+            digest=about["digest"],
+            augmentation=about["augmentation"],
+            known=known,
+            copies=_copies_of(about.get("copies")),
+        )
+        if any(len(values) != len(dataset.images) for values in (*labels.values(), *known.values())):
+            raise ValueError("its images and labels differ in number")
+    except OSError:
+        raise
+    except Exception as error:  # what a cut or changed file makes of json, zipfile and numpy
+        text = f"{folder}: this stored data set is damaged ({one_line(error)}): delete the folder, it is made again"
+        raise DataError(text) from None
+    return dataset
+
+
+def _copies_of(stored: Mapping[str, Any] | None) -> Copies | None:
+    return Copies(**{**stored, "examples": tuple(map(tuple, stored["examples"]))}) if stored else None
 
 
 def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,9 +7,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, Problems, quoted
 from fer_tune.data.index import Index
-from fer_tune.data.pictures import NOT_AN_IMAGE, UNREADABLE, read_picture, resize, why_unreadable
+from fer_tune.data.pictures import (
+    NOT_AN_IMAGE,
+    UNREADABLE,
+    read_picture,
+    resize,
+    why_unreadable,
+    without_warnings,
+)
 
 CHUNK = 256  # images decoded between two writes
 
@@ -33,7 +40,7 @@ def content_digest(index: Index, image_size: int) -> str:
         try:
             content = _inside(index.root, source.path).read_bytes()
         except (OSError, DataError) as error:
-            problems.add(index.origins[i], f"{source.path!r}: {why_unreadable(error)}")
+            problems.add(index.origins[i], f"{quoted(source.path)}: {why_unreadable(error)}")
             continue
         digest.update(f"{source} {len(content)}".encode())
         digest.update(hashlib.blake2b(content, digest_size=16).digest())
@@ -52,17 +59,18 @@ def decode(index: Index, images: np.ndarray, workers: int) -> None:
     def one(i: int) -> np.ndarray | Exception:
         try:
             return _read_image(index, i, size)
-        except UNREADABLE as error:
+        except (*UNREADABLE, DataError) as error:
             return error
 
-    with ThreadPoolExecutor(workers) as pool:  # Pillow decodes outside the interpreter lock
+    with without_warnings(), ThreadPoolExecutor(workers) as pool:  # Pillow decodes outside the interpreter lock
         for start in range(0, len(index), CHUNK):
             numbers = range(start, min(start + CHUNK, len(index)))
             for i, found in zip(numbers, pool.map(one, numbers), strict=True):
                 if isinstance(found, Exception):
                     name = f"sample {i}" if isinstance(index.sources, np.ndarray) else index.sources[i].path
                     why = why_unreadable(found)
-                    problems.add(index.origins[i], f"{name!r} {why}" if why == NOT_AN_IMAGE else f"{name!r}: {why}")
+                    link = " " if why == NOT_AN_IMAGE else ": "
+                    problems.add(index.origins[i], f"{quoted(name)}{link}{why}")
                 else:
                     images[i] = found
     problems.raise_any()

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import Field
 
-from fer_tune.data.errors import DataError, Problems
-from fer_tune.data.files import FolderSpec, numeric_column, read_table
+from fer_tune.data.errors import DataError, Problems, quoted
+from fer_tune.data.files import FolderSpec
 from fer_tune.data.index import Index
 from fer_tune.data.labels import EMOTIONS, MISSING_CLASS, LabelSet
+from fer_tune.data.tables import Table, read_table
 from fer_tune.data.votes import clear_winners
 
 PIXEL_FILE, VOTE_FILE = "fer2013.csv", "fer2013new.csv"
@@ -55,26 +55,32 @@ def index_ferplus(spec: FerPlusSpec) -> Index:
     if len(pixels) != len(table):
         raise DataError(f"{vote_file}: has {len(table)} rows, but {pixel_file} has {len(pixels)}")
     problems = Problems(f"{spec.root}: these rows cannot be used")
-    for line, ours, theirs in zip(pixels.index, pixels["Usage"], table["Usage"], strict=True):
+    usage, usage_of_votes = pixels.text("Usage"), table.text("Usage")
+    for i, (ours, theirs) in enumerate(zip(usage, usage_of_votes, strict=True)):
         if ours not in SPLIT_OF_USAGE:
-            problems.add(f"{pixel_file}:{line}", f"Usage must be one of {', '.join(SPLIT_OF_USAGE)}: it is {ours!r}")
+            problems.add(pixels.place(i), f"Usage must be one of {', '.join(SPLIT_OF_USAGE)}: it is {quoted(ours)}")
         elif ours != theirs:
-            problems.add(f"{pixel_file}:{line}", f"Usage is {ours!r}, but {VOTE_FILE} says {theirs!r}")
-    votes = [numeric_column(table, name, vote_file, problems) for name in [*CLASS_VOTES, *OTHER_VOTES]]
-    codes = numeric_column(pixels, "emotion", pixel_file, problems)
+            problems.add(pixels.place(i), f"Usage is {ours!r}, but {VOTE_FILE} says {quoted(theirs)}")
+    votes = np.stack([table.numbers(name, problems) for name in [*CLASS_VOTES, *OTHER_VOTES]], axis=1)
+    for i in np.flatnonzero((votes < 0).any(axis=1)).tolist():
+        problems.add(table.place(i), "votes must not be negative")
+    codes = pixels.numbers("emotion", problems)
     for i in np.flatnonzero(~np.isin(codes, range(len(CLASS_OF_FER2013)))).tolist():
-        problems.add(f"{pixel_file}:{pixels.index[i]}", f"emotion must be a code from 0 to 6: it is {codes[i]:g}")
-    images = _images(pixels["pixels"], str(pixel_file), problems)
+        is_what = "missing" if np.isnan(codes[i]) else f"{codes[i]:g}"
+        problems.add(pixels.place(i), f"emotion must be a code from 0 to 6: it is {is_what}")
+    images = _images(pixels, problems)
     problems.raise_any()
-    emotion = clear_winners(np.nan_to_num(np.stack(votes, axis=1)))
+    emotion = clear_winners(np.nan_to_num(votes))
     usable = (emotion != MISSING_CLASS) & (emotion < spec.classes)
-    split = pixels["Usage"].map(SPLIT_OF_USAGE).to_numpy()
+    split = usage.map(SPLIT_OF_USAGE).to_numpy()
     notes = [f"left out {int((~usable).sum())} images without a clear winner among the {spec.classes} classes"]
     if spec.labels == "fer2013":
         own, noisy = CLASS_OF_FER2013[codes.astype(int)], split != "test"
-        wrong = float((own != emotion)[noisy & usable].mean())
+        wrong = float((own != emotion)[noisy & usable].mean()) if (noisy & usable).any() else 0.0
         notes.append(f"FER2013's own labels differ from the vote on {wrong:.1%} of training and validation images")
         emotion = np.where(noisy, own, emotion)
+    for file in (pixels, table):
+        notes += [*file.notes, *file.unused(file.columns)]
     kept = np.flatnonzero(usable)
     return Index(
         label_sets=spec.label_sets,
@@ -82,22 +88,22 @@ def index_ferplus(spec: FerPlusSpec) -> Index:
         sources=images[kept],
         labels={"emotion": emotion[kept]},
         splits={name: np.flatnonzero(split[kept] == name) for name in SPLIT_OF_USAGE.values()},
-        origins=[f"{pixel_file}:{pixels.index[i]}" for i in kept.tolist()],
+        origins=[pixels.place(i) for i in kept.tolist()],
         notes=notes,
     )
 
 
-def _images(cells: "pd.Series[str]", path: str, problems: Problems) -> np.ndarray:
+def _images(table: Table, problems: Problems) -> np.ndarray:
     """Grey images uint8 (N, 48, 48) from cells of 2304 numbers; a bad cell is a problem."""
-    images = np.zeros((len(cells), SIDE, SIDE), dtype=np.uint8)
-    for i, (line, cell) in enumerate(cells.items()):
+    images = np.zeros((len(table), SIDE, SIDE), dtype=np.uint8)
+    for i, cell in enumerate(table.raw("pixels")):
         try:
             values = np.array(cell.split(), dtype=np.int64)
         except (ValueError, OverflowError):
             values = np.array([-1])
         if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
             text = f"pixels must be {SIDE * SIDE} whole numbers from 0 to 255: it has {len(cell.split())} values"
-            problems.add(f"{path}:{line}", text)
+            problems.add(table.place(i), text)
         else:
             images[i] = values.reshape(SIDE, SIDE)
     return images

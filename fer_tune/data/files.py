@@ -1,16 +1,36 @@
-"""What the readers of data sets share: settings of a data folder, text files, tables."""
+"""What the readers of data sets share: settings of a data folder, and text files."""
 
+import bz2
 import csv
+import gzip
 import io
-from collections.abc import Iterator, Sequence
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, one_line
+
+MARKS: Mapping[bytes, str] = {  # byte order marks of encodings other than UTF-8; the longer ones first
+    b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16",
+}  # fmt: skip
+OTHER_FILES: Mapping[bytes, str] = {  # by how they begin
+    b"PK\x03\x04": "an Excel or OpenDocument workbook, or another zip file",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file, whose name must end in .parquet",
+    b"(\xb5/\xfd": "compressed with zstd",
+    b"%PDF": "a PDF file",
+    b"SQLite format 3": "a SQLite database",
+}
+COMPRESSED: Mapping[bytes, Callable[..., IO[Any]]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+BLOCK = 2**20  # bytes read at once
+REMEDY = "Save it as UTF-8 (in Excel: CSV UTF-8)"
+LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class FolderSpec(BaseModel):
@@ -37,66 +57,74 @@ def regular_file(path: Path) -> Path:
     return path
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """FILE:LINE and the words of each line that is not empty. Raises DataError for an unreadable file."""
-    try:
-        text = regular_file(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    for number, line in enumerate(text.splitlines(), 1):
-        if words := line.split():
-            yield f"{path}:{number}", words
+def text_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file, also a compressed one, with their ends, as editors count them.
 
-
-def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a CSV or Parquet file as text, empty cells as "". The index holds the line numbers of the file.
-
-    Raises DataError for a file that cannot be read or lacks one of the columns.
+    Raises DataError, saying what would be right, for a file that cannot be read or is not UTF-8 (or, with a byte
+    order mark, UTF-16 or UTF-32) text.
     """
-    regular_file(path)
+    encoding = "utf-8-sig"
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table = pd.read_parquet(path)
-            table = table.astype(object).where(table.notna(), "").map(_as_text)
-            table.index = pd.RangeIndex(1, len(table) + 1)
-        else:
-            table = pd.read_csv(
-                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", on_bad_lines="error",
-                skip_blank_lines=False, usecols=(lambda c: c in columns) if columns else None,
-            )  # fmt: skip
-            table.index = pd.RangeIndex(2, len(table) + 2)
-            table = table[(table != "").any(axis=1)]
+        with _opener(path)(path, "rb") as file:
+            head = file.read(4)
+        encoding = next((name for mark, name in MARKS.items() if head.startswith(mark)), encoding)
+        with _opener(path)(path, "rt", encoding=encoding, newline="") as file:
+            for number, line in enumerate(file, 1):
+                if "\0" in line:
+                    raise DataError(f"{path}: is not UTF-8 text: line {number} holds a null byte. {REMEDY}")
+                yield line
+    except DataError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise DataError(f"{path}: is not a table: {str(error).strip()}") from None
-    missing = [c for c in columns or [] if c not in table]
-    if missing:
-        raise DataError(f"{path}: has no column {', '.join(map(repr, missing))}")
-    return table
+    except UnicodeError:
+        raise DataError(_not_in(path, encoding)) from None
+    except (EOFError, ValueError, lzma.LZMAError, zlib.error) as error:  # also a null byte in the name
+        raise DataError(f"{path}: cannot be read: {one_line(error)}") from None
 
 
-def has_column(path: Path, column: str) -> bool:
-    """Whether the file exists and is a table with this column."""
+def ends_a_line(path: Path) -> bool:
+    """Whether a text file that can be read ends with the end of a line."""
+    with _opener(path)(path, "rb") as file:
+        tail = b""
+        while block := file.read(BLOCK):
+            tail = block[-4:]
+    return b"\n" in tail or b"\r" in tail
+
+
+def _opener(path: Path) -> Callable[..., IO[Any]]:
+    """What opens a text file. Raises DataError for files that are not text, and OSError."""
+    with open(regular_file(path), "rb") as file:
+        head = file.read(16)
+    for start, kind in OTHER_FILES.items():
+        if head.startswith(start):
+            raise DataError(f"{path}: is not text but {kind}: save it as UTF-8 text (a table as CSV UTF-8)")
+    return next((opener for start, opener in COMPRESSED.items() if head.startswith(start)), open)
+
+
+def _not_in(path: Path, encoding: str) -> str:
+    """Explain that a file cannot be decoded, and where."""
+    name = "UTF-8" if encoding == "utf-8-sig" else encoding.upper()
+    with _opener(path)(path, "rb") as file:
+        content = file.read()
     try:
-        return path.exists() and column in read_table(path, [column])
-    except DataError:
-        return False
+        content.decode(encoding)
+        return f"{path}: is not {name} text. {REMEDY}"
+    except UnicodeDecodeError as error:
+        if name != "UTF-8":
+            return f"{path}: is not {name} text, though it begins so: {error.reason} at byte {error.start}. {REMEDY}"
+        before, byte = content[: error.start], content[error.start : error.start + 1]
+    line = len(LINE_END.findall(before)) + 1
+    meant = byte.decode("cp1252", errors="ignore")
+    guess = f", which is {meant!r} in Windows-1252" if meant else ""
+    return f"{path}: is not UTF-8 text: line {line} holds byte 0x{byte.hex()}{guess}. {REMEDY}"
 
 
-def numeric_column(table: pd.DataFrame, column: str, path: Path, problems: Problems) -> np.ndarray:
-    """A column as floats (n,), empty cells NaN. A cell that is not a finite number becomes NaN and a problem."""
-    text = table[column].str.strip()
-    values = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    bad = (text != "").to_numpy() & ~np.isfinite(values)
-    for line, cell in zip(table.index[bad], text[bad], strict=True):
-        problems.add(f"{path}:{line}", f"{column} must be a number: it is {cell!r}")
-    values[bad] = np.nan
-    return values
+def read_lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """FILE:LINE and the words of each line that is not empty. Raises DataError for an unreadable file."""
+    for number, line in enumerate(text_lines(path), 1):
+        if words := line.split():
+            yield f"{path}:{number}", words
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
@@ -109,8 +137,3 @@ def write_csv(path: Path, rows: Sequence[Sequence[Any]]) -> None:
 def shortest_text(value: float) -> str:
     """The shortest text that reads back as the same 32-bit number."""
     return str(np.float32(value))
-
-
-def _as_text(value: object) -> str:
-    """A cell of a typed table as a CSV file would hold it; a whole float is a class code."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

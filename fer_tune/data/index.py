@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tune.data.errors import Problems
+from fer_tune.data.errors import Problems, quoted
 from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.data.pictures import Box
+from fer_tune.data.tables import MISSING_MARKERS
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,19 @@ def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) ->
     first: dict[tuple[str, Box | None], int] = {}
     for i, source in enumerate(sources):
         normal = os.path.normpath(source.path)
-        if normal.startswith("/") or normal.startswith(".."):
-            problems.add(index.origins[i], f"{source.path!r} is outside the data folder")
-        elif not _is_file(index.root, normal):
-            problems.add(index.origins[i], f"image {source.path!r} is missing")
+        if source.path.strip() in MISSING_MARKERS and not is_file_in(index.root, normal):
+            problems.add(index.origins[i], "has no path")
+        elif normal.startswith("/") or normal.startswith(".."):
+            problems.add(index.origins[i], f"{quoted(source.path)} is outside the data folder {index.root}")
+        elif not is_file_in(index.root, normal):
+            problems.add(index.origins[i], f"image {quoted(source.path)} is missing")
         before = first.setdefault((normal, source.box), i)
         if before != i:
-            problems.add(index.origins[i], f"{source.path!r} is already in {index.origins[before]}")
+            problems.add(index.origins[i], f"{quoted(source.path)} is already in {index.origins[before]}")
 
 
-def _is_file(root: Path, path: str) -> bool:
+def is_file_in(root: Path, path: str) -> bool:
+    """Whether a path below `root` is a file."""
     try:
         return (root / path).is_file()
     except (OSError, ValueError):  # the name is too long or has a null byte, or the folder may not be read

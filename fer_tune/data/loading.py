@@ -1,6 +1,5 @@
 """Reads data sets, stores them, and adds the label noise of one seed."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from fer_tune.data.dataset import Dataset, save_dataset, write_saved
+from fer_tune.data.copies import find_copies
+from fer_tune.data.dataset import Copies, Dataset, save_dataset, write_saved
 from fer_tune.data.decoding import content_digest, decode
 from fer_tune.data.index import Index, check
 from fer_tune.data.kinds import KINDS, DatasetSpec
@@ -18,6 +18,7 @@ from fer_tune.data.noise import NoiseSpec, noisy_labels
 from fer_tune.data.noisy import NoisyData
 from fer_tune.data.synthetic import SyntheticSpec, load_synthetic
 from fer_tune.data.votes import by_majority
+from fer_tune.system.cpus import usable_cpus
 
 
 def load_data(
@@ -52,7 +53,7 @@ def read_dataset(spec: DatasetSpec) -> Dataset:
         return _drawn(spec, workers=1)
     index = index_dataset(spec)
     images = np.empty((len(index), 3, spec.image_size, spec.image_size), dtype=np.uint8)
-    decode(index, images, os.cpu_count() or 1)
+    decode(index, images, usable_cpus())
     return _described(spec, index, images)
 
 
@@ -66,20 +67,29 @@ def write_dataset(spec: DatasetSpec, folder: Path, workers: int = 1) -> Path:
         return save_dataset(_drawn(spec, workers), folder)
     index = index_dataset(spec)
 
-    def write_images(target: Path) -> None:
+    def write_images(target: Path) -> Copies:
         shape = (len(index), 3, spec.image_size, spec.image_size)
         images = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
         decode(index, images, workers)
         images.flush()
+        return find_copies(images, index)
 
     return write_saved(folder, _described(spec, index, np.empty(0)), write_images)
 
 
 def index_dataset(spec: DatasetSpec) -> Index:
     """What the label files of a data set say, checked. Raises DataError for unusable data."""
-    index = _read_index(spec)
+    index = read_index(spec)
     check(index)
     return index
+
+
+def read_index(spec: DatasetSpec) -> Index:
+    """What the label files of a data set say, before `check`. Raises DataError."""
+    index = KINDS[spec.kind].index
+    if index is None:
+        raise ValueError(f"data of kind {spec.kind} is drawn: it has no label files")
+    return index(spec)
 
 
 @lru_cache(maxsize=32)
@@ -87,19 +97,12 @@ def split_sizes(spec: DatasetSpec) -> Mapping[str, int]:
     """The number of samples in each split, from the settings or the label files. Raises DataError."""
     if isinstance(spec, SyntheticSpec):
         return {"train": spec.train, "validation": spec.validation, "test": spec.test}
-    return {name: len(members) for name, members in _read_index(spec).splits.items()}
+    return {name: len(members) for name, members in read_index(spec).splits.items()}
 
 
 def dataset_key(settings: Mapping[str, Any]) -> str:
     """A text that identifies the settings of a data set within one study."""
     return ",".join(f"{name}={settings[name]}" for name in sorted(settings))
-
-
-def _read_index(spec: DatasetSpec) -> Index:
-    index = KINDS[spec.kind].index
-    if index is None:
-        raise ValueError(f"data of kind {spec.kind} is drawn: it has no label files")
-    return index(spec)
 
 
 def _drawn(spec: SyntheticSpec, workers: int) -> Dataset:

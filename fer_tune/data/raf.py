@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from fer_tune.data.errors import DataError, Problems
+from fer_tune.data.errors import DataError, Problems, quoted
 from fer_tune.data.files import FolderSpec, read_lines, shortest_text
 from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import FACE_LABELS, LabelSet
@@ -50,7 +50,7 @@ def index_raf(spec: RafSpec) -> Index:
     names = list(official)
     for name, (origin, _) in official.items():
         if not name.startswith(("train_", "test_")):
-            problems.add(origin, f"{name!r} must begin with train_ or test_")
+            problems.add(origin, f"{quoted(name)} must begin with train_ or test_")
     if not any(name.startswith("train_") for name in names):
         problems.add(str(path), "it lists no training images")
     problems.raise_any()
@@ -59,11 +59,11 @@ def index_raf(spec: RafSpec) -> Index:
     labels, notes, known = {"emotion": classes.copy()}, [], {}
     if spec.machine_labels:
         known["emotion"] = classes
-        labels["emotion"], note = _machine_classes(Path(spec.machine_labels), names, training, classes)
-        notes.append(note)
+        labels["emotion"], about_machine = _machine_classes(Path(spec.machine_labels), names, training, classes)
+        notes += about_machine
     if spec.machine_affect:
-        labels["affect"], note = _machine_affect(Path(spec.machine_affect), names, training)
-        notes.append(note)
+        labels["affect"], about_machine = _machine_affect(Path(spec.machine_affect), names, training)
+        notes += about_machine
     paths = [f"{IMAGE_FOLDER}/{Path(name).stem}_aligned.jpg" for name in names]
     _check_listed(spec.root, set(paths))
     every = np.arange(len(names))
@@ -101,16 +101,18 @@ def _read_classes(path: Path, problems: Problems) -> dict[str, tuple[str, int]]:
     found: dict[str, tuple[str, int]] = {}
     for origin, words in read_lines(path):
         if len(words) != 2 or words[1] not in CLASS_OF_CODE:
-            problems.add(origin, f"must be NAME CODE, with a code from 1 to 7: it is {' '.join(words)!r}")
+            problems.add(origin, f"must be NAME CODE, with a code from 1 to 7: it is {quoted(' '.join(words))}")
         elif words[0] in found:
-            problems.add(origin, f"{words[0]!r} is already in {found[words[0]][0]}")
+            problems.add(origin, f"{quoted(words[0])} is already in {found[words[0]][0]}")
         else:
             found[words[0]] = (origin, CLASS_OF_CODE[words[1]])
     return found
 
 
-def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, str]:
-    """Classes (N,): the machine's in training, RAF's own (`own`) in test; and a note."""
+def _machine_classes(
+    path: Path, names: list[str], training: np.ndarray, own: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Classes (N,): the machine's in training, RAF's own (`own`) in test; and notes."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     machine = _read_classes(path, problems)
     _require(names, training, machine, path, problems)
@@ -118,11 +120,12 @@ def _machine_classes(path: Path, names: list[str], training: np.ndarray, own: np
     pairs = zip(names, training, own, strict=True)
     classes = np.array([machine[name][1] if trains else c for name, trains, c in pairs], dtype=np.int64)
     wrong = float((classes != own)[training].mean())
-    return classes, f"machine classes differ from RAF's own on {wrong:.1%} of the training samples"
+    note = f"machine classes differ from RAF's own on {wrong:.1%} of the training samples"
+    return classes, [note, *_unused(names, training, machine, path)]
 
 
-def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple[np.ndarray, str]:
-    """Valence and arousal (N, 2), NaN in test, clipped to [-1, 1]; and a note."""
+def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Valence and arousal (N, 2), NaN in test, clipped to [-1, 1]; and notes."""
     problems = Problems(f"{path}: these machine annotations cannot be used")
     values: dict[str, tuple[float, float]] = {}
     for origin, words in read_lines(path):
@@ -132,9 +135,11 @@ def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple
         except ValueError:
             pair = (np.nan, np.nan)
         if not np.isfinite(pair).all():
-            problems.add(origin, f"must be NAME VALENCE AROUSAL, with two finite numbers: it is {' '.join(words)!r}")
+            problems.add(
+                origin, f"must be NAME VALENCE AROUSAL, with two finite numbers: it is {quoted(' '.join(words))}"
+            )
         elif name in values:
-            problems.add(origin, f"{name!r} appears twice")
+            problems.add(origin, f"{quoted(name)} appears twice")
         else:
             values[name] = pair
     _require(names, training, values, path, problems)
@@ -143,7 +148,7 @@ def _machine_affect(path: Path, names: list[str], training: np.ndarray) -> tuple
     affect[training] = [values[name] for name, trains in zip(names, training, strict=True) if trains]
     clipped = int((np.abs(affect[training]) > 1).any(axis=1).sum())
     note = f"valence or arousal of {clipped} training samples was outside [-1, 1] and was clipped"
-    return np.clip(affect, -1, 1), note
+    return np.clip(affect, -1, 1), [note, *_unused(names, training, values, path)]
 
 
 def _require(
@@ -152,7 +157,16 @@ def _require(
     """Add a problem for each training sample without an annotation."""
     for name, trains in zip(names, training, strict=True):
         if trains and name not in found:
-            problems.add(str(path), f"training sample {name!r} has no annotation")
+            problems.add(str(path), f"training sample {quoted(name)} has no annotation")
+
+
+def _unused(names: list[str], training: np.ndarray, found: Mapping[str, object], path: Path) -> list[str]:
+    """A note on the annotations that belong to no training sample, if there are any."""
+    trained = {name for name, trains in zip(names, training, strict=True) if trains}
+    left = [name for name in found if name not in trained]
+    if not left:
+        return []
+    return [f"{path}: {len(left)} lines belong to no training sample and are not used, such as {quoted(left[0])}"]
 
 
 def _check_listed(root: Path, listed: set[str]) -> None:
@@ -163,4 +177,4 @@ def _check_listed(root: Path, listed: set[str]) -> None:
     present = {f"{IMAGE_FOLDER}/{entry.name}" for entry in os.scandir(folder) if entry.name.endswith(".jpg")}
     unlisted = sorted(present - listed)
     if unlisted:
-        raise DataError(f"{root / LABEL_FILE}: does not list {len(unlisted)} images, such as {unlisted[0]!r}")
+        raise DataError(f"{root / LABEL_FILE}: does not list {len(unlisted)} images, such as {quoted(unlisted[0])}")

@@ -1,12 +1,16 @@
 """A contact sheet: a few faces of each class beside its name, for a person to check a data set."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from fer_tune.data.errors import printable
 from fer_tune.data.labels import LabelSet
 
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+UNASSIGNED = "\uffff"  # no font has it: what a font draws for characters that it does not have
 FACE, GAP, NAMES, TITLE = 72, 4, 150, 30  # pixels: side of a face, gap, width of the names, height of the title
 
 
@@ -28,15 +32,29 @@ def write_sheet(
     """
     height = FACE + GAP
     sheet = Image.new("RGB", (NAMES + columns * (FACE + GAP), TITLE + label_set.size * height), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    pen.text((GAP, 8), title, "black", font)
+    pen, font = ImageDraw.Draw(sheet), _font()
+    pen.text((GAP, 8), _drawable(title, font), "black", font)
     for k, name in enumerate(label_set.names):
         members = chosen[classes[chosen] == k]
         top = TITLE + k * height
-        pen.text((GAP, top + FACE // 2 - 16), f"{name}\n{len(members)} images", "black", font)
+        pen.text((GAP, top + FACE // 2 - 16), f"{_drawable(name, font)}\n{len(members)} images", "black", font)
         shown = members[np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int)]
         for column, i in enumerate(shown.tolist()):
             face = Image.fromarray(np.ascontiguousarray(images[i].transpose(1, 2, 0)))
             sheet.paste(face.resize((FACE, FACE), Image.Resampling.NEAREST), (NAMES + column * (FACE + GAP), top))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
+
+
+def _font() -> Font:
+    """DejaVu Sans, which comes with matplotlib and has most alphabets; otherwise Pillow's own, which has ASCII."""
+    found = find_spec("matplotlib")
+    file = Path(found.origin or "").parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf" if found else Path()
+    return ImageFont.truetype(file, 12) if file.is_file() else ImageFont.load_default(14)
+
+
+def _drawable(text: str, font: Font) -> str:
+    """The text, with the code of each character that the font does not have."""
+    unknown = bytes(font.getmask(UNASSIGNED))
+    codes = (c if c.isprintable() and bytes(font.getmask(c)) != unknown else f"<{ord(c):X}>" for c in printable(text))
+    return "".join(codes)

@@ -9,11 +9,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_tune.data.dataset import SPLITS, Dataset, digest_of
-from fer_tune.data.errors import Problems
+from fer_tune.data.errors import Problems, quoted
 from fer_tune.data.faces import draw_faces
-from fer_tune.data.files import numeric_column, read_table
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.splits import noisy_samples
+from fer_tune.data.tables import read_table
 from fer_tune.system.forks import forked_map
 from fer_tune.system.randomness import numpy_stream
 
@@ -129,19 +129,20 @@ def _replace_labels(path: Path, labels: dict[str, np.ndarray], splits: Mapping[s
     """Replace the labels of training and validation faces, in place, by those of a file. Raises DataError."""
     table = read_table(path, LABEL_COLUMNS)
     problems = Problems(f"{path}: these labels cannot be used")
-    index, valence, arousal = (numeric_column(table, c, path, problems) for c in ("index", "valence", "arousal"))
+    index, valence, arousal = (table.numbers(c, problems) for c in ("index", "valence", "arousal"))
     wanted = noisy_samples(splits)
     if not np.array_equal(np.sort(index), wanted):
         problems.add(str(path), f"must list each of the {len(wanted)} training and validation faces once")
-    for line, name in table["emotion"][~table["emotion"].isin(EMOTIONS)].items():
-        problems.add(f"{path}:{line}", f"emotion must be one of {', '.join(EMOTIONS)}: it is {name!r}")
+    emotions = table.text("emotion")
+    for i in np.flatnonzero(~emotions.isin(EMOTIONS)).tolist():
+        problems.add(table.place(i), f"emotion must be one of {', '.join(EMOTIONS)}: it is {quoted(emotions.iloc[i])}")
     affect = np.stack([valence, arousal], axis=1)
     for i in np.flatnonzero(~(np.abs(affect) <= 1).all(axis=1)).tolist():
         text = f"valence and arousal must be in [-1, 1]: they are {affect[i].tolist()}"
-        problems.add(f"{path}:{table.index[i]}", text)
+        problems.add(table.place(i), text)
     problems.raise_any()
     rows = index.astype(int)
-    labels["emotion"][rows] = [EMOTIONS.index(name) for name in table["emotion"]]
+    labels["emotion"][rows] = [EMOTIONS.index(name) for name in emotions]
     labels["affect"][rows] = affect
 
 

@@ -1,6 +1,7 @@
 """Loads pretrained VGG-16 convolutions into the encoder, as in the paper's AffectNet-base case."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import BLOCKS, Encoder
+from fer_tune.system.safe_loading import why_not_loaded
 
 SHOWN_PROBLEMS = 6  # in one message
 # The thirteen convolutions, in order: their names in VGG-Face, their numbers in `features` of torchvision's VGG-16.
@@ -55,11 +57,13 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:
-        raise WeightsError(f"{path}: cannot be loaded as weights only: {str(error).splitlines()[0]}") from None
+        raise WeightsError(f"{path}: cannot be loaded as weights only: {why_not_loaded(error)}") from None
     content = content.get("state_dict", content) if isinstance(content, Mapping) else content
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path}: is not a state dict, which maps names to tensors")

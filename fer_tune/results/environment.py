@@ -1,6 +1,5 @@
 """The software and the machine that a study ran on."""
 
-import os
 import platform
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.results.records import FORMAT_VERSION
+from fer_tune.system.cpus import usable_cpus
 
 PACKAGES = ("fer-tune", "torch", "ray", "optuna", "numpy", "pandas", "pydantic", "scipy", "scikit-learn")
 
@@ -21,7 +21,7 @@ def environment(digests: Iterable[str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
+        "cpus": usable_cpus(),
         "git_commit": _git_commit(),
         "data_digests": sorted(digests),
         "command": _command(),

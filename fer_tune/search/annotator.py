@@ -1,6 +1,5 @@
 """Labels a data set with an encoder trained on another, as the paper made its noisy labels."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from fer_tune.search.checkpoint import Checkpoint, Track
 from fer_tune.search.trial import TrialRun
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import with_training
+from fer_tune.system.cpus import usable_cpus
 
 BATCH = 256
 MACHINE_FILES = ("machine_labels", "machine_affect")  # settings whose files replace a target's own labels
@@ -34,8 +34,8 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
     """
     config = with_training(plan.cells[0].typical(), lam=0.0)
     folder = results / "annotators" / plan.study.name
-    saved = write_dataset(config.dataset, results / "annotators" / ".data", os.cpu_count() or 1)
-    torch.set_num_threads(os.cpu_count() or 1)
+    saved = write_dataset(config.dataset, results / "annotators" / ".data", usable_cpus())
+    torch.set_num_threads(usable_cpus())
     record = TrialRecord(seed=config.seed, config=config.model_dump(by_alias=True, mode="json"))
     run = TrialRun(folder, _begun(folder, record, plan.cells[0].space), saved, plan.study.objective)
     try:
@@ -96,7 +96,7 @@ def annotate_dataset(
     update |= {name: None for name in MACHINE_FILES if hasattr(spec, name)}
     plain = spec.model_copy(update=update)
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = open_dataset(write_dataset(plain, folder / ".data", os.cpu_count() or 1))
+    dataset = open_dataset(write_dataset(plain, folder / ".data", usable_cpus()))
     labels = in_terms_of(checkpoint.label_sets, dataset.label_sets, annotate(checkpoint, dataset.images, track))
     kept = [s.name for s in dataset.label_sets if s.name not in labels]
     labels |= {name: dataset.labels[name] for name in kept}

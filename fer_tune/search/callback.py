@@ -253,7 +253,11 @@ class StudyCallback(tune.Callback, tune.Stopper):
 def _reason(trial: Trial) -> str:
     """The last line of the error that Ray noted for a trial; what to change where memory ran out."""
     file = Path(trial.error_file) if trial.error_file else None
-    lines = [line for line in file.read_text().splitlines() if line.strip()] if file and file.exists() else []
+    lines = (
+        [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        if file and file.exists()
+        else []
+    )
     if any(text in line for line in lines for text in OUT_OF_MEMORY):
         return f"{MEMORY_ADVICE} ({lines[-1].strip()})"
     return lines[-1].strip() if lines else "its worker died without a message"

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fer_tune.data.labels import LabelSet
-from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable
+from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable, without_warnings
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
 from fer_tune.study.schema import TrialConfig
+from fer_tune.system.safe_loading import why_not_loaded
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 BATCH = 64
@@ -90,15 +91,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: is not a trial folder: name one such as results/NAME/trials/KEY")
     try:
         config = TrialConfig.model_validate(folder.record().config)
-        state = torch.load(folder.state, map_location="cpu", weights_only=True)
-        total = sum(s.size for s in config.label_sets)
-        model, size = config.model, config.dataset.image_size
-        encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
-        encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
     except ValidationError as error:
         raise CheckpointError(f"{folder.path / 'trial.json'}: {error.errors()[0]['msg']}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of files that it did not write
+            state = torch.load(folder.state, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise CheckpointError(f"{folder.state}: is not a state of this trial: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{folder.state}: is not a state of this trial: {why_not_loaded(error)}") from None
+    total = sum(s.size for s in config.label_sets)
+    model, size = config.model, config.dataset.image_size
+    encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
+    try:
+        encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
+    except Exception:  # whatever a file of other content makes of torch
+        text = "its tensors do not fit the model that trial.json describes"
+        raise CheckpointError(f"{folder.state}: is not a state of this trial: {text}") from None
     return Checkpoint(Predictor(encoder, config.label_sets).eval(), config.label_sets, size)
 
 
@@ -130,8 +138,11 @@ def predict(
 
 
 def _read(path: Path, size: int) -> np.ndarray | str:
+    if path.exists() and not path.is_file():  # reading a pipe would wait forever
+        return "is not a file"
     try:
-        return read_picture(path.read_bytes(), size)
+        with without_warnings():
+            return read_picture(path.read_bytes(), size)
     except UNREADABLE as error:
         return why_unreadable(error)
 

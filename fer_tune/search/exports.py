@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -24,7 +26,8 @@ def export_optuna(plan: Plan, results: Path) -> Path:
     target = results / "optuna.sqlite3"
     unfinished = results / ".optuna.sqlite3"
     unfinished.unlink(missing_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{unfinished}")
+    connect = partial(sqlite3.connect, unfinished, check_same_thread=False)  # a URL would read ? and % in the path
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
     cells = {cell.key: cell for cell in plan.cells}
     for condition, trials in itertools.groupby(_ended(results), key=lambda trial: trial.record.condition_key):
         export = optuna.create_study(

@@ -1,7 +1,6 @@
 """What a study needs before its first trial: data sets, weight files and the environment, written to its folder."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from fer_tune.search.jobs import NotRunnable
 from fer_tune.search.warm_start import earlier_values
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import TrialConfig
+from fer_tune.system.cpus import usable_cpus
 
 
 def reads_files(plan: Plan) -> bool:
@@ -67,7 +67,7 @@ def _stored(spec: Any, folder: Path, known: str | None) -> str:
     """
     if spec.kind == "synthetic" and not spec.machine_labels and known and (folder / known / "dataset.json").exists():
         return known
-    return write_dataset(spec, folder, os.cpu_count() or 1).name
+    return write_dataset(spec, folder, usable_cpus()).name
 
 
 def _note_weights(plan: Plan, results: Path) -> None:

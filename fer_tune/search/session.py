@@ -13,9 +13,12 @@ from typing import Any
 
 import ray
 
+from fer_tune.search.jobs import NotRunnable
 from fer_tune.system.signals import interrupt_held, signals_kept
+from fer_tune.system.surroundings import short_temporary_folder
 
 CONNECT_SECONDS = 10
+LONGEST_TEMPORARY = 27  # characters; what Ray adds for its sockets leaves no more of the 107 that a socket's path has
 
 
 @contextmanager
@@ -33,7 +36,7 @@ def ray_session(address: str | None, verbose: bool, cpus: int | None = None) -> 
         "logging_level": logging.INFO if verbose else logging.CRITICAL,
         "log_to_driver": verbose,
     }
-    temporary = Path(tempfile.mkdtemp(prefix="fer-tune-")) if address is None else None
+    temporary = _temporary_folder() if address is None else None
     try:
         with interrupt_held(), signals_kept():
             if temporary is not None:
@@ -61,6 +64,16 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _temporary_folder() -> Path:
+    folder = short_temporary_folder(LONGEST_TEMPORARY)
+    if folder is None:
+        raise NotRunnable(
+            f"{tempfile.gettempdir()}: Ray needs a temporary folder whose path has at most {LONGEST_TEMPORARY} "
+            "ASCII characters: set TMPDIR to one, such as /tmp"
+        )
+    return folder
 
 
 def _own_settings(cpus: int | None, temporary: Path) -> dict[str, Any]:

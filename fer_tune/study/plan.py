@@ -1,5 +1,6 @@
 """What a study runs, worked out once after the file is read and passed down unchanged: its cells and their trials."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -16,6 +17,7 @@ from fer_tune.names import LAMBDA, METHOD, Setting
 from fer_tune.study.errors import MisplacedError, plain_message, without_tags
 from fer_tune.study.schema import SECTIONS, Dimension, Sample, Study, TrialConfig, Value
 
+LONGEST_KEY = 200  # characters; trial folders add up to 25 to a cell's key, and file systems allow 255 bytes
 Suggestion = Mapping[Setting, float]
 End = Callable[[tuple[float, float]], float]  # min or max of a range
 
@@ -118,6 +120,7 @@ def make_plan(study: Study) -> Plan:
     Raises MisplacedError, which names the setting at fault.
     """
     plan = Plan(study, tuple(_cells(study)))
+    _check_keys(plan)
     for cell in plan.cells:
         _check_corners(cell)
     return plan
@@ -185,9 +188,29 @@ def _product(values: Mapping[Setting, Sequence[Any]]) -> Iterator[dict[Setting, 
 
 
 def _key(values: Mapping[Setting, Value]) -> str:
-    return ",".join(f"{setting.name}={_plain(value)}" for setting, value in values.items()) or "all"
+    """A folder name for these values; of a long one the end is replaced by a digest of it all."""
+    key = ",".join(f"{setting.name}={_plain(value)}" for setting, value in values.items()) or "all"
+    return key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 13]}+{_digest(key)}"
 
 
 def _plain(value: Value) -> str:
+    """A value as part of a folder name. One that is not ASCII gets a digest, so that no two values become one name."""
     text = repr(value) if isinstance(value, float) else str(value)
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", text)
+    kept = re.sub(r"[^A-Za-z0-9._+-]", "_", text)
+    return kept if text.isascii() else f"{kept}+{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _check_keys(plan: Plan) -> None:
+    """Refuse conditions whose trials would share a folder."""
+    cells: dict[str, Cell] = {}
+    for cell in plan.cells:
+        other = cells.setdefault(cell.key, cell)
+        if other is not cell:
+            differing = next(s for s, value in cell.condition.items() if other.condition[s] != value)
+            values = f"{other.condition[differing]!r} and {cell.condition[differing]!r}"
+            text = f"{values} become the same folder name {cell.condition_key!r}: rename one of them"
+            raise MisplacedError(("conditions", differing.name), text)

@@ -54,7 +54,7 @@ def own_peak_bytes() -> int:
     On Linux from /proc, since getrusage includes what the parent held at the fork.
     """
     status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else []:
+    for line in status.read_text(encoding="utf-8", errors="replace").splitlines() if status.exists() else []:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
-from fer_tune.training.losses import concordance
 
 MISSING = float("nan")
 
@@ -17,9 +16,10 @@ def score_predictions(
 ) -> dict[str, float]:
     """Scores of every label set, named `prefix`_SCORE. Samples without a label are left out; NaN if none has one.
 
-    Categorical sets: accuracy, mean_class_accuracy, macro_f1 and recall_CLASS, all in [0, 1]; sets after the first
-    have their name in the score's (accuracy_SET). Continuous values: ccc_VALUE in [-1, 1] and their mean ccc,
-    rmse_VALUE, and sign_VALUE, the share of predictions with the label's sign. A constant prediction has CCC 0.
+    Categorical sets: accuracy, mean_class_accuracy, macro_f1 and recall_CLASS, all in [0, 1]. A class without labels
+    counts in no mean and has no recall (NaN). Sets after the first have their name in the score's (accuracy_SET).
+    Continuous values: ccc_VALUE in [-1, 1] and their mean ccc, rmse_VALUE, and sign_VALUE, the share of predictions
+    with the label's sign. A constant prediction has CCC 0; fewer than two samples have none.
 
     Args:
         predictions: by label set: class probabilities (N, K) or values (N, d).
@@ -49,7 +49,7 @@ def _value_metrics(label_set: LabelSet, values: Tensor, truth: Tensor) -> dict[s
         return {metric: dict.fromkeys(label_set.names, MISSING) for metric in ("ccc", "rmse", "sign")}
     values, truth = values[present].double(), truth[present].double()
     found = {
-        "ccc": concordance(values, truth),
+        "ccc": concordance_of(values, truth),
         "rmse": (values - truth).square().mean(0).sqrt(),
         "sign": (values.sign() == truth.sign()).double().mean(0),
     }
@@ -70,20 +70,33 @@ def _class_metrics(
 def class_scores(predicted: Tensor, truth: Tensor, classes: int) -> dict[str, Tensor]:
     """accuracy, mean_class_accuracy, macro_f1 () and recalls (K,), in [0, 1], of predicted and true classes (N,).
 
-    A class that is predicted but has no label counts as 0 in both means; one that is neither predicted nor labelled
-    is left out of them. The recall of a class without labels is 0. All are NaN for N = 0.
+    Both means are over the classes that have labels here: predicting a class that has none lowers the recall of the
+    class that was meant, and nothing else. The recall of a class without labels is NaN. All are NaN for N = 0.
     """
     if not len(truth):
         nothing = torch.full((classes,), MISSING)
         return dict.fromkeys(("accuracy", "mean_class_accuracy", "macro_f1"), nothing[0]) | {"recalls": nothing}
     counts = torch.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes)
     right, labelled, answered = counts.diagonal(), counts.sum(1), counts.sum(0)
-    recalls = (right / labelled).nan_to_num(0.0)
-    f1 = (2 * right / (labelled + answered)).nan_to_num(0.0)
-    occurring = (labelled + answered).count_nonzero()
+    present = labelled > 0
+    recalls = right / labelled
+    f1 = 2 * right / (labelled + answered)
     return {
         "accuracy": right.sum() / labelled.sum(),
-        "mean_class_accuracy": (recalls / occurring).sum(),
-        "macro_f1": (f1 / occurring).sum(),
+        "mean_class_accuracy": (recalls[present] / present.sum()).sum(),
+        "macro_f1": (f1[present] / present.sum()).sum(),
         "recalls": recalls,
     }
+
+
+def concordance_of(values: Tensor, truth: Tensor) -> Tensor:
+    """Lin's concordance correlation of each column: (N, d), (N, d) -> (d,) in [-1, 1], with population variance.
+
+    NaN for fewer than two samples, and where predictions and labels are one and the same constant. The training loss
+    (`losses.concordance`) has a small constant in its denominator instead.
+    """
+    if len(values) < 2:
+        return torch.full((values.shape[1],), MISSING, dtype=values.dtype)
+    centred, centred_truth = values - values.mean(0), truth - truth.mean(0)
+    spread = centred.square().mean(0) + centred_truth.square().mean(0)
+    return 2 * (centred * centred_truth).mean(0) / (spread + (values.mean(0) - truth.mean(0)).square())

@@ -56,7 +56,7 @@ def test_a_manifest_gets_a_draft_of_its_section_that_a_study_can_use(tmp_path, c
     ("column", "cell", "message"),
     [
         ("valence", "1.7", "affect must be in [-1, 1]: it is [1.7"),
-        ("valence", "n/a", "valence must be a number: it is 'n/a'"),
+        ("valence", "high", "valence must be a number: it is 'high'"),
         ("label", "glaad", "label must be one of calm, cross, glad: it is 'glaad', did you mean 'glad'?"),
         ("label", "Calm", "label must be one of calm, cross, glad: it is 'Calm', did you mean 'calm'?"),
     ],

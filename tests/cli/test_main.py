@@ -19,6 +19,8 @@ DOORS = {"run": run_door.main, "recommend": recommend.main, "predict": predict.m
 NOT_OF_THE_USER = {  # caught on the way, or turned into a result
     "fer_tune.analysis.answer.NoEvidence",
     "fer_tune.cli.reporter.NoReport",
+    "fer_tune.data.cifar10._OtherObject",
+    "fer_tune.data.pictures.PictureError",
     "fer_tune.training.trainer.Diverged",
 }
 

@@ -94,3 +94,33 @@ def test_a_mistake_in_the_release_of_arrays_is_named(tmp_path, spoil, message):
     spoil(tmp_path / "train_set" / "annotations")
     with pytest.raises(DataError, match=message):
         index_of(settings)
+
+
+def test_what_is_not_used_is_counted_and_named(tmp_path):
+    settings = folders.write_affectnet_csv(tmp_path / "csv")
+    rows = folders.affectnet_rows(66, "1")
+    (tmp_path / "csv" / "machine.csv").write_text("")
+    with open(tmp_path / "csv" / "machine.csv", "w", newline="") as file:
+        csv.writer(file).writerows([folders.AFFECTNET_HEADER, *(row for row in rows if int(row[6]) < 8)])
+    notes = index_of(settings, machine_labels=str(tmp_path / "csv" / "machine.csv")).notes
+    assert any(note.endswith("machine.csv: 6 rows belong to no training sample and are not used") for note in notes)
+    assert any(note.endswith("training.csv: columns that are not used: facial_landmarks") for note in notes)
+    settings = folders.write_affectnet_arrays(tmp_path / "arrays")
+    assert len(index_of(settings).notes) == 1
+    (tmp_path / "arrays" / "val_set" / "annotations" / "0_lnd.npy").touch()
+    (tmp_path / "arrays" / "val_set" / "images" / "0.png").touch()
+    notes = index_of(settings).notes
+    assert notes[1].endswith("val_set/annotations: 1 other files, such as landmarks, are not used")
+    assert notes[2].endswith("val_set/images: 1 files are not .jpg and are not used")
+
+
+@pytest.mark.parametrize("marker", ["NA", "nan", "None", "-", ""])
+def test_a_gap_is_no_label_and_no_box(tmp_path, marker):
+    settings = folders.write_affectnet_csv(tmp_path)
+    edit(tmp_path / "training.csv", ",3,", f",{marker},")
+    with pytest.raises(DataError, match=r"training\.csv:5: expression is empty"):
+        index_of(settings)
+    settings = folders.write_affectnet_csv(tmp_path / "box")
+    edit(tmp_path / "box" / "training.csv", ",4,6,40,40,", f",{marker},6,40,40,")
+    with pytest.raises(DataError, match="has no face box"):
+        index_of(settings)

@@ -5,6 +5,7 @@ import pytest
 
 from fer_tune.data.errors import DataError
 from fer_tune.data.loading import read_dataset
+from fer_tune.data.tables import read_table
 from tests.support import folders
 from tests.support.folders import edit, index_of, spec_of
 
@@ -41,4 +42,31 @@ def test_a_mistake_in_ferplus_is_named(tmp_path, name, old, new, message):
     settings = folders.write_ferplus(tmp_path)
     edit(tmp_path / name, old, new)
     with pytest.raises(DataError, match=message):
+        index_of(settings)
+
+
+def test_the_header_of_kaggles_other_release_is_read(tmp_path):
+    """Blanks before the names, and the columns in another order."""
+    settings = folders.write_ferplus(tmp_path)
+    plain = index_of(settings)
+    table = read_table(tmp_path / "fer2013.csv").cells
+    lines = [f"{row.emotion}, {row.Usage}, {row.pixels}" for row in table.itertuples()]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion, Usage, pixels", *lines, ""]))
+    index = index_of(settings)
+    assert np.array_equal(index.sources, plain.sources)
+    assert np.array_equal(index.labels["emotion"], plain.labels["emotion"])
+    assert index.notes[1].endswith("fer2013new.csv: columns that are not used: Image name")
+
+
+def test_a_missing_column_is_said_with_those_that_are_there(tmp_path):
+    settings = folders.write_ferplus(tmp_path)
+    edit(tmp_path / "fer2013.csv", "emotion,pixels,Usage", "label,pixels,Usage")
+    with pytest.raises(DataError, match=r"fer2013\.csv: has no column 'emotion'; it has label, pixels, Usage"):
+        index_of(settings)
+
+
+def test_negative_votes_are_named(tmp_path):
+    settings = folders.write_ferplus(tmp_path)
+    edit(tmp_path / "fer2013new.csv", ",7,", ",-7,")
+    with pytest.raises(DataError, match=r"fer2013new\.csv:\d+: votes must not be negative"):
         index_of(settings)

@@ -68,7 +68,7 @@ def test_a_kind_that_is_added_to_the_registry_is_read_augmented_detected_and_exp
     )
     for i in range(8):
         Image.new("RGB", (32, 32), (255 * (i % 2),) * 3).save(tmp_path / f"{i}.png")
-    assert detect(tmp_path) == {"kind": "toy", "folder": str(tmp_path)}
+    assert detect(tmp_path).section == {"kind": "toy", "folder": str(tmp_path)}
     spec = ToySpec(folder=str(tmp_path))
     assert split_sizes(spec) == {"train": 4, "validation": 2, "test": 2}
     saved, read = open_dataset(write_dataset(spec, tmp_path / "out")), read_dataset(spec)

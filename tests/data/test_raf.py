@@ -76,7 +76,8 @@ MISTAKES = {
     "truncated": (lambda r: (r / THIRD).write_bytes((r / THIRD).read_bytes()[:400]), r"label\.txt:\d+: .*00003_"),
     "no label file": (lambda r: (r / LABEL_FILE).unlink(), "label.txt: cannot be read: No such file"),
     "no images": (lambda r: shutil.rmtree(r / IMAGES), "aligned: this folder is missing"),
-    "not text": (lambda r: (r / LABEL_FILE).write_bytes(b"\xff\xfe\x00"), "label.txt: is not UTF-8 text"),
+    "not text": (lambda r: (r / LABEL_FILE).write_bytes(b"a\n\xe9\x00"), "label.txt: is not UTF-8 text: line 2 .* 'é'"),
+    "cut UTF-16": (lambda r: (r / LABEL_FILE).write_bytes(b"\xff\xfe\x00"), "label.txt: is not UTF-16 text"),
     "empty split": (keep_only_training, "the test split is empty"),
     "machine nan": (lambda r: edit(r / "affect.txt", "00002.jpg -0.600", "00002.jpg nan"), r"affect\.txt:2: .*finite"),
     "machine gap": (lambda r: edit(r / "machine.txt", "train_00002.jpg 4\n", ""), "00002.jpg' has no annotation"),
@@ -90,3 +91,21 @@ def test_a_mistake_in_raf_is_named_with_its_place(tmp_path, mistake):
     spoil(tmp_path)
     with pytest.raises(DataError, match=message):
         read_dataset(spec_of(settings, image_size=32))
+
+
+def test_annotations_that_belong_to_no_training_sample_are_counted(tmp_path):
+    settings = folders.write_raf(tmp_path, machine=True)
+    with open(tmp_path / "machine.txt", "a") as file:
+        file.write("train_99999.jpg 3\ntest_00001.jpg 3\n")
+    notes = index_of(settings).notes
+    assert notes[1].endswith(
+        "machine.txt: 2 lines belong to no training sample and are not used, such as 'train_99999.jpg'"
+    )
+
+
+def test_line_numbers_are_those_of_editors(tmp_path):
+    settings = folders.write_raf(tmp_path)
+    path = tmp_path / LABEL_FILE
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\x0b \r\n\r\n") + "x\u2028y\n".encode())
+    with pytest.raises(DataError, match=r"label\.txt:113: must be NAME CODE"):
+        index_of(settings)

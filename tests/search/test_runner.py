@@ -1,5 +1,6 @@
 """Whole runs on real Ray, in one session that believes in eight CPUs and one GPU."""
 
+import gc
 import threading
 import time
 from contextlib import contextmanager
@@ -88,6 +89,21 @@ class TestWithOneGpu:
         for folder in trial_folders(tmp_path / "sliced"):
             whole = tmp_path / "whole" / "trials" / folder.key
             assert (folder.path / "predictions.csv").read_text() == (whole / "predictions.csv").read_text()
+
+    def test_no_reference_to_rays_objects_waits_for_the_collector(self, plan_of, tmp_path):
+        """Freed by a collector while Ray shuts down, it would end the process."""
+        plan = plan_of(search={"lambda": {"grid": [0.0]}}, training={"epochs": 1, "batch_size": 32})
+        gc.disable()
+        try:
+            run(plan, tmp_path / "r")
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            gc.collect()
+            left = {f"{type(found).__module__}.{type(found).__name__}" for found in gc.garbage}
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert {name for name in left if name.startswith("ray.")} == set()
 
     @pytest.mark.parametrize("scheduler", ["asha", pytest.param("median", marks=pytest.mark.long)])
     def test_a_scheduler_stops_weak_trials_and_some_of_each_condition_finish(self, plan_of, tmp_path, scheduler):

@@ -182,3 +182,26 @@ def test_a_resolved_study_makes_the_same_plan(plan_of):
     again = make_plan(Study.model_validate(plan.resolved))
     assert again == plan
     assert again.resolved == plan.resolved
+
+
+def keys_of(values):
+    raw = {"name": "a", "conditions": {"dataset.machine_labels": values}}
+    return [cell.key for cell in make_plan(Study.model_validate(raw)).cells]
+
+
+@pytest.mark.parametrize("values", [["标注甲.csv", "标注乙.csv"], ["é", "è", "e"], ["x" * 300 + "1", "x" * 300 + "2"]])
+def test_different_values_have_different_folder_names_that_a_file_system_takes(values):
+    keys = keys_of(values)
+    assert len(set(keys)) == len(values)
+    assert all(len(key) <= 200 for key in keys)
+    assert all(key.isascii() for key in keys)
+
+
+def test_plain_values_keep_the_names_that_they_always_had():
+    assert keys_of(["data/a.csv", "b c.csv"]) == ["dataset.machine_labels=data_a.csv", "dataset.machine_labels=b_c.csv"]
+
+
+def test_values_that_would_share_a_folder_are_refused_before_anything_runs():
+    with pytest.raises(MisplacedError, match="'a/b' and 'a_b' become the same folder name") as error:
+        keys_of(["a/b", "a_b"])
+    assert error.value.location == ("conditions", "dataset.machine_labels")
