@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import MARKERS, by_condition, by_lambda, label, lambda_colours, save
 from fer_tune.analysis.statistics import running_mean
-from fer_tune.analysis.tables import Results, listed, script
-from fer_tune.decision.response import respond
+from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.text import joined
+from fer_tune.decision.response import respond, validation_size
 from fer_tune.names import LAST_EPOCHS
 
 COLUMNS = ["condition", "epochs", "lambda", "p_best", "test_accuracy"]
@@ -32,14 +33,15 @@ def by_budget(results: Results) -> pd.DataFrame:
         return pd.DataFrame(rows, columns=COLUMNS)  # raw scores of trials at different noise do not compare
     best = of_best(results)
     for condition, epochs in best.epochs.groupby("condition", sort=False):
-        validation = int(best.trials.loc[best.trials["condition"] == condition, "validation_samples"].iloc[0])
+        validation = validation_size(best.trials[best.trials["condition"] == condition])
         if epochs["lambda"].nunique() < 2:
             continue
         averaged = {name: running_mean(epochs, name) for name in (results.objective, "test_accuracy")}
         about = epochs.drop_duplicates("key").set_index("key")[["lambda", "configuration", "seed"]]
         ends = averaged[results.objective].columns[LAST_EPOCHS - 1 :]
         for end in ends[np.unique(np.linspace(0, len(ends) - 1, min(MOST_BUDGETS, len(ends))).astype(int))]:
-            then = about.assign(**{name: table[end] for name, table in averaged.items()}).dropna()
+            then = about.assign(**{name: table.get(end, np.nan) for name, table in averaged.items()})
+            then = then.dropna(subset=[results.objective])
             if then["lambda"].nunique() > 1:
                 found = respond(then, results.objective, validation, smoothed=False, objective=results.objective)
                 at = then.loc[then["lambda"] == found.lam, "test_accuracy"].mean()
@@ -59,7 +61,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
         else:
             start = rows.loc[rows["epochs"] > others["epochs"].max(), "epochs"].iloc[0]
             early = [f"λ = {lam:.3g}" for lam in dict.fromkeys(rows.loc[rows["epochs"] < start, "lambda"])]
-            before = f"{early[0]} leads" if len(early) == 1 else f"the lead changes between {listed(early)}"
+            before = f"{early[0]} leads" if len(early) == 1 else f"the lead changes between {joined(early)}"
             found.append(f"{where}λ = {last:.3g} leads from about {start} epochs on; with fewer epochs, {before}.")
     return found
 

@@ -15,8 +15,10 @@ from fer_tune.analysis.answer import Difference, differences
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.recommendation import Verdict, findings
 from fer_tune.analysis.study_record import StudyRecord
-from fer_tune.analysis.tables import NothingToReport, Results, as_text, load, with_interval
+from fer_tune.analysis.tables import Results, as_text, load, with_interval
+from fer_tune.analysis.text import visible
 from fer_tune.decision.intervals import paired_difference
+from fer_tune.errors import UserError
 from fer_tune.names import find
 
 
@@ -37,8 +39,8 @@ def compared(first: Results, second: Results) -> list[dict[str, str]]:
                 {
                     "condition": str(condition),
                     "λ": f"{lam:.3g}",
-                    "first": f"{own[0].mean():.3f} (n = {len(own[0])})",
-                    "second": f"{own[1].mean():.3f} (n = {len(own[1])})",
+                    "first": _mean(own[0]),
+                    "second": _mean(own[1]),
                     "difference": _difference(own, seeds),
                     "shared seeds": str(len(seeds)),
                 }
@@ -47,19 +49,42 @@ def compared(first: Results, second: Results) -> list[dict[str, str]]:
 
 
 def _by_seed(trials: pd.DataFrame) -> pd.Series:
-    return trials.groupby("seed")["test_accuracy"].mean()
+    return trials.groupby("seed")["test_accuracy"].mean().dropna()
+
+
+def _mean(values: pd.Series) -> str:
+    return f"{values.mean():.3f} (n = {len(values)})" if len(values) else "unknown (no test labels)"
 
 
 def _difference(own: list[pd.Series], seeds: pd.Index) -> str:
+    if any(values.empty for values in own):
+        return ""
     if len(seeds) < 2:
         return f"{own[1].mean() - own[0].mean():+.3f}"
     return with_interval(*paired_difference(own[1][seeds].to_numpy(), own[0][seeds].to_numpy()), sign="+")
+
+
+def not_shared(first: Results, second: Results) -> list[str]:
+    """The conditions and λs that only one of the studies has, a line each."""
+    tables = [of_best(results).trials for results in (first, second)]
+    names = [list(dict.fromkeys(table["condition"])) for table in tables]
+    lines = []
+    for own, other, where in ((0, 1, "first"), (1, 0, "second")):
+        if alone := [name for name in names[own] if name not in names[other]]:
+            lines.append(f"Not compared, only the {where} has them: conditions {', '.join(map(str, alone))}")
+        for name in names[own]:
+            lams = [set(table.loc[table["condition"] == name, "lambda"]) for table in tables]
+            if name in names[other] and (more := sorted(lams[own] - lams[other])):
+                at = "" if name == "all" else f" at {name}"
+                lines.append(f"Not compared, only the {where} has it{at}: λ = {', '.join(f'{x:.3g}' for x in more)}")
+    return lines
 
 
 def describe(first: Results, second: Results) -> list[str]:
     """What each study recommends, and the settings in which they differ, a line each."""
     lines = []
     for results in (first, second):
+        lines += [f"{results.study.name}, left out: {gap.text()}" for gap in results.gaps]
         found = findings(results)
         for r in found.recommendations:
             verdict = found.verdict(r)
@@ -114,12 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         first, second = load(options.first), load(options.second)
-    except NothingToReport as nothing:
-        print(nothing, file=sys.stderr)
+        rows = compared(first, second)
+        told = [*not_shared(first, second), as_text(rows)] if rows else [_nothing_shared(first, second)]
+        lines = [*describe(first, second), *told]
+    except UserError as error:
+        print(error, file=sys.stderr)
         return 2
-    rows = compared(first, second)
-    print("\n".join(describe(first, second)))
-    print(as_text(rows) or _nothing_shared(first, second))
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    print(visible("\n".join(lines)))
     return 0
 
 

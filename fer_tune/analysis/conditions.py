@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from fer_tune.analysis.figures import MARKERS, by_condition, label, save, score_surface
+from fer_tune.analysis.figures import MARKERS, by_condition, label, legend_entry, save, score_surface
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, script
@@ -96,9 +96,9 @@ def _draw_noise(ax: Axes, table: pd.DataFrame) -> Axes:
         rows = rows.sort_values("ratio")
         place = rows["ratio"] + step * (i - (len(groups) - 1) / 2)
         bars = np.nan_to_num(np.stack([rows["lambda"] - rows["low"], rows["high"] - rows["lambda"]]).clip(0))
-        colour, marker = colours[i % len(colours)], MARKERS[i % len(MARKERS)]
+        style = {"color": colours[i % len(colours)], "marker": MARKERS[i % len(MARKERS)], "markersize": 9, "capsize": 5}
         # A line through the points would show a change even where the intervals overlap.
-        ax.errorbar(place, rows["lambda"], bars, fmt=marker, color=colour, markersize=9, capsize=5, label=str(name))
+        ax.errorbar(place, rows["lambda"], bars, linestyle="none", label=legend_entry(str(name)), **style)  # type: ignore[arg-type]
     ax.set_xticks(sorted(table["ratio"].unique()))
     return label(ax, "share of wrong labels", "best λ (95 % interval)", "noise")
 

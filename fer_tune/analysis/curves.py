@@ -20,6 +20,7 @@ from fer_tune.analysis.figures import (
     save,
     surface,
 )
+from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.intervals import pooled_interval
@@ -35,8 +36,10 @@ def of_best(results: Results) -> Results:
     return replace(results, trials=trials, epochs=epochs)
 
 
-def accuracy_figure(results: Results) -> Figure:
-    """Clean test accuracy by epoch, a line for each λ."""
+def accuracy_figure(results: Results) -> Figure | None:
+    """Clean test accuracy by epoch, a line for each λ; None without test accuracy."""
+    if results.epochs["test_accuracy"].isna().all():
+        return None
     best = of_best(results)
     return by_condition(best, best.epochs, accuracy_curves)
 
@@ -71,6 +74,12 @@ def smooth_figure(results: Results, found: Findings) -> Figure | None:
     )
 
 
+def smooth_notes(found: Findings) -> list[str]:
+    """The conditions that the smooth figure leaves out, in a sentence."""
+    out = [r.condition for r in found.recommendations if not (len(r.response.grid) and r.response.degrees_of_freedom)]
+    return [f"Left out, with fewer than four λs or with one seed: {listed(out)}."] if out else []
+
+
 def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
     response_curve(ax, found.band(), pooled_interval(trials, "score", "lambda"))
     return label(ax, "λ, weight of the joint loss", "validation score", None)
@@ -84,12 +93,17 @@ def surface_figure(results: Results, condition: str) -> Figure:
 
 def show(results: Results) -> str:
     """Write the figures into the results folder's report; return where."""
-    save(accuracy_figure(results), results, "accuracy_by_epoch")
-    save(loss_figure(results), results, "losses_by_epoch")
-    save(response_figure(results), results, "accuracy_by_lambda")
-    if (smooth := smooth_figure(results, findings(results))) is not None:
-        save(smooth, results, "smooth_response")
-    return f"Wrote accuracy_by_epoch, losses_by_epoch and accuracy_by_lambda to {results.figures}"
+    figures = {
+        "accuracy_by_epoch": accuracy_figure(results),
+        "losses_by_epoch": loss_figure(results),
+        "accuracy_by_lambda": response_figure(results),
+        "smooth_response": smooth_figure(results, findings(results)),
+    }
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    for name, figure in drawn.items():
+        save(figure, results, name)
+    *names, last = drawn
+    return f"Wrote {', '.join(names)} and {last} to {results.figures}"
 
 
 if __name__ == "__main__":

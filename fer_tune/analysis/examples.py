@@ -3,6 +3,7 @@
 python -m analysis.examples results/NAME
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.analysis.curves import of_best
-from fer_tune.analysis.figures import confusion, face_grid, heading_grid, save
+from fer_tune.analysis.figures import CAPTION_EMS, class_names, confusion, face_grid, heading_grid, save
+from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.labels import annotator_matrix
 from fer_tune.analysis.statistics import row_shares
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, first_set, predictions, script
+from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.trial_files import predictions
 from fer_tune.names import METHOD, find
+from fer_tune.results.files import damaged
 
+MEANS_OVER_CLASSES = ("test_mean_class_accuracy", "test_macro_f1")
 LETTERS = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
 NAMES = {
     "multitask": "multi-task training",
@@ -49,16 +54,20 @@ def system_trials(results: Results) -> dict[str, pd.DataFrame]:
 
 
 def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray, list[str]] | None:
-    """Confusion matrix (K, K) of the trials' test predictions, rows true classes that sum to 1; and the class names."""
+    """Confusion matrix (K, K) of the trials' test predictions, and the class names.
+
+    Rows are true classes and sum to 1; the row of a class without samples is NaN.
+    """
     tables = [t for t in (predictions(results, key) for key in trials["key"]) if t is not None]
     if not tables:
         return None
-    name, classes = first_set(tables[0])
+    classes = tables[0].classes
+    if any(table.classes != classes for table in tables):
+        raise ValueError(f"trials of one condition have different classes: {listed(trials['key'])}")
     counts = np.zeros((len(classes), len(classes)))
     for table in tables:
-        known = table[table[f"{name}_true"] >= 0]
-        np.add.at(counts, (known[f"{name}_true"].to_numpy(int), known[f"{name}_predicted"].to_numpy(int)), 1)
-    return row_shares(counts), classes
+        np.add.at(counts, (table.true[table.known], table.predicted[table.known]), 1)
+    return row_shares(counts), list(classes)
 
 
 def confusion_figure(results: Results) -> Figure | None:
@@ -81,17 +90,34 @@ def confusion_figure(results: Results) -> Figure | None:
             ax.set_ylabel("label given (rows sum to 1)")
         return ax
 
-    return heading_grid(list(present), draw)
+    return heading_grid(list(present), draw, max(len(classes) for _, classes in present.values()))
 
 
 def support(results: Results) -> dict[str, int]:
     """How many test samples each class of the first set has; empty where no trial left predictions."""
     for key in results.trials["key"]:
         if (table := predictions(results, str(key))) is not None:
-            name, classes = first_set(table)
-            counts = np.bincount(table[f"{name}_true"][table[f"{name}_true"] >= 0], minlength=len(classes))
-            return dict(zip(classes, counts.tolist(), strict=True))
+            counts = np.bincount(table.true[table.known], minlength=len(table.classes))
+            return dict(zip(table.classes, counts.tolist(), strict=True))
     return {}
+
+
+def without_old_means(results: Results) -> tuple[Results, list[Gap]]:
+    """The results without means over classes that an older version computed differently, and the gap that leaves.
+
+    It counted the recall of a class without test samples as 0, and such a class in the mean where it was predicted.
+    """
+    means = [name for name in MEANS_OVER_CLASSES if name in results.trials]
+    recalls = [f"test_recall_{name}" for name, count in support(results).items() if not count]
+    old = [name for name in recalls if name in results.trials and results.trials[name].notna().any()]
+    if not old or not means:
+        return results, []
+    why = (
+        "an older version of fer-tune ran the study and counted classes without test samples in them: "
+        f"{listed(name.removeprefix('test_recall_') for name in old)}. trials.csv still has these numbers"
+    )
+    gap = Gap("Mean class accuracy and macro F1 on the test labels", why, Kind.LEFT_OUT)
+    return replace(results, trials=results.trials.assign(**dict.fromkeys(means, np.nan))), [gap]
 
 
 def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
@@ -111,11 +137,11 @@ def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
         if table is None:
             return None
         tables[name] = table
-    first, classes = first_set(tables["joint"])
-    joined = pd.DataFrame({"true": tables["joint"][f"{first}_true"]})
+    joint = tables["joint"]
+    joined = pd.DataFrame({"true": joint.true}, index=joint.index)
     for name, table in tables.items():
-        joined[name] = table[f"{first}_predicted"]
-    return joined[joined["true"] >= 0].dropna().astype(int), classes
+        joined[name] = pd.Series(table.predicted, index=table.index)
+    return joined[joined["true"] >= 0].dropna().astype(int), list(joint.classes)
 
 
 def faces_figure(results: Results) -> Figure | None:
@@ -134,7 +160,10 @@ def faces_figure(results: Results) -> Figure | None:
     right_title = f"only joint training right: {_count(wins)}"
     wrong_title = f"joint training wrong, another method right: {_count(losses)}"
     titles = [right_title] * len(_spread(wins)) + [wrong_title] * len(_spread(losses))
-    captions = [_caption(row, classes, others) for _, row in rows.iterrows()]
+    if rows.index.max() >= len(images):
+        raise ValueError(f"the predictions name image {rows.index.max()}, and there are {len(images)}")
+    names = class_names(classes, CAPTION_EMS)
+    captions = [_caption(row, names, others) for _, row in rows.iterrows()]
     return face_grid(images[rows.index.to_numpy(int)], captions, titles)
 
 
@@ -160,10 +189,18 @@ def _caption(row: pd.Series, classes: list[str], others: list[str]) -> str:
 
 
 def _images(results: Results) -> np.ndarray | None:
-    """The study's images, if it has one data set and they are still in the folder."""
-    digests = results.environment["data_digests"]
-    path = results.path / "data" / digests[0] / "images.npy" if len(digests) == 1 else Path()
-    return np.load(path, mmap_mode="r", allow_pickle=False) if path.is_file() else None
+    """The study's images, if it has one data set and they are still in the folder. Raises Damaged."""
+    digests = results.environment.digests
+    path = results.path / "data" / Path(digests[0]).name / "images.npy" if len(digests) == 1 else Path()
+    if not path.is_file():
+        return None
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception:  # numpy parses a header as Python source, which fails in many ways
+        raise damaged(path) from None
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+        raise damaged(path)
+    return images
 
 
 def show(results: Results) -> str:

@@ -2,8 +2,13 @@
 
 import io
 import itertools
-from collections.abc import Callable
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
+from xml.sax.saxutils import escape
 
 import matplotlib
 
@@ -18,12 +23,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from fer_tune.analysis.statistics import pooled_by_epoch
 from fer_tune.analysis.tables import Results
+from fer_tune.analysis.text import code, numbered, plain_name, shortened
 from fer_tune.decision.intervals import pooled_interval
 from fer_tune.decision.rules import PAPER_TARGET
 
@@ -33,6 +41,19 @@ PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
 MOST_LINES, RANGES = 8, 5  # more lambdas than eight lines are shown in five ranges
 DOTS_PER_INCH = 130
+MOST_OF_A_CLASS, MOST_OF_A_TITLE, TITLE_WIDTH = 24, 120, 48  # characters
+CLASS_EMS, CAPTION_EMS, TITLE_EMS, ENTRY_EMS = 15.0, 10.5, 30.0, 24.0  # most of a line of text, in its own size
+EM_POINTS = 20.0  # size at which characters are measured
+INCHES_OF_A_CLASS, MOST_WRITTEN = 0.5, 30  # more classes make a confusion matrix larger, and leave out its numbers
+LITERAL: dict[str, str] = {}  # what this process drew for a text, and the text
+FALLBACKS = (  # used where they are installed, for scripts that DejaVu Sans, which comes with Matplotlib, lacks
+    "DejaVu Sans", "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Noto Sans JP", "Noto Sans KR",
+    "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei",
+    "SimHei", "Malgun Gothic", "Yu Gothic", "PingFang SC", "Hiragino Sans GB", "Heiti TC", "Arial Unicode MS",
+    "Nirmala UI", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Bengali",
+    "Noto Sans Tamil", "Noto Sans Thai", "Noto Sans Ethiopic", "FreeSans", "Symbola", "Noto Emoji",
+    "Noto Sans Symbols2",
+)  # fmt: skip
 # Canvases are told to print one by one: Figure.savefig draws every figure twice.
 PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
     "png": lambda figure, file: FigureCanvasAgg(figure).print_png(file),
@@ -42,13 +63,98 @@ PRINT: dict[str, Callable[[Figure, io.BytesIO], None]] = {
 
 
 def set_style() -> None:
-    """Large type (legible at half size) and thin grids, for every figure."""
+    """Large type (legible at half size) and thin grids, for every figure. A user's own matplotlibrc does not count.
+
+    Text is never parsed as mathematics: a class may be called $calm^$.
+    """
+    plt.rcdefaults()
     sns.set_theme(
         context="notebook",
         style="whitegrid",
         font_scale=1.25,
-        rc={"axes.titlesize": 15, "lines.linewidth": 2.2, "svg.fonttype": "none", "svg.hashsalt": "fer-tune"},
+        rc={
+            "axes.titlesize": 15,
+            "lines.linewidth": 2.2,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "fer-tune",
+            "text.parse_math": False,
+            "font.family": ["sans-serif", *installed_fonts()],
+        },
     )
+
+
+@cache
+def installed_fonts() -> dict[str, FT2Font]:
+    """The fallback fonts that are installed and readable, by family."""
+    found = {}
+    for family in FALLBACKS:
+        try:
+            path = findfont(FontProperties(family=family), fallback_to_default=False)
+            found[family] = get_font(path)
+        except (ValueError, OSError, RuntimeError):  # not installed, or not a font
+            continue
+    return found
+
+
+@cache
+def em_width(character: str) -> float | None:
+    """The width of a character in ems; None where no installed font has it."""
+    for font in installed_fonts().values():
+        if ord(character) in font.get_charmap():
+            font.set_size(EM_POINTS, 72)
+            return float(font.load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance) / 2**16 / EM_POINTS
+    return None
+
+
+def drawable(text: str, ems: float) -> str:
+    """A line of somebody's text as figures draw it, at most so wide, with a code for each character that no font has.
+
+    A code is such as [U+6807]. The SVG shows the text itself (see `restored`).
+    """
+    composed = unicodedata.normalize("NFC", text)
+    drawn = [c if em_width(c) is not None else code(c) for c in composed]
+    ends = list(itertools.accumulate(sum(em_width(c) or 0.0 for c in shown) for shown in drawn))
+    if ends and ends[-1] > ems:
+        drawn = [*(shown for shown, end in zip(drawn, ends, strict=True) if end < ems - 1), "…"]
+    shown = "".join(drawn)
+    if shown != composed:
+        LITERAL[shown] = composed
+    return shown
+
+
+def restored(svg: bytes) -> bytes:
+    """An SVG with texts in place of what was drawn for them: browsers have more fonts than Matplotlib finds."""
+    if not LITERAL:
+        return svg
+    texts = {escape(shown): escape(text) for shown, text in LITERAL.items()}
+    longest_first = sorted(texts, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda match: texts[match[0]], svg.decode()).encode()
+
+
+def has_codes(svg: bytes) -> bool:
+    """Whether an SVG shows texts that other formats show with codes."""
+    page = svg.decode()
+    return any(code(c) in shown for shown, text in LITERAL.items() if escape(text) in page for c in text)
+
+
+def class_names(classes: Sequence[str], ems: float = CLASS_EMS) -> list[str]:
+    """Names of classes as figures draw them: short, on one line, each different."""
+    names = numbered(shortened(unicodedata.normalize("NFC", plain_name(c)), MOST_OF_A_CLASS) for c in classes)
+    found = numbered(drawable(c, ems) for c in names)
+    LITERAL.update({shown: c for shown, c in zip(found, names, strict=True) if shown != c})
+    return found
+
+
+def plot_title(text: str) -> str:
+    """A condition as the title of its plot: at most three lines."""
+    lines = textwrap.wrap(shortened(plain_name(text), MOST_OF_A_TITLE), TITLE_WIDTH)
+    return "\n".join(drawable(line, TITLE_EMS) for line in lines)
+
+
+def legend_entry(text: str) -> str:
+    """A name as a legend shows it. Matplotlib would drop one that begins with an underscore."""
+    shown = drawable(plain_name(text), ENTRY_EMS)
+    return f"“{shown}”" if shown.startswith("_") else shown
 
 
 def by_lambda(lams: pd.Series) -> pd.Series:
@@ -108,7 +214,9 @@ def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
         rows = spent[spent["system"] == name].groupby("epoch")
         table = rows["test_accuracy"].agg(["mean", "count"]).assign(spent=rows["spent"].mean())
         marker, every = MARKERS[i % len(MARKERS)], max(1, len(table) // 6)
-        ax.plot(table["spent"], table["mean"], color=colour, marker=marker, markevery=every, label=str(name))
+        ax.plot(
+            table["spent"], table["mean"], color=colour, marker=marker, markevery=every, label=legend_entry(str(name))
+        )
         if (table["count"] > 1).all():
             half = pooled[table.index] / np.sqrt(table["count"])
             ax.fill_between(table["spent"], table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
@@ -173,30 +281,40 @@ def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
         trials[condition], trials["lambda"], c=trials["test_accuracy"], cmap="viridis", s=90, edgecolor="k"
     )
     ax.figure.colorbar(dots, ax=ax, label="test accuracy (share)")
-    return label(ax, condition.replace("_", " "), "λ, weight of the joint loss", legend=None)
+    return label(ax, plot_title(condition.replace("_", " ")), "λ, weight of the joint loss", legend=None)
 
 
 def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
-    """A confusion matrix (K, K) whose rows sum to 1, shares written into its cells."""
+    """A confusion matrix (K, K) whose rows sum to 1, shares written into its cells where there are at most 30 classes.
+
+    The row of a class without samples is NaN: it is left empty and marked.
+    """
     ax.imshow(matrix, vmin=0, vmax=1, cmap="Blues")  # seaborn's heatmap draws every figure a further time
+    empty = np.isnan(matrix).all(axis=1)
     for (row, column), share in np.ndenumerate(matrix):
+        if empty[row] or len(classes) > MOST_WRITTEN:
+            continue
         ink = "white" if share > 0.5 else "black"
         text = ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
         text.set_in_layout(False)  # it stays within its cell, and measuring so many is slow
-    ax.set_xticks(range(len(classes)), classes, rotation=45)
-    ax.set_yticks(range(len(classes)), classes)
+    names = class_names(classes)
+    for row in np.flatnonzero(empty).tolist():
+        ax.text((len(classes) - 1) / 2, row, "no samples", ha="center", va="center", fontsize=10).set_in_layout(False)
+    # Anchored at their ends: names are shorter in the SVG where their characters are restored.
+    ax.set_xticks(range(len(classes)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(classes)), names)
     ax.grid(False)
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class (rows sum to 1)")
     return ax
 
 
-def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes]) -> Figure:
-    """A row of plots under their names."""
+def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes], classes: int) -> Figure:
+    """A row of plots under their names. `classes` is how many classes each shows, which takes space."""
     set_style()
-    figure, axes = plt.subplots(
-        1, len(names), figsize=(7.2 * len(names), 6.6), squeeze=False, layout=ConstrainedLayoutEngine(w_pad=0.3)
-    )
+    more = min(INCHES_OF_A_CLASS * max(0, classes - 10), 12.0)
+    size = ((7.2 + more) * len(names), 6.6 + more)
+    figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False, layout=ConstrainedLayoutEngine(w_pad=0.3))
     for ax, name in zip(axes[0], names, strict=True):
         draw(ax, name).set_title(name)
     return figure
@@ -279,7 +397,7 @@ def grid(results: Results, table: pd.DataFrame, draws: list[Callable[[Axes, pd.D
         for ax, draw in zip(row, draws, strict=True):
             draw(ax, table[table["condition"] == condition])
             if condition != "all":
-                ax.set_title(f"{condition}\n{ax.get_title()}".strip())
+                ax.set_title(f"{plot_title(str(condition))}\n{ax.get_title()}".strip())
         _share_legend(row)
     return figure
 
@@ -302,7 +420,8 @@ def save(figure: Figure, results: Results, name: str) -> bytes:
         figure.set_dpi(DOTS_PER_INCH)  # SVG and PDF leave their own behind
         PRINT[wanted](figure, buffer)
         figure.set_layout_engine("none")  # found once, kept for the next file
-        (results.figures / f"{name}.{wanted}").write_bytes(buffer.getvalue())
-        svg = buffer.getvalue() if wanted == "svg" else svg
+        content = restored(buffer.getvalue()) if wanted == "svg" else buffer.getvalue()
+        (results.figures / f"{name}.{wanted}").write_bytes(content)
+        svg = content if wanted == "svg" else svg
     plt.close(figure)
     return svg

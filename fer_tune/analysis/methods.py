@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import by_condition, label, save, system_curves
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, as_text, listed, script, with_interval
+from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
 from fer_tune.decision.response import best_configurations, spread_of
 from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
@@ -143,7 +144,7 @@ def sentences(results: Results) -> list[str]:
         accuracies = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
         where = "" if elsewhere == "all" else f"At {elsewhere}: "
         tied = _tied(trials, str(chosen))
-        doubt = f", statistically indistinguishable from {listed(tied)}" if tied else ""
+        doubt = f", statistically indistinguishable from {joined(tied)}" if tied else ""
         lines.append(
             f"{where}Noisy validation ({results.objective}) chooses {chosen}{doubt}. "
             f"Accuracy on {results.test_labels}: {accuracies}."

@@ -1,19 +1,27 @@
 """The figures of the report's page: how each is drawn and what is said about it."""
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from fer_tune.analysis import budget, conditions, convergence, curves, examples, methods, rules
-from fer_tune.analysis.figures import save
+from fer_tune.analysis.figures import has_codes, save
+from fer_tune.analysis.gaps import Gap, Kind, attempted
 from fer_tune.analysis.recommendation import Findings
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results
 
+CODES = (
+    "In the PNG a code such as [U+6807] stands for a character that no installed font has. Install a font for its "
+    "script, such as Noto Sans CJK, to have it drawn."
+)
+NO_GAME = "no trial with λ > 0 has joint losses"
 Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
 
@@ -25,7 +33,7 @@ class PageFigure(NamedTuple):
         title: the heading above it.
         reading: how to read it.
         alt: what it shows, for readers who cannot see it.
-        svg: the figure as a data URI.
+        svg: the figure as a data URI; empty where it could not be drawn.
         notes: what it says, a sentence each.
     """
 
@@ -37,41 +45,81 @@ class PageFigure(NamedTuple):
     notes: Sequence[str]
 
 
+class Drawn(NamedTuple):
+    """What became of a recipe.
+
+    Attributes:
+        figure: for the page; None where the study has nothing to show in it.
+        gaps: what is missing, and why.
+    """
+
+    figure: PageFigure | None
+    gaps: Sequence[Gap]
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How a figure of the page is drawn; `draw` returns None where a study has nothing to show in it."""
+    """How a figure of the page is drawn.
+
+    Attributes:
+        draw: returns None where a study has nothing to show in it.
+        name: of its files.
+        title: the heading above it.
+        reading: how to read it.
+        alt: what it shows.
+        absent: why a study may have nothing to show in it.
+        notes: what it says, a sentence each.
+        legend: what follows the reading, where that is computed.
+    """
 
     draw: Callable[[], Figure | None]
     name: str
     title: str
     reading: str
     alt: str
-    notes: Sequence[str] = ()
+    absent: str = ""
+    notes: Callable[[], Sequence[str]] = tuple
+    legend: Callable[[], str] = str
 
-    def drawn(self, results: Results) -> PageFigure | None:
-        """Write the figure; return it for the page, or None."""
+    def drawn(self, results: Results) -> Drawn:
+        """Write the figure. One that fails is a gap, and its notes are kept; so are notes that fail."""
+        gaps: list[Gap] = []
+        what = f"figure “{self.title[:1].lower()}{self.title[1:]}”"
+        failed: bytes | None = b""
+        svg = attempted(what, lambda: self._written(results), failed, gaps)
+        if svg is None:
+            return Drawn(None, [Gap(what, self.absent, Kind.ABSENT)])
+        if not svg:
+            plt.close("all")
+            for unfinished in results.figures.glob(f"{self.name}.*"):
+                unfinished.unlink()
+        nothing: Sequence[str] = ()
+        notes = attempted(f"what is said about {what}", self.notes, nothing, gaps)
+        notes = [*notes, CODES] if has_codes(svg or b"") else notes
+        reading = f"{self.reading} {attempted(f'the legend of {what}', self.legend, '', gaps)}".strip()
+        uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" if svg else ""
+        return Drawn(PageFigure(self.name, self.title, reading, self.alt, uri, notes), gaps)
+
+    def _written(self, results: Results) -> bytes | None:
         figure = self.draw()
-        if figure is None:
-            return None
-        svg = base64.b64encode(save(figure, results, self.name)).decode()
-        uri = f"data:image/svg+xml;base64,{svg}"
-        return PageFigure(self.name, self.title, self.reading, self.alt, uri, self.notes)
+        return None if figure is None else save(figure, results, self.name)
 
 
-def drawn(results: Results, found: Findings, each: Each) -> list[PageFigure]:
-    """Every figure that the study has something to show in. `each` is described at `report.write_report`."""
-    figures = each(lambda recipe: recipe.drawn(results), recipes(results, found))
-    return [figure for figure in figures if figure is not None]
+def drawn(results: Results, found: Findings | None, each: Each) -> tuple[list[PageFigure], list[Gap]]:
+    """Every figure that the study has something to show in, and the gaps. `each`: see `report.write_report`."""
+    done: list[Drawn] = list(each(lambda recipe: recipe.drawn(results), recipes(results, found)))
+    return [one.figure for one in done if one.figure is not None], [gap for one in done for gap in one.gaps]
 
 
-def recipes(results: Results, found: Findings) -> list[Recipe]:
-    """The recipes of all figures, in the order of the page."""
+def recipes(results: Results, found: Findings | None) -> list[Recipe]:
+    """The recipes of all figures, in the order of the page; without those that need findings, where there are none."""
     plays = bool(results.trials["generator_joint_loss"].notna().any())
     return [
         *(_systems(results) if methods.compared(results) else []),
-        *_over_lambda(results, found),
+        *_over_lambda(results),
+        *(_of_findings(results, found) if found is not None else []),
         *_over_epochs(results, plays),
-        *(_convergence(results, found) if plays else []),
+        *_convergence(results, found, plays),
         *_predictions(results),
         *_drawn_conditions(results),
     ]
@@ -91,7 +139,7 @@ def _systems(results: Results) -> list[Recipe]:
     ]
 
 
-def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
+def _over_lambda(results: Results) -> list[Recipe]:
     return [
         Recipe(
             draw=lambda: curves.response_figure(results),
@@ -102,6 +150,20 @@ def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
             alt="Line plot of test and noisy validation accuracy against lambda",
         ),
         Recipe(
+            draw=lambda: conditions.interaction_figure(results),
+            name="lambda_and_learning_rate",
+            title="λ and learning rate together",
+            reading="Brighter colours are higher scores. White dots are the configurations that were run. A slanted "
+            "ridge means that λ and learning rate must be chosen together.",
+            alt="Contours of the validation score over lambda and learning rate",
+            absent="it needs several learning rates, and four λs",
+        ),
+    ]
+
+
+def _of_findings(results: Results, found: Findings) -> list[Recipe]:
+    return [
+        Recipe(
             draw=lambda: curves.smooth_figure(results, found),
             name="smooth_response",
             title="Smooth curve of the validation score over λ",
@@ -109,6 +171,8 @@ def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
             "compared: it leaves out differences between seeds that are equal for all λs. Where the band is wide "
             "between two λs, the score of a λ in between is uncertain.",
             alt="Smooth curve with a band of the validation score against lambda",
+            absent="it needs four λs and two seeds in a condition",
+            notes=lambda: curves.smooth_notes(found),
         ),
         Recipe(
             draw=lambda: conditions.noise_figure(results, found),
@@ -117,15 +181,8 @@ def _over_lambda(results: Results, found: Findings) -> list[Recipe]:
             reading="Bars are 95 % intervals of the best λ. Only bars that do not overlap show that it changes with "
             "the noise ratio.",
             alt="Best lambda with intervals against the share of wrong labels",
-            notes=conditions.noise_sentences(results, found),
-        ),
-        Recipe(
-            draw=lambda: conditions.interaction_figure(results),
-            name="lambda_and_learning_rate",
-            title="λ and learning rate together",
-            reading="Brighter colours are higher scores. White dots are the configurations that were run. A slanted "
-            "ridge means that λ and learning rate must be chosen together.",
-            alt="Contours of the validation score over lambda and learning rate",
+            absent="it needs conditions of two noise ratios or more",
+            notes=lambda: conditions.noise_sentences(results, found),
         ),
     ]
 
@@ -137,7 +194,7 @@ def _test_line(results: Results) -> str:
 
 
 def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
-    budgets = budget.by_budget(results)
+    budgets = cache(lambda: budget.by_budget(results))
     return [
         Recipe(
             draw=lambda: curves.accuracy_figure(results),
@@ -146,49 +203,58 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
             reading="If a line is still rising at the last epoch, train longer. If it falls, the network has begun to "
             "learn the wrong labels.",
             alt="Line plot of test accuracy by epoch, a line for each lambda",
+            absent="no test image has a label",
         ),
         Recipe(
-            draw=lambda: budget.figure(results, budgets),
+            draw=lambda: budget.figure(results, budgets()),
             name="budget",
             title="Leading λ by number of epochs",
             reading="Each dot is the λ that noisy validation would choose after so many epochs. Larger dots are more "
             "certain. A λ that leads only at the end learns slowly at first, and shorter runs would reject it.",
             alt="Leading lambda against the number of epochs trained",
-            notes=budget.sentences(budgets),
+            absent="it needs two λs in a condition, five epochs, and a study without drawn conditions or gains",
+            notes=lambda: budget.sentences(budgets()),
         ),
         Recipe(
             draw=lambda: curves.loss_figure(results) if plays else None,
             name="losses_by_epoch",
             title="Joint losses during training",
             reading="The paper reports that good runs converge to the dashed values. λ = 0 has no joint loss and "
-            "therefore no line.",
+            "therefore no line. The axes leave out the lowest and highest 2 % of values, which may be single spikes.",
             alt="Two line plots, generator and discriminator joint loss by epoch, a line for each lambda",
+            absent=NO_GAME,
         ),
     ]
 
 
-def _convergence(results: Results, found: Findings) -> list[Recipe]:
-    early = convergence.by_epoch(results)
-    told = [*convergence.sentences(results), rules.fitted_sentence(found.best)]
+def _convergence(results: Results, found: Findings | None, plays: bool) -> list[Recipe]:
+    early = cache(lambda: convergence.by_epoch(results))
+
+    def told() -> list[str]:
+        fitted = "" if found is None else rules.fitted_sentence(found.best)
+        return [text for text in (*convergence.sentences(results), fitted) if text]
+
     return [
         Recipe(
-            draw=lambda: convergence.figure(results),
+            draw=lambda: convergence.figure(results) if plays else None,
             name="convergence",
             title="Do converged losses predict accuracy?",
             reading="Each mark is a trial. Its losses are means of the last five epochs. If the paper's observation "
             "held here, accuracy would peak at the dashed values.",
             alt="Two scatter plots of test accuracy against generator and discriminator joint loss at the end",
-            notes=[text for text in told if text],
+            absent=NO_GAME,
+            notes=told,
         ),
         Recipe(
-            draw=lambda: convergence.early_figure(results, early),
+            draw=lambda: convergence.early_figure(results, early()),
             name="convergence_by_epoch",
             title="How early do the losses predict accuracy?",
             reading="For each epoch, the rank correlation between the distance of the losses (L_G, L_D) to "
             "(2.6, 0.45) and the final test accuracy, ranked within each condition. Below 0, a smaller distance goes "
             "with a higher accuracy. The band is a 95 % interval.",
             alt="Rank correlation with a band against the epoch",
-            notes=[text for text in [convergence.early_sentence(early)] if text],
+            absent="it needs joint losses, five epochs, and three λs above 0 or more",
+            notes=lambda: [text for text in [convergence.early_sentence(early())] if text],
         ),
     ]
 
@@ -207,15 +273,18 @@ def _predictions(results: Results) -> list[Recipe]:
             "matrix shows which classes the training labels confuse. A method that repeats this pattern has learned "
             "the noise.",
             alt="Confusion matrices, one for each method, rows are the classes of the labels",
+            absent="no trial has left predictions of the test images that can be read",
         ),
         Recipe(
             draw=lambda: examples.faces_figure(results),
             name="faces",
             title=f"Test faces that methods disagree on{first}",
             reading="First, faces where only joint training predicts the label. Then, faces where it does not and "
-            "another method does. From one seed; faces sampled evenly across classes. "
-            + f"{examples.legend(results)}.",
+            "another method does. From one seed; faces sampled evenly across classes.",
             alt="Rows of test faces with the label and the prediction of each method",
+            absent="it needs the images of a study with one data set, and test images on which joint training and "
+            "another method with the same seed differ",
+            legend=lambda: f"{examples.legend(results)}.",
         ),
     ]
 
@@ -224,7 +293,7 @@ def _drawn_conditions(results: Results) -> list[Recipe]:
     return [
         Recipe(
             draw=partial(curves.surface_figure, results, column(setting)),
-            name=f"surface_{setting.name}",
+            name=re.sub(r"[^A-Za-z0-9_.-]", "_", f"surface_{setting.name}"),
             title=f"λ against {setting.name}",
             reading="Each mark is a trial. Brighter colours are higher accuracies.",
             alt=f"Scatter plot of lambda against {setting.name}, coloured by test accuracy",

@@ -4,6 +4,7 @@ python -m analysis.recommendation results/NAME
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,8 @@ import pandas as pd
 
 from fer_tune.analysis import methods, rules
 from fer_tune.analysis.study_record import StudyRecord, column
-from fer_tune.analysis.tables import Results, as_text, listed, script, with_interval
+from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval
 from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
 from fer_tune.decision.response import MOST_SEEDS, best_configurations
@@ -95,19 +97,21 @@ def findings(results: Results) -> Findings:
         )
         for condition, rows in best.groupby("condition", sort=False)
     ]
-    why = rules.trust_sentence(trust(found) if results.complete else None, results.test_labels)
-    return Findings(best, found, why, answers, results.complete)
+    complete = results.complete if results.runs is not None else results.done >= results.study.planned_trials
+    why = rules.trust_sentence(trust(found) if complete else None, results.test_labels)
+    return Findings(best, found, why, answers, complete)
 
 
 def cost(results: Results) -> str:
     """What the study cost, in words."""
     tables = (results.trials, results.broken, results.auxiliary)
     compute = sum(table["seconds"].sum() for table in tables)
-    wall = sum(run["wall_seconds"] for run in results.runs)
+    runs = results.runs or ()
+    wall = sum(run.wall_seconds for run in runs)
     warm = int((results.auxiliary["role"] == Role.WARM_UP).sum())
     count = sum(map(len, tables)) - warm
     shared = f" and {_count(warm, 'shared warm-up')}" if warm else ""
-    peak = max(run["peak_memory_bytes"] for run in results.runs) / 2**30 if results.runs else 0.0
+    peak = max((run.peak_memory_bytes for run in runs), default=0) / 2**30
     memory = f", {peak:.1f} GiB peak memory" if peak else ""
     clock = f", {wall / 60:.1f} minutes wall-clock" if wall else ""
     return f"{_count(count, 'trial')}{shared}, {compute / 60:.1f} minutes of training{clock}{memory}"
@@ -207,7 +211,7 @@ def _answer(results: Results, found: Findings, r: Recommendation) -> str:
 
 def lambdas(lams: Sequence[float]) -> str:
     """Several λs in words: `λ = 0.3 and λ = 1`."""
-    return listed([f"λ = {lam:.3g}" for lam in lams])
+    return joined([f"λ = {lam:.3g}" for lam in lams])
 
 
 def _count(number: int, what: str) -> str:
@@ -226,6 +230,8 @@ def certainty(interval: tuple[float, float]) -> str:
 def _accuracy(results: Results, found: Recommendation) -> str:
     """Test accuracy at the λ, compared with λ = 0 and with the highest one."""
     own = _of_condition(results, found.condition)[found.lam]
+    if not own["test accuracy"]:
+        return "Its accuracy on test labels is unknown: no test image has a label."
     text = f"Its accuracy on {results.test_labels} is {own['test accuracy']}"
     if own["difference from λ = 0"]:
         text += f", a difference of {own['difference from λ = 0']} from λ = 0"
@@ -325,7 +331,7 @@ def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str
 
 def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
     """Test accuracy by seed; where a condition was drawn, by seed and draw."""
-    return trials.groupby(["seed", "number"] if results.study.drawn else ["seed"])["test_accuracy"].mean()
+    return trials.groupby(["seed", "number"] if results.study.drawn else ["seed"])["test_accuracy"].mean().dropna()
 
 
 def chances(found: Findings) -> list[dict[str, str]]:
@@ -381,7 +387,16 @@ def as_json(results: Results, found: Findings) -> str:
         "fitted_target": _target(found.best),
         "conditions": [_entry(results, r, found.why) for r in found.recommendations],
     }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(content: Any) -> Any:
+    """The same content with None for every missing number."""
+    if isinstance(content, Mapping):
+        return {name: _without_nan(part) for name, part in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_nan(part) for part in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _target(best: pd.DataFrame) -> dict[str, float] | None:

@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from fer_tune.analysis import page, recommendation
+from fer_tune.analysis.gaps import Gap, Kind, Report, ReportFailed, attempted, explained
 from fer_tune.analysis.page_figures import Each
-from fer_tune.analysis.tables import NothingToReport, argument_parser, load
+from fer_tune.analysis.reading import NothingToReport
+from fer_tune.analysis.tables import Results, argument_parser, load
+from fer_tune.analysis.text import visible
+from fer_tune.errors import UserError
 
 WATCH_SECONDS = 5.0  # between looks at whether a running study has new results
-USER_ERROR = 2
+DONE, PARTLY_DONE, USER_ERROR = 0, 1, 2  # exit codes, as in `cli.exits`
 
 
-def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> str:
-    """Write the report of a results folder; return its headline.
+def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> Report:
+    """Write the report of a results folder. A part that fails is named, and the rest is written.
 
     Args:
         path: the results folder.
@@ -30,18 +35,42 @@ def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> s
         each: calls a function for every item of a list and returns what they return, as `map` does, or on several
             cores.
 
-    Raises NothingToReport where no trial has ended.
+    Raises NothingToReport where no trial has ended or the tables cannot be read, ReportFailed where not even the page
+    can be written.
     """
+    try:
+        return _written(path, formats, each)
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        raise ReportFailed(f"{path}: the report cannot be written. {explained(error)}.") from error
+
+
+def _written(path: Path, formats: Sequence[str], each: Each) -> Report:
     results = load(path)
     results = replace(results, formats=tuple(dict.fromkeys((*results.formats, *formats))))
     target = path / "report"
     shutil.rmtree(target / "figures", ignore_errors=True)
     target.mkdir(exist_ok=True)
-    found = recommendation.findings(results)
-    shown = page.content(results, found, each)
-    _render(target, shown)
-    _replace(path / "recommendation.json", recommendation.as_json(results, found))
-    return "\n".join(shown["headline"])
+    shown = page.content(results, each)
+    gaps = [*shown.gaps, *_write_recommendation(path / "recommendation.json", results, shown)]
+    failed = [gap.text() for gap in gaps if gap.kind != Kind.ABSENT]
+    _render(target, {**shown.values, "wrong": failed})
+    return Report(shown.headline, tuple(gaps))
+
+
+def _write_recommendation(path: Path, results: Results, shown: page.Content) -> list[Gap]:
+    """Write recommendation.json, or remove an old one where there is no recommendation; return the gap that leaves."""
+    gaps: list[Gap] = []
+    text = None
+    if shown.found is not None:
+        found = shown.found
+        text = attempted("recommendation.json", lambda: recommendation.as_json(results, found), None, gaps)
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        _replace(path, text)
+    return gaps
 
 
 def _render(target: Path, shown: dict[str, Any]) -> None:
@@ -52,8 +81,10 @@ def _render(target: Path, shown: dict[str, Any]) -> None:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
     )
     environment.filters["markdown"] = _escape_markdown
+    environment.filters["cells"] = lambda row: list(row.values())
     for template, name in (("report.html", "index.html"), ("report.md", "report.md")):
         _replace(target / name, environment.get_template(template).render(shown))
 
@@ -61,44 +92,46 @@ def _render(target: Path, shown: dict[str, Any]) -> None:
 def _replace(path: Path, text: str) -> None:
     """Write a file that somebody may be reading: whole or not at all."""
     unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_bytes(text.encode(errors="backslashreplace"))  # in JSON a lone surrogate has such a name
     unfinished.replace(path)
 
 
 def _escape_markdown(text: object) -> str:
-    escaped = str(text).replace("\\", "\\\\")
-    for sign in "|<>`*_[]":
+    escaped = visible(text).replace("\\", "\\\\")
+    for sign in "|<>`*_[]$~&#":
         escaped = escaped.replace(sign, f"\\{sign}")
     return " ".join(escaped.split())
 
 
-def watch(path: Path, formats: Sequence[str]) -> None:
-    """Write the report again whenever a running study has new results, until it is complete or Ctrl-C.
+def watch(path: Path, formats: Sequence[str]) -> int:
+    """Write the report again whenever a running study has new results, until it is complete; return the exit code.
 
     Raises NothingToReport where the folder is not a results folder.
     """
     if not (path / "study.json").exists():
         raise NothingToReport(f"{path} is not a results folder: study.json is missing")
     seen: list[int] | None = None
-    complete = False
+    complete, code = False, DONE
     while not complete:
         stamp = [file.stat().st_mtime_ns for file in (path / "trials.csv", path / "run.json") if file.exists()]
         if stamp != seen:
             seen = stamp
-            complete, said = _look(path, formats)
+            complete, said, code = _look(path, formats)
             print(f"{time.strftime('%H:%M:%S')} {said}", flush=True)
         if not complete:
             time.sleep(WATCH_SECONDS)
+    return code
 
 
-def _look(path: Path, formats: Sequence[str]) -> tuple[bool, str]:
-    """Write the report if any trial has ended: whether the study is complete, and what to print."""
+def _look(path: Path, formats: Sequence[str]) -> tuple[bool, str, int]:
+    """Write the report if any trial has ended: whether the study is complete, what to print, the exit code."""
     try:
         complete = load(path).complete  # before writing: what ends meanwhile is reported at the next look
-        headline = write_report(path, formats)
+        report = write_report(path, formats)
     except NothingToReport as nothing:
-        return False, str(nothing)
-    return complete, f"{path / 'report' / 'index.html'}\n{headline}"
+        return False, str(nothing), DONE
+    said = f"{path / 'report' / 'index.html'}\n{report.text()}"
+    return complete, said, PARTLY_DONE if report.failures else DONE
 
 
 def _of_remote(uri: str, words: Sequence[str]) -> int:
@@ -117,7 +150,7 @@ def _of_remote(uri: str, words: Sequence[str]) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, or 2 where there is nothing to report."""
+    """Run the command line; return the exit code: 0, 1 where a part is missing, 2 where there is nothing to report."""
     parser = argument_parser(
         "Write the report of a results folder, even while its study still runs.", "fer-tune report"
     )
@@ -129,18 +162,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     formats = options.format or ()
     try:
         if options.watch:
-            watch(options.results, formats)
-        else:
-            print(f"{write_report(options.results, formats)}\n{options.results / 'report' / 'index.html'}")
-    except NothingToReport as nothing:
-        print(nothing, file=sys.stderr)
+            return watch(options.results, formats)
+        report = write_report(options.results, formats)
+        print(f"{report.text()}\n{options.results / 'report' / 'index.html'}")
+        return PARTLY_DONE if report.failures else DONE
+    except ReportFailed as failed:
+        print(failed, file=sys.stderr)
+        return PARTLY_DONE
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return USER_ERROR
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
-        return 0
-    return 0
+        return DONE
 
 
-__all__ = ["NothingToReport", "main", "write_report"]
+__all__ = ["NothingToReport", "Report", "main", "write_report"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,18 +3,20 @@
 python -m analysis.rules results/NAME
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from fer_tune.analysis import convergence
 from fer_tune.analysis.methods import with_warm_up
-from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, first_set, predictions, script, with_interval
+from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
+from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
 from fer_tune.decision.response import best_configurations
 from fer_tune.decision.rules import (
+    FITTED,
     NEAR_CONSTANT_SHARE,
+    RULES,
+    TRUSTED,
     Pick,
     Trust,
     distance_to_target,
@@ -39,7 +41,7 @@ def readings(results: Results) -> pd.DataFrame:
     best = best.join(converged_losses(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
     if "susceptibility" in results.epochs:
         best["susceptibility_overall"] = best["key"].map(results.epochs.groupby("key")["susceptibility"].mean())
-    predicted = {key: _predicted(results.path, key) for key in best["key"]}
+    predicted = {key: validation_predictions(results, key) for key in best["key"]}
     _note_cost(results, best)
     best["near_constant"] = [_top_share(predicted[key]) > NEAR_CONSTANT_SHARE for key in best["key"]]
     best[["calibration_score", "scoring_score"]] = np.array([_halves(results, key) for key in best["key"]])
@@ -68,21 +70,13 @@ def _note_cost(results: Results, best: pd.DataFrame) -> None:
         best[f"search_{name}"] = np.array(of_lambda) / count.to_numpy()
 
 
-def _predicted(path: Path, key: str) -> np.ndarray | None:
-    """Classes predicted on the validation split, in order of the samples; None where a trial wrote none."""
-    file = path / "trials" / key / "predictions_validation.csv"
-    return np.loadtxt(file, delimiter=",", skiprows=1, usecols=1, dtype=np.int64, ndmin=1) if file.exists() else None
-
-
 def _halves(results: Results, key: str) -> tuple[float, float]:
-    """Accuracy on the test images at even and at odd places; missing where a trial left no predictions."""
+    """Accuracy on the test images at even and at odd places; missing where none there has a prediction and a label."""
     table = predictions(results, key)
     if table is None:
         return float("nan"), float("nan")
-    name, _ = first_set(table)
-    known = table[f"{name}_true"].to_numpy() >= 0
-    right = (table[f"{name}_true"] == table[f"{name}_predicted"]).to_numpy(float)
-    even, odd = (float(right[start::2][known[start::2]].mean()) for start in (0, 1))
+    halves = [table.right[start::2][table.known[start::2]] for start in (0, 1)]
+    even, odd = (float(half.mean()) if len(half) else float("nan") for half in halves)
     return even, odd
 
 
@@ -157,6 +151,19 @@ def table(found: list[Pick], test_labels: str) -> list[dict[str, str]]:
             }
         )
     return shown
+
+
+def left_out(found: list[Pick]) -> str:
+    """The rules that had nothing to compare in some condition, in a sentence; empty where all had."""
+    names = [*(rule.name for rule in RULES), FITTED, TRUSTED]
+    counts = [sum(pick.rule == name for pick in found) for name in names]
+    lacking = [name for name, count in zip(names, counts, strict=True) if found and count < max(counts)]
+    if not lacking:
+        return ""
+    return (
+        f"Left out where they have nothing to compare: {', '.join(lacking)}. They need values that the study does not "
+        "have, such as CCC, two seeds, converged losses, other conditions, or predictions that vary."
+    )
 
 
 def stopping_table(results: Results) -> list[dict[str, str]]:

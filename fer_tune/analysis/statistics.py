@@ -111,8 +111,9 @@ def _permuted(ranks: list[np.ndarray], together: bool) -> np.ndarray:
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:
-    """Counts (K, K) as shares of their row; an empty row stays 0."""
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    """Counts (K, K) as shares of their row; an empty row, which has no shares, is NaN."""
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
 
 
 def without_trend(values: np.ndarray, conditions: np.ndarray) -> np.ndarray:

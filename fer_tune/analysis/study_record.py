@@ -7,6 +7,11 @@ from typing import Any, Self
 
 from fer_tune.names import LAMBDA, LR, METHOD, NOISE_RATIO, Setting, find
 
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "name": (), "objective": (), "seeds": (), "conditions": (), "search": (), "model": (),
+    "dataset": ("kind",), "noise": ("kind", "ratio"), "training": ("lr",),
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -43,7 +48,8 @@ class StudyRecord:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Self:
-        """The record of a resolved study as `study.json` writes it."""
+        """The record of a resolved study as `study.json` writes it. Raises ValueError where it lacks something."""
+        _check(raw)
         return cls(
             name=str(raw["name"]),
             objective=str(raw["objective"]),
@@ -121,3 +127,16 @@ def _condition(values: Any) -> Condition:
         low, high = values["sample"]
         return Condition((), (float(low), float(high)))
     return Condition(tuple(values), None)
+
+
+def _check(raw: Any) -> None:
+    """Raise ValueError where a resolved study lacks what reports need."""
+    if not isinstance(raw, Mapping):
+        raise ValueError("it is not an object")
+    for name, keys in REQUIRED.items():
+        if name not in raw:
+            raise ValueError(f"it has no {name}")
+        if keys and not isinstance(raw[name], Mapping):
+            raise ValueError(f"{name} is not a section")
+        if lacking := [key for key in keys if key not in raw[name]]:
+            raise ValueError(f"{name} has no {lacking[0]}")

@@ -1,29 +1,46 @@
 """A results folder as tables. Nothing here computes more than a column."""
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from fer_tune.analysis.gaps import Gap, Kind, counted, listed
+from fer_tune.analysis.reading import (
+    Environment,
+    NothingToReport,
+    Run,
+    damaged,
+    read_environment,
+    read_runs,
+    read_study,
+    read_table,
+)
 from fer_tune.analysis.statistics import without_trend
 from fer_tune.analysis.study_record import StudyRecord, column
+from fer_tune.analysis.text import visible
+from fer_tune.decision.stationarity import LOSSES
 from fer_tune.errors import UserError
+from fer_tune.results.files import Damaged, read_json
 from fer_tune.results.records import FORMAT_VERSION, Role, Status
 
 FORMATS = ("png", "svg")  # of figures
+UNFINISHED = "unfinished"  # the status in trials.csv of a trial that has not ended
+IDENTITY = ("key", "cell", "condition", "number", "seed", "role", "status", "lambda", "lr", "epochs")
+NUMBERS = {
+    "number", "seed", "lambda", "lr", "epoch", "epochs", "seconds", "objective", "accuracy_shrinkage",
+    "validation_samples", "task_loss", "prediction_changes", "susceptibility", *LOSSES.values(),
+}  # fmt: skip
+OPTIONAL = ("warm_up", "test_accuracy", *LOSSES.values())  # columns that are missing values where they are not there
 ENDED = (Status.FINISHED, Status.STOPPED)
 BROKEN = (Status.DIVERGED, Status.FAILED)
 CLEAN_TEST_LABELS = "clean test labels"
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
-
-
-class NothingToReport(UserError):
-    """No trial of the folder has ended with a result, or the folder is not a results folder."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +57,9 @@ class Results:
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
         auxiliary: one row a trial that only served others: baselines of a gain, shared warm-ups.
-        runs: the content of `run.json`, one entry a run of the study.
-        environment: the content of `environment.json`.
+        runs: one entry a run of the study that has ended; None where `run.json` cannot be read.
+        environment: where the study was begun.
+        gaps: what does not count or could not be read.
         formats: of the figures that scripts write.
     """
 
@@ -51,14 +69,20 @@ class Results:
     epochs: pd.DataFrame
     broken: pd.DataFrame
     auxiliary: pd.DataFrame
-    runs: list[dict[str, Any]]
-    environment: dict[str, Any]
+    runs: tuple[Run, ...] | None
+    environment: Environment
+    gaps: tuple[Gap, ...] = ()
     formats: tuple[str, ...] = FORMATS
 
     @property
     def complete(self) -> bool:
-        """Whether every trial of the study has ended."""
-        return bool(self.runs) and bool(self.runs[-1]["complete"])
+        """Whether every trial of the study is known to have ended."""
+        return self.runs is not None and _are_complete(self.runs)
+
+    @property
+    def partial(self) -> bool:
+        """Whether the study still runs or was stopped."""
+        return self.runs is not None and not self.complete
 
     @property
     def figures(self) -> Path:
@@ -72,20 +96,20 @@ class Results:
 
     @property
     def label_sets(self) -> list[list[Any]]:
-        """Kind and size of each label set, as the data were stored; empty where the data are gone."""
-        for digest in self.environment["data_digests"]:
-            about = self.path / "data" / digest / "dataset.json"
-            if about.exists():
-                return [[s["kind"], len(s["names"])] for s in json.loads(about.read_text())["label_sets"]]
-        return []
+        """Kind and size of each label set, as the data were stored; empty where the data are gone or damaged."""
+        return next((sets for digest in self.environment.digests if (sets := _label_sets(self.path, digest))), [])
+
+    def dataset(self, digest: str) -> Any:
+        """The description of a stored data set. Raises OSError and Damaged where it cannot be read."""
+        return read_json(_description(self.path, digest))
 
     @property
     def clean(self) -> bool:
         """Whether the test labels are known to be clean: your own table need not say so."""
         dataset = self.study.section("dataset")
-        if dataset["kind"] != "manifest":
+        if dataset.get("kind") != "manifest":
             return True
-        return bool(next(s for s in dataset["sets"] if s["kind"] == "categorical").get("clean"))
+        return bool(next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), False))
 
     @property
     def test_labels(self) -> str:
@@ -100,73 +124,141 @@ class Results:
         return len(self.trials) + int(served.sum()) + int(broken.sum())
 
 
+def _description(path: Path, digest: str) -> Path:
+    return path / "data" / Path(digest).name / "dataset.json"
+
+
+def _label_sets(path: Path, digest: str) -> list[list[Any]] | None:
+    """Kind and size of each label set of a stored data set; None where its description is damaged, [] without one."""
+    try:
+        return [[str(s["kind"]), len(s["names"])] for s in read_json(_description(path, digest))["label_sets"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, Damaged, KeyError, TypeError):
+        return None
+
+
 def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     """Read a results folder; of a study that still runs, the trials that have ended so far.
 
     Raises NothingToReport where the folder is not a results folder, has another format version, or holds no ended
     trial.
     """
-    raw, environment, runs, trials, epochs = _read(path)
-    if environment["format_version"] != FORMAT_VERSION:
-        raise NothingToReport(f"{path} has format version {environment['format_version']}, not {FORMAT_VERSION}")
-    study = StudyRecord.of(raw)
-    written = trials["key"].isin(epochs["key"])  # a running study writes one table after the other
-    ended = trials[trials["status"].isin(ENDED) & written]
+    gaps: list[Gap] = []
+    study, version, environment, trials, epochs = _read(path, gaps)
+    if version not in (FORMAT_VERSION, None):
+        raise NothingToReport(f"{path} has format version {version}, not {FORMAT_VERSION}")
+    runs = read_runs(path, gaps)
+    for digest in environment.digests:
+        if _label_sets(path, digest) is None:
+            why = f"{_description(path, digest)} is damaged. Resume the study with --resume, which reads the data again"
+            gaps.append(Gap("Label sets of the data, and equal images in them", why, Kind.FAILED))
+    gaps += _left_out(path, trials, finished=runs is not None and _are_complete(runs))
+    ended = trials[trials["status"].isin(ENDED)]
     auxiliary, compared = ended[ended["role"] != Role.TRIAL], ended[ended["role"] == Role.TRIAL]
-    if not compared.empty:
-        compared = _scored(compared.copy(), auxiliary, study)
     if compared.empty:
         raise NothingToReport(f"no trial in {path} has ended yet")
+    compared = _scored(path, compared.copy(), auxiliary, study, gaps)
     compared["condition"] = _conditions(compared, study)
     compared["configuration"] = compared["cell"] + " #" + compared["number"].astype(str)
     compared = _across_draws(compared, study)
     about = compared[["key", "condition", "configuration"]]
     epochs = epochs.drop(columns="condition").merge(about, on="key")
     broken = trials[trials["status"].isin(BROKEN)]
-    return Results(path, study, compared, epochs, broken, auxiliary, runs, environment, formats)
+    return Results(path, study, compared, epochs, broken, auxiliary, runs, environment, tuple(gaps), formats)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]], pd.DataFrame, pd.DataFrame]:
-    """study.json, environment.json, run.json, trials.csv and epochs.csv. Raises NothingToReport."""
+def _read(path: Path, gaps: list[Gap]) -> tuple[StudyRecord, Any, Environment, pd.DataFrame, pd.DataFrame]:
+    """The study, the format version, the environment, trials.csv and epochs.csv. Raises NothingToReport."""
     try:
-        return (
-            json.loads((path / "study.json").read_text(encoding="utf-8")),
-            json.loads((path / "environment.json").read_text(encoding="utf-8")),
-            json.loads((path / "run.json").read_text(encoding="utf-8")) if (path / "run.json").exists() else [],
-            pd.read_csv(path / "trials.csv"),
-            pd.read_csv(path / "epochs.csv"),
+        study = _study(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NothingToReport(f"{path} is not a results folder: study.json is missing") from None
+    version, environment = read_environment(path, gaps)
+    if version not in (FORMAT_VERSION, None):
+        return study, version, environment, pd.DataFrame(), pd.DataFrame()
+    try:
+        trials = read_table(path / "trials.csv", IDENTITY, _is_number)
+        epochs = read_table(path / "epochs.csv", ("key", "condition", "epoch", "lambda", "seconds"), _is_number)
+    except FileNotFoundError:
+        raise NothingToReport(f"no trial in {path} has ended yet") from None
+    _check(path, study, trials, epochs, gaps)
+    for table in (trials, epochs):
+        for name in OPTIONAL:
+            if name not in table:
+                table[name] = np.nan
+    for name in ("accuracy_shrinkage", "validation_samples", "reason"):
+        if name not in trials:
+            trials[name] = np.nan
+    return study, version, environment, trials, epochs
+
+
+def _are_complete(runs: tuple[Run, ...]) -> bool:
+    return bool(runs) and runs[-1].complete
+
+
+def _is_number(name: str) -> bool:
+    return name in NUMBERS or name.startswith(("test_", "val_"))
+
+
+def _study(path: Path) -> StudyRecord:
+    """The study of a results folder. Raises NothingToReport, and FileNotFoundError where there is none."""
+    try:
+        return StudyRecord.of(read_study(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, NothingToReport):
+            raise
+        raise damaged(path / "study.json", f"it is not a study as fer-tune writes it ({error})") from None
+
+
+def _check(path: Path, study: StudyRecord, trials: pd.DataFrame, epochs: pd.DataFrame, gaps: list[Gap]) -> None:
+    """Raise NothingToReport where the tables cannot be those of the study; add columns that are missing to the gaps."""
+    for name, table, keys in (("trials.csv", trials, ["key"]), ("epochs.csv", epochs, ["key", "epoch"])):
+        if (twice := table.duplicated(keys)).any():
+            raise damaged(path / name, f"{listed(table.loc[twice, 'key'])} is there twice")
+    ended = trials[trials["status"].isin(ENDED)]
+    if ended.empty:
+        return
+    wanted = [column(setting) for setting in study.conditions]
+    for name, table, needed in (
+        ("trials.csv", trials, ["objective", "seconds", *wanted]), ("epochs.csv", epochs, [study.objective])
+    ):  # fmt: skip
+        if lacking := [each for each in needed if each not in table]:
+            raise damaged(path / name, f"it has no column {listed(lacking)}")
+    found = ended["key"].map(epochs["key"].value_counts()).fillna(0)
+    if (cut := found < ended["epochs"]).any():
+        place = int(cut.to_numpy().argmax())
+        counts = f"{found.iloc[place]:.0f} of {ended['epochs'].iloc[place]:.0f} epochs"
+        raise damaged(path / "epochs.csv", f"it has {counts} of {listed([ended['key'].iloc[place]])}")
+    if "test_accuracy" not in trials:
+        gaps.append(Gap("Accuracy on the test labels", "trials.csv has no column test_accuracy", Kind.LEFT_OUT))
+
+
+def _left_out(path: Path, trials: pd.DataFrame, finished: bool) -> list[Gap]:
+    """The trials that do not count, and why."""
+    unknown = ~trials["role"].isin(list(Role)) | ~trials["status"].isin([*Status, UNFINISHED])
+    unfinished = trials[(trials["status"] == UNFINISHED) & ~unknown]
+    folders = {place.name for place in (path / "trials").glob("[!.]*") if place.is_dir()}
+    unlisted = sorted(folders - set(trials["key"])) if finished else []  # while a study runs, its tables lag behind
+    return [
+        Gap(f"{counted(len(rows), 'trial')} ({listed(rows)})", why, Kind.LEFT_OUT)
+        for rows, why in (
+            (trials.loc[unknown, "key"].tolist(), "this version does not know their role or status"),
+            (unfinished["key"].tolist(), "they have not ended, so they do not count yet"),
+            (unlisted, "they are not in trials.csv, so their trial.json is damaged or missing. Resume with --resume"),
         )
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if (path / "study.json").exists():
-            raise NothingToReport(f"no trial in {path} has ended yet") from None
-        raise NothingToReport(f"{path} is not a results folder: {Path(error.filename).name} is missing") from None
-    except pd.errors.EmptyDataError:
-        raise NothingToReport(f"no trial in {path} has finished an epoch yet") from None
-
-
-def first_set(predictions: pd.DataFrame) -> tuple[str, list[str]]:
-    """The first categorical set of a predictions table, and its class names."""
-    columns = [str(c) for c in predictions]
-    sets = [c.removesuffix("_predicted") for c in columns if c.endswith("_predicted")]
-    name = next(s for s in sets if any(c.startswith(f"{s}_p_") for c in columns))
-    return name, [c.removeprefix(f"{name}_p_") for c in columns if c.startswith(f"{name}_p_")]
-
-
-def predictions(results: Results, key: str) -> pd.DataFrame | None:
-    """A trial's test predictions by sample index, or None where it wrote none."""
-    path = results.path / "trials" / key / "predictions.csv"
-    return pd.read_csv(path, index_col="index") if path.exists() else None
+        if rows
+    ]
 
 
 def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
-    """A mean and its interval in words, the mean alone where there is none. `sign` is "+" for differences."""
+    """A mean and its interval in words, the mean alone where there is none; empty for a missing mean.
+
+    `sign` is "+" for differences.
+    """
+    if mean != mean:
+        return ""
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
-
-
-def listed(words: Sequence[str]) -> str:
-    """Words in a list: `a, b and c`."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def as_text(rows: list[dict[str, str]]) -> str:
@@ -174,12 +266,26 @@ def as_text(rows: list[dict[str, str]]) -> str:
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)
 
 
-def _scored(trials: pd.DataFrame, auxiliary: pd.DataFrame, study: StudyRecord) -> pd.DataFrame:
-    """Trials with their scores; where the study maximises a gain, those whose baseline has ended too."""
+def _scored(
+    path: Path, trials: pd.DataFrame, auxiliary: pd.DataFrame, study: StudyRecord, gaps: list[Gap]
+) -> pd.DataFrame:
+    """The trials that have a score. Raises NothingToReport where none has; adds those without to the gaps."""
     for score, metric in SCORES.items():
         if score == "score" or metric in trials:
             trials[score] = trials[metric]
-    return _gains(trials, auxiliary[auxiliary["role"] == Role.BASELINE]) if study.maximises_gain else trials
+    found, why = trials, f"they have no {study.objective}, which the study maximises"
+    if study.maximises_gain:
+        found = _gains(trials, auxiliary[auxiliary["role"] == Role.BASELINE])
+        why = "their baseline at λ = 0 has not ended, or either has no score, so their gain is unknown"
+    found = found.dropna(subset="score")
+    without = trials.loc[~trials["key"].isin(found["key"]), "key"].tolist()
+    if found.empty:
+        if study.maximises_gain:
+            raise NothingToReport(f"no trial in {path} has a gain: no baseline at λ = 0 with a score has ended yet")
+        raise NothingToReport(f"no trial in {path} has a value of {study.objective}, which the study maximises")
+    if without:
+        gaps.append(Gap(f"{counted(len(without), 'trial')} ({listed(without)})", why, Kind.LEFT_OUT))
+    return found
 
 
 def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +296,7 @@ def _gains(trials: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     for score, metric in SCORES.items():
         if score in paired:
             paired[score] -= paired[f"{metric}_baseline"]
-    return paired.drop(columns=[f"{metric}_baseline" for metric in metrics]).dropna(subset="score")
+    return paired.drop(columns=[f"{metric}_baseline" for metric in metrics])
 
 
 def _across_draws(trials: pd.DataFrame, study: StudyRecord) -> pd.DataFrame:
@@ -235,7 +341,13 @@ def script(description: str, show: Callable[[Results], str]) -> None:
     """Run one analysis alone: `python -m analysis.NAME results/NAME` prints what `show` returns."""
     options = argument_parser(description).parse_args()
     try:
-        print(show(load(options.results, tuple(options.format or FORMATS))))
-    except NothingToReport as nothing:
-        print(nothing, file=sys.stderr)
+        results = load(options.results, tuple(options.format or FORMATS))
+        for gap in results.gaps:
+            print(gap.text(), file=sys.stderr)
+        print(visible(show(results)))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        print(f"{error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(2)

@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from fer_tune.cli.data import is_study_file
 from fer_tune.cli.datasets import named_dataset
 from fer_tune.cli.recommend import RecommendOptions
 from fer_tune.data.loading import load_data
+from fer_tune.errors import UserError
+from fer_tune.results.files import read_json
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan, resolved
 from fer_tune.study.schema import Study
@@ -23,7 +26,8 @@ def advice(options: RecommendOptions) -> list[str]:
     from fer_tune.analysis.tables import load
 
     results = load(options.results)
-    return _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
+    found = _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
+    return [*found, *(f"Left out: {gap.text()}" for gap in results.gaps)]
 
 
 def _for_ratio(results: "Results", options: RecommendOptions) -> list[str]:
@@ -39,7 +43,7 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
     from fer_tune.analysis.recommendation import findings
     from fer_tune.analysis.study_record import StudyRecord
 
-    own = Study.model_validate_json((results.path / "study.json").read_text(encoding="utf-8"))
+    own = _finished(results.path)
     asked = _asked(own, data)
     label_sets = [[s.kind, s.size] for s in asked.dataset.label_sets]
     if different := differences(results, StudyRecord.of(resolved(asked)), label_sets):
@@ -60,6 +64,19 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
             f"Caution: the study ran on a data set of kind {own.dataset.kind}; yours is of kind {asked.dataset.kind}."
         )
     return [*lines, "The answer holds only for the study's settings: train with these."]
+
+
+def _finished(results: Path) -> Study:
+    """The study of a results folder. Raises UserError where this version of fer-tune cannot read it."""
+    try:
+        return Study.model_validate(read_json(results / "study.json"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{results / 'study.json'}: {where}: {first['msg']}. This fer-tune cannot read the study: use the version "
+            "that ran it, or --noise-ratio"
+        ) from None
 
 
 def _asked(own: Study, data: Path) -> Study:

@@ -4,6 +4,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from fer_tune.analysis.gaps import Report
 from fer_tune.system.forks import CAN_FORK, Forked, forked_map
 from fer_tune.system.memory import quick_imports
 
@@ -17,7 +18,7 @@ class Reporter:
 
     Loading its libraries takes seconds, and so does drawing its figures, which several processes do: by then no trial
     runs. Create it before Ray or torch start threads, and close it. Where processes cannot be forked, everything
-    happens when the headline is asked for.
+    happens when the report is asked for.
 
     Args:
         results: the study's results folder.
@@ -35,13 +36,13 @@ class Reporter:
         self._orders.send("prepare")
 
     def begin(self) -> None:
-        """Write the report now; `headline` waits for it."""
+        """Write the report now; `report` waits for it."""
         self._orders.send("write")
 
-    def headline(self) -> str:
-        """What the report says first.
+    def report(self) -> Report:
+        """What the report says first, and what it lacks.
 
-        Raises NoReport, and ChildProcessError where the process was killed.
+        Raises NoReport, ReportFailed, and ChildProcessError where the process was killed.
         """
         return self._task.result()
 
@@ -50,8 +51,8 @@ class Reporter:
         self._task.stop()
 
 
-def serve(results: Path, processes: int, orders: Connection, of_parent: Connection | None) -> str:
-    """The reporting process: follow orders until the report is written; return its headline.
+def serve(results: Path, processes: int, orders: Connection, of_parent: Connection | None) -> Report:
+    """The reporting process: follow orders until the report is written; return what it says first.
 
     Args:
         of_parent: the parent's end of the pipe, which this process must close to notice the parent's death.
@@ -65,7 +66,7 @@ def serve(results: Path, processes: int, orders: Connection, of_parent: Connecti
         while order != "write":
             order = orders.recv()
     except EOFError:
-        return ""
+        return Report()
     try:
         return write_report(results, each=lambda task, items: forked_map(task, items, processes))
     except NothingToReport as nothing:

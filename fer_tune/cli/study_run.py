@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from fer_tune.analysis.gaps import ReportFailed
 from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
@@ -70,7 +71,7 @@ class StudyRun:
 def run_study(options: RunOptions) -> int:
     """Run the command; return the exit code.
 
-    0, 1 where trials failed or the report's process was killed, 130 when interrupted. Raises UserError.
+    0, 1 where trials failed or a part of the report is missing, 130 when interrupted. Raises UserError.
     """
     if options.schema:
         print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
@@ -261,7 +262,7 @@ def _await(run: StudyRun, exported: Future[None]) -> None:
 
 def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
     """Print the answer and what to do next; return the exit code."""
-    reported = _say_headline(run, report)
+    reported = _say_report(run, report)
     failed = len(failed_trials(run.results))
     if failed:
         run.say(
@@ -277,13 +278,15 @@ def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
     return INTERRUPTED
 
 
-def _say_headline(run: StudyRun, report: Reporter) -> bool:
-    """Print the report's headline; return False where its process was killed."""
+def _say_report(run: StudyRun, reporter: Reporter) -> bool:
+    """Print what the report says first and what it lacks; return whether it is whole."""
     try:
-        run.say(f"\n{report.headline()}\nReport: {run.shown}/report/index.html")
+        report = reporter.report()
+        run.say(f"\n{report.text()}\nReport: {run.shown}/report/index.html")
+        return not report.failures
     except NoReport as nothing:
         run.say(f"\nNo report yet: {nothing}")
-    except ChildProcessError as killed:
+    except (ChildProcessError, ReportFailed) as killed:
         again = shlex.join(["fer-tune", "report", run.shown])
         run.say(f"\nThe report was not written, but all results are kept: {killed} To write it, run:\n  {again}")
         return False

@@ -14,9 +14,13 @@ def t_quantile(degrees_of_freedom: int) -> float:
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean of independent values (n,) and its 95 % interval: mean, low, high. The interval of a single one is NaN."""
+    """Mean of independent values (n,) and its 95 % interval: mean, low, high.
+
+    The interval of a single one is NaN; so is everything where there is none.
+    """
     # SciPy's ttest_1samp gives the same numbers, but warns where all values are equal, as seeds often are.
-    mean, n = float(values.mean()), len(values)
+    n = len(values)
+    mean = float(values.mean()) if n else float("nan")
     if n < 2:
         return mean, float("nan"), float("nan")
     half = t_quantile(n - 1) * float(stats.sem(values))
@@ -31,14 +35,15 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
 def pooled_interval(values: pd.DataFrame, value: str, group: str) -> pd.DataFrame:
     """Mean of each group with a 95 % interval whose variance is pooled over all groups.
 
-    Pooling keeps the stated coverage with two or three seeds a group. Returns columns mean, n, low, high, one row a
-    group; low and high are NaN where no group has two values.
+    Pooling keeps the stated coverage with two or three seeds a group. Missing values do not count. Returns columns
+    mean, n, low, high, one row a group; low and high are NaN where no group has two values, the mean where it has none.
     """
     groups = values.groupby(group)[value]
     table = groups.agg(mean="mean", n="count")
-    degrees_of_freedom = int((table["n"] - 1).sum())
+    degrees = (table["n"] - 1).clip(lower=0)
+    degrees_of_freedom = int(degrees.sum())
     if degrees_of_freedom < 1:
         return table.assign(low=np.nan, high=np.nan)
-    variance = float((groups.var(ddof=1).fillna(0) * (table["n"] - 1)).sum()) / degrees_of_freedom
+    variance = float((groups.var(ddof=1).fillna(0) * degrees).sum()) / degrees_of_freedom
     half = t_quantile(degrees_of_freedom) * np.sqrt(variance / table["n"])
     return table.assign(low=table["mean"] - half, high=table["mean"] + half)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fer_tune.decision.response import Response, respond, rises_then_falls
+from fer_tune.decision.response import Response, respond, rises_then_falls, validation_size
 from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, Trend, trend
 from fer_tune.decision.rules import Pick
 
@@ -47,7 +47,8 @@ class Recommendation:
         edge: the λ is the smallest or largest one tried (of at least three).
         peak: the best inner λ on clean test labels and the p-value of its beating both ends, or None.
         missing: what the comparison lacks.
-        shrinkage: what remains of a difference in clean accuracy when it is measured on noisy labels, 0.05 to 1.
+        shrinkage: what remains of a difference in clean accuracy when it is measured on noisy labels, 0.05 to 1; 1
+            where trials do not say.
     """
 
     condition: str
@@ -113,11 +114,12 @@ def recommend(
         grid: the λs of the study's grid, run or not; empty where λ is searched.
         seeds: how many seeds the study has.
     """
-    response = respond(best, "score", int(best["validation_samples"].iloc[0]), objective=objective)
-    shrinkage = max(LEAST_SHRINKAGE, float(best["accuracy_shrinkage"].mean()))
+    response = respond(best, "score", validation_size(best), objective=objective)
+    shrinkages = best["accuracy_shrinkage"].dropna()
+    shrinkage = max(LEAST_SHRINKAGE, float(shrinkages.mean())) if len(shrinkages) else 1.0
     lams = [float(lam) for lam in response.lams]
     by_lambda = {lam: epochs[epochs["lambda"] == lam] for lam in lams}
-    curves = {lam: rows.groupby("epoch")[objective].mean().to_numpy() for lam, rows in by_lambda.items()}
+    curves = {lam: rows.groupby("epoch")[objective].mean().dropna().to_numpy() for lam, rows in by_lambda.items()}
     too_short = min(len(curve) for curve in curves.values()) < FEWEST_EPOCHS
     alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
     ends = {} if too_short else {lam: trend(curves[lam], shrinkage, alpha) for lam in lams}

@@ -168,6 +168,12 @@ def spread_of(trials: pd.DataFrame, value: str) -> tuple[float, int]:
     return float(np.sqrt((rest**2).sum(axis=None) / degrees_of_freedom)), degrees_of_freedom
 
 
+def validation_size(trials: pd.DataFrame) -> int | None:
+    """How many samples scored the trials, by column validation_samples; None where no trial says."""
+    sizes = trials["validation_samples"].dropna()
+    return int(sizes.iloc[0]) if len(sizes) else None
+
+
 def sampling_error(level: float, samples: int, objective: str) -> float:
     """Standard error of a score of that level on so many samples.
 
@@ -181,7 +187,7 @@ def sampling_error(level: float, samples: int, objective: str) -> float:
 
 
 def respond(
-    trials: pd.DataFrame, value: str, validation: int, smoothed: bool = True, objective: str = "val_accuracy"
+    trials: pd.DataFrame, value: str, validation: int | None, smoothed: bool = True, objective: str = "val_accuracy"
 ) -> Response:
     """The response of a score to λ.
 
@@ -189,14 +195,18 @@ def respond(
         trials: the trials of each λ's best configuration (`best_configurations`): columns lambda, configuration, seed
             and `value`.
         value: the column that holds the score.
-        validation: number of samples that scored the trials. With one seed the sampling error of `objective` on them
-            is all that is known, a lower bound of the spread.
+        validation: number of samples that scored the trials, None where not known. With one seed the sampling error of
+            `objective` on them is all that is known, a lower bound of the spread.
         smoothed: whether to draw the smooth curve. It is always drawn for more than eight λs, which need it.
         objective: the metric that the score comes from.
+
+    Raises ValueError where neither seeds nor the number of samples tell the spread.
     """
     means = trials.groupby("lambda")[value].mean()
     spread, degrees_of_freedom = spread_of(trials, value)
     if not degrees_of_freedom:
+        if validation is None:
+            raise ValueError("with one seed, validation_samples must say how many samples scored a trial")
         spread = sampling_error(float(means.abs().mean()), validation, objective)
     spread = max(spread, 1e-6)
     counts = trials.groupby("lambda")["seed"].nunique()
@@ -249,8 +259,9 @@ def rises_then_falls(trials: pd.DataFrame, value: str) -> tuple[float, float] | 
     """The best inner λ, and the p-value of its beating both ends of the grid.
 
     Each end is tested one-sided, paired by seed with the pooled spread. The larger p counts, times the number of inner
-    λs (Bonferroni). None with fewer than three λs or with one seed.
+    λs (Bonferroni). None with fewer than three λs or with one seed. Missing values are left out.
     """
+    trials = trials.dropna(subset=[value])
     means = trials.groupby("lambda")[value].mean()
     spread, degrees_of_freedom = spread_of(trials, value)
     if len(means) < 3 or not degrees_of_freedom:

@@ -28,9 +28,11 @@ def trend(curve: np.ndarray, shrinkage: float = 1.0, alpha: float = RISE_ALPHA) 
     """Whether a curve (epochs,) of validation accuracy still rises at its end, and for how long.
 
     The window is the last third, at least ten epochs. `shrinkage`, 0 to 1, is what remains of a difference in clean
-    accuracy when it is measured on noisy labels. `alpha` is the one-sided error of the test.
+    accuracy when it is measured on noisy labels. `alpha` is the one-sided error of the test. Epochs with a missing
+    value are left out.
     """
     curve = np.asarray(curve, dtype=float)
+    curve = curve[np.isfinite(curve)]
     epochs = len(curve)
     window = min(epochs, max(10, epochs // 3))
     fit = stats.linregress(np.arange(window), curve[-window:], alternative="greater")
@@ -59,7 +61,7 @@ def _epochs_to_plateau(curve: np.ndarray, tolerance: float) -> int:
             p0=(curve[-1] + span / 4, span, epochs / 2),
             bounds=((0, 0, 1), (1.5, 5, 20 * epochs)),
         )
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # no fit, or a curve below 0, as CCC may be
         return epochs
     plateau = c * np.log(max(b, 1e-9) / tolerance)
     return int(np.clip(np.ceil(plateau - epochs), np.ceil(epochs / 4), 3 * epochs))

@@ -157,7 +157,7 @@ def picks(best: pd.DataFrame) -> list[Pick]:
                 found += _pick(Rule(FITTED, ON_OTHER_CONDITIONS, _nearness(target)), name, rows, "scoring_score")
             trusted = _most_trusted(others)._replace(name=TRUSTED, needs=ON_OTHER_CONDITIONS)
             found += _pick(trusted, name, rows, "scoring_score")
-        found += [_random(name, rows), *_pick(Rule(ORACLE, "clean test labels", _mean("test_score")), name, rows)]
+        found += [*_random(name, rows), *_pick(Rule(ORACLE, "clean test labels", _mean("test_score")), name, rows)]
     return found
 
 
@@ -173,11 +173,16 @@ def _choice(rule: Rule, trials: pd.DataFrame) -> float | None:
 
 
 def _pick(rule: Rule, condition: str, trials: pd.DataFrame, scored: str = "test_score") -> list[Pick]:
-    """One pick, or none where the rule has nothing to compare. `scored` is the column whose loss is its regret."""
+    """One pick, or none where the rule has nothing to compare or its choice has no clean score.
+
+    `scored` is the column whose loss is its regret.
+    """
     lam = _choice(rule, trials)
     if lam is None:
         return []
     scores = trials.groupby("lambda")[[scored, "test_accuracy"]].mean()
+    if np.isnan(scores[scored][lam]):
+        return []
     spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
     accuracy, score = float(scores["test_accuracy"][lam]), float(scores[scored][lam])
     regret = float(scores[scored].max()) - score
@@ -189,14 +194,16 @@ def _pick(rule: Rule, condition: str, trials: pd.DataFrame, scored: str = "test_
     return [Pick(rule.name, rule.needs, condition, lam, accuracy, regret, low, high, epochs, seconds)]
 
 
-def _random(condition: str, trials: pd.DataFrame) -> Pick:
-    """The mean over all λs, at the price of one of them."""
+def _random(condition: str, trials: pd.DataFrame) -> list[Pick]:
+    """The mean over all λs, at the price of one of them; none without clean scores."""
     scores = trials.groupby("lambda")[["test_score", "test_accuracy"]].mean()
+    if scores["test_score"].isna().all():
+        return []
     lams, mean = len(scores), scores.mean()
     regret = float(scores["test_score"].max() - mean["test_score"])
     epochs, seconds = round(trials["search_epochs"].sum() / lams), float(trials["search_seconds"].sum() / lams)
     nan = float("nan")
-    return Pick(RANDOM, "nothing", condition, nan, float(mean["test_accuracy"]), regret, nan, nan, epochs, seconds)
+    return [Pick(RANDOM, "nothing", condition, nan, float(mean["test_accuracy"]), regret, nan, nan, epochs, seconds)]
 
 
 def calibrated_target(best: pd.DataFrame) -> tuple[float, float] | None:
@@ -261,10 +268,11 @@ def trust(found: list[Pick]) -> Trust | None:
 
     The recommendation always uses it: clean labels that had chosen a rule could not score that rule here as well.
     Another rule is named where it lost less over at least three conditions, significantly so (paired t test, 5 %,
-    Bonferroni). It is then worth making the next study's objective. None where there was nothing to choose.
+    Bonferroni). It is then worth making the next study's objective. None where there was nothing to choose, or no
+    clean labels to judge it.
     """
     table = pd.DataFrame([pick.__dict__ for pick in found])
-    if table.empty:
+    if table.empty or NOISY not in table["rule"].to_numpy():
         return None
     regret = table.pivot(index="condition", columns="rule", values="regret")
     own, conditions = float(regret[NOISY].mean()), len(regret)
@@ -287,30 +295,39 @@ def epoch_chosen(epochs: pd.DataFrame, objective: str) -> dict[str, int]:
     """The row (counted from 0) of one run's epochs at which each rule would stop.
 
     Label Wave stops at the first local minimum of prediction changes, averaged over three epochs, where predictions are
-    not near-constant; at the last epoch where there is none.
+    not near-constant; at the last epoch where there is none. An epoch without a value is never the best, and a rule
+    without any value is left out.
     """
     changes = epochs["prediction_changes"].rolling(LABEL_WAVE_EPOCHS).mean().to_numpy()
     inner = np.flatnonzero((changes[1:-1] < changes[:-2]) & (changes[1:-1] <= changes[2:])) + 1
     if "val_top_share" in epochs:
         inner = inner[epochs["val_top_share"].to_numpy()[inner] <= NEAR_CONSTANT_SHARE]
     last = len(epochs) - 1
-    return {
+    chosen = {
         "last epoch": last,
-        "best noisy validation": int(epochs[objective].to_numpy().argmax()),
+        "best noisy validation": _best_row(epochs[objective]),
         "Label Wave": int(inner[0]) if len(inner) else last,
-        ORACLE: int(epochs["test_accuracy"].to_numpy().argmax()),
+        ORACLE: _best_row(epochs["test_accuracy"]),
     }
+    return {rule: place for rule, place in chosen.items() if place is not None}
+
+
+def _best_row(values: pd.Series) -> int | None:
+    """The place of the highest value; None where all are missing."""
+    return int(np.nanargmax(values.to_numpy())) if values.notna().any() else None
 
 
 def stopping_regrets(epochs: pd.DataFrame, objective: str) -> pd.DataFrame:
     """Test accuracy that each stopping rule loses against a run's best epoch: columns key, joint, rule, regret, epoch.
 
-    `joint` is whether the run's λ is above 0, `epoch` counts from 1.
+    `joint` is whether the run's λ is above 0, `epoch` counts from 1. Runs without test accuracy are left out.
     """
     rows = []
     for key, run in epochs.sort_values("epoch").groupby("key"):
         accuracy = run["test_accuracy"].to_numpy()
         joint = float(run["lambda"].iloc[0]) > 0
+        if np.isnan(accuracy).any():
+            continue
         for rule, place in epoch_chosen(run, objective).items():
             rows.append((key, joint, rule, accuracy.max() - accuracy[place], place + 1))
     return pd.DataFrame(rows, columns=["key", "joint", "rule", "regret", "epoch"])

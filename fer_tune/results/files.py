@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fer_tune.errors import UserError
 
@@ -64,15 +64,19 @@ def why_unwritable(folder: Path) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically. Raises ValueError for NaN and infinities: write None for a missing value."""
-    write_atomically(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    """Write JSON atomically. Raises ValueError for NaN and infinities: write None for a missing value.
+
+    A lone surrogate, as in a file name that is not UTF-8, is written as JSON's own escape.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text.encode(errors="backslashreplace"))
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file of a results folder. Raises Damaged, and FileNotFoundError where there is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise damaged(path) from None
 
 
@@ -83,12 +87,22 @@ def read_json_or(path: Path, default: Any) -> Any:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows under the union of their keys; NaN and None become empty cells."""
-    text = io.StringIO()
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row.get(column)) for column in columns] for row in rows)
-    write_atomically(path, text.getvalue().encode())
+    write_cells(path, columns, [[_cell(row.get(column)) for column in columns] for row in rows])
+
+
+def write_cells(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a table of cells under its column names."""
+    text = _as_csv([columns, *rows], csv.QUOTE_MINIMAL)
+    if "\r" in text:  # Python before 3.13 leaves it unquoted, and readers then end the line there
+        text = _as_csv([columns, *rows], csv.QUOTE_ALL)
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
+def _as_csv(rows: Sequence[Sequence[Any]], quoting: Literal[0, 1, 2, 3]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", quoting=quoting).writerows(rows)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> Any:

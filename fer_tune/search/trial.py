@@ -1,6 +1,5 @@
 """One trial in its own folder: it continues what is there, and the folder is whole at any time. Knows no Ray."""
 
-import csv
 import io
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +13,7 @@ from fer_tune.data.dataset import open_dataset
 from fer_tune.data.export import labels_digest
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import load_data
-from fer_tune.results.files import write_atomically, write_json
+from fer_tune.results.files import write_atomically, write_cells, write_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Status, TrialRecord
 from fer_tune.study.schema import TrialConfig
@@ -136,11 +135,8 @@ class TrialRun:
         self._write_columns("predictions_validation.csv", {"index": indices, f"{first.name}_predicted": classes})
 
     def _write_columns(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
-        write_atomically(self.folder.path / name, text.getvalue().encode())
+        rows = list(zip(*(column.tolist() for column in columns.values()), strict=True))
+        write_cells(self.folder.path / name, list(columns), rows)
 
     def _write_labels(self) -> None:
         """The digest of the noisy labels trained on, and how the first set's were given, where that is known."""

@@ -69,7 +69,7 @@ def test_another_condition_splits_the_table_and_the_figure(results_folder):
 
 
 def test_the_report_shows_systems_where_a_study_compares_them(results):
-    headline = write_report(results.path)
+    (headline, *_) = write_report(results.path).headline
     page = (results.path / "report" / "index.html").read_text()
     assert "Methods side by side" in page
     assert "Methods by training time" in page

@@ -29,7 +29,7 @@ FIGURES = [
 def reported(tmp_path_factory):
     """A report with one broken trial: its folder and the headline."""
     path = folder_writer(tmp_path_factory.mktemp("report"))(PEAK, broken=1)
-    return path / "report", write_report(path)
+    return path / "report", write_report(path).text()
 
 
 def test_report_holds_headline_figures_tables_and_versions(reported):

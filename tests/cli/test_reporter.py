@@ -23,9 +23,9 @@ def test_it_is_the_report_that_is_written_here_file_by_file(tmp_path, prepared):
         if prepared:
             report.prepare()
         report.begin()
-        headline = report.headline()
+        written = report.report()
     elsewhere = shutil.move(path / "report", tmp_path / "elsewhere")
-    assert headline == write_report(path)
+    assert written == write_report(path)
     found, wanted = (
         {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
         for folder in (elsewhere, path / "report")
@@ -43,14 +43,14 @@ def test_nothing_to_report_and_a_killed_process_are_said(tmp_path):
     with closing(Reporter(path, 2)) as report:
         report.begin()
         with pytest.raises(NoReport, match="has finished an epoch yet"):
-            report.headline()
+            report.report()
     before = set(psutil.Process().children())
     with closing(Reporter(path, 2)) as report:
         (process,) = set(psutil.Process().children()) - before
         process.send_signal(signal.SIGKILL)
         report.begin()
         with pytest.raises(ChildProcessError, match="run out of memory"):
-            report.headline()
+            report.report()
 
 
 ABANDONED = """
