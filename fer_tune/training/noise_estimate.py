@@ -30,9 +30,7 @@ MAX_EPOCHS = 60
 PATIENCE = 6  # epochs without a better one before training stops
 RESAMPLES = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the resampled estimates
-CONFIDENT_LEARNING_ERROR = (
-    0.15  # how much too high it has been at most, on synthetic faces (docs/reading_the_report.md)
-)
+CONFIDENT_LEARNING_ERROR = 0.15  # the most that it was too high, on synthetic faces (docs/reading_the_report.md)
 DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/training/test_noise_estimate.py)
 LEAST_TIMES_CHANCE = 2.0  # held-out accuracy below this is mostly the network's own mistakes
 
