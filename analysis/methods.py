@@ -1,4 +1,4 @@
-"""Every method side by side, at equal epochs and at equal seconds: `python -m analysis.methods results/NAME`."""
+"""Every method side by side, after equal epochs and equal training time: `python -m analysis.methods results/NAME`."""
 
 from fer_tune.analysis.methods import show
 from fer_tune.analysis.tables import script

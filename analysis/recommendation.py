@@ -1,4 +1,4 @@
-"""Which λ, how surely, and at what price: `python -m analysis.recommendation results/NAME`."""
+"""Which λ, how certain, and at what cost: `python -m analysis.recommendation results/NAME`."""
 
 from fer_tune.analysis.recommendation import show
 from fer_tune.analysis.tables import script

@@ -3,7 +3,7 @@
 The rooms, from the lowest to the highest; none imports a higher one (`tests/test_rooms.py`):
 
 - `errors`, `names`, `system`: what every room may use
-- `data`: data sets, label noise, drawn faces
+- `data`: data sets, label noise, synthetic (drawn) faces
 - `models`: encoder, decoder, discriminator
 - `training`: adversarial (joint) training and the methods that it is compared with
 - `study`: the study file and the plan made of it

@@ -11,7 +11,7 @@ Reading:
 Statistics:
 - `statistics`: rank correlation, running means, trends over conditions
 - `rules`: what rules choose from, and what their choices cost
-- `recommendation`: which λ, how surely, at what price; `recommendation.json`
+- `recommendation`: which λ, how certain, at what cost; `recommendation.json`
 - `answer`: which λ at another noise ratio
 
 One question each, with its figure:

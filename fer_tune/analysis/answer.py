@@ -125,7 +125,7 @@ def _within(results: Results, studied: Studied, ratio: float, between: tuple[flo
 
 
 def _has_noise_of_its_own(results: Results) -> bool:
-    """Whether the labels may have been noisy before the study added noise: only drawn faces have known labels."""
+    """Whether the labels may have been noisy before the study added noise: only synthetic faces have known labels."""
     dataset = results.study.section("dataset")
     return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
 
@@ -150,7 +150,7 @@ def _sources(reply: Interpolation) -> list[str]:
 def _cautions(
     results: Results, studied: Studied, reply: Interpolation, between: tuple[float, float] | None
 ) -> list[str]:
-    """What weakens an answer, a sentence each."""
+    """The limitations of an answer, a sentence each."""
     said = []
     ratios = sorted(at for at, _ in studied)
     if between is not None and (between[0] < ratios[0] - SAME_RATIO or between[1] > ratios[-1] + SAME_RATIO):

@@ -105,7 +105,7 @@ def at_seconds(epochs: pd.DataFrame, seconds: float) -> pd.Series:
 
 
 def table(results: Results) -> list[dict[str, str]]:
-    """One row a system and condition: accuracy with its interval, at equal epochs and at equal seconds."""
+    """One row for each method and condition: accuracy with its interval, after equal epochs and equal training time."""
     found = systems(results)
     epochs = timed(results, found)
     found = found.assign(seconds=found["key"].map(epochs.groupby("key")["seconds"].sum()))

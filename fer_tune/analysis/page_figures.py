@@ -168,8 +168,8 @@ def _of_findings(results: Results, found: Findings) -> list[Recipe]:
             name="smooth_response",
             title="Smooth curve of the validation score over λ",
             reading="The curve is a Gaussian process fitted to the means. Its 95 % band shows how well λs can be "
-            "compared: it leaves out variation that affects all λs of a seed alike. Where the band is wide between two "
-            "λs, the score of a λ in between is uncertain.",
+            "compared: it leaves out differences between seeds that are equal for all λs. Where the band is wide "
+            "between two λs, the score of a λ in between is uncertain.",
             alt="Smooth curve with a band of the validation score against lambda",
             absent="it needs four λs and two seeds in a condition",
             notes=lambda: curves.smooth_notes(found),

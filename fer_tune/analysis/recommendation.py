@@ -242,7 +242,7 @@ def _accuracy(results: Results, found: Recommendation) -> str:
 
 
 def caveats(results: Results, found: Recommendation) -> list[str]:
-    """What weakens a recommendation, a sentence each."""
+    """The limitations of a recommendation, a sentence each."""
     said = _what_is_missing(found.missing)
     if found.indistinguishable:
         said += _doubt(found)

@@ -6,7 +6,7 @@ Start here:
     noisy         `NoisyData`: what one trial trains on
 
 One file for each kind of data set, holding its settings and its reader:
-    synthetic     drawn faces with true labels; the drawing itself is in `faces`
+    synthetic     synthetic (drawn) faces with true labels; the drawing itself is in `faces`
     raf, affectnet, ferplus, cifar10
     manifest      your own images with a table of labels
 

@@ -1,4 +1,4 @@
-"""Equal images in a data set: those in two splits make a test too easy, those with two labels cannot be learnt."""
+"""Equal images in a data set: those in two splits make a test too easy, those with two labels cannot be learned."""
 
 import hashlib
 from collections import Counter

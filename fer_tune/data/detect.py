@@ -74,7 +74,7 @@ def _others(tables: Sequence[Path], files: Sequence[Path]) -> str:
     """What a folder without a usable table holds instead."""
     lines = [f"\n  {_why_unusable(file)}" for file in tables[:5]]
     other = [file.name for file in files if file.suffix.lower() in OTHER_SUFFIXES]
-    lines += [f"\n  not read, as they are neither CSV nor Parquet: {listed(other)}"] if other else []
+    lines += [f"\n  not read, because they are neither CSV nor Parquet: {listed(other)}"] if other else []
     return ":" + "".join(lines) if lines else ""
 
 

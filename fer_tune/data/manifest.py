@@ -24,7 +24,7 @@ SPLIT_OF_WORD = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 SPLIT = "split"  # the column
-RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the joint game's scores
+RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the discriminator's scores
 SAID_DIFFERENCE = 0.005  # between the share of a split that was asked for and the one that was possible
 SAID_OF_CLASSES = 0.02  # the same where each class is rounded
 LARGEST = 1e30  # larger values become this one: they are out of range either way
@@ -283,7 +283,7 @@ def _splits(
         given = len(splits[split]) / len(pool)
         if abs(given - share) > (SAID_OF_CLASSES if people is None else SAID_DIFFERENCE):
             of = "all samples" if split == "test" else "the training samples"
-            why = "each class is cut alike" if people is None else "no person is in two splits"
+            why = "the split is stratified by class" if people is None else "each person stays in one split"
             notes.append(f"{split} is {given:.1%} of {of}, where {share:.1%} was asked for: {why}")
     if subjects is not None:
         _check_subjects(splits, subjects, table, problems)

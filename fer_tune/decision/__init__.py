@@ -1,4 +1,4 @@
-"""What a study's results decide, and how surely: pure rules on tables and small records.
+"""What a study's results decide, and with what certainty: pure rules on tables and small records.
 
 - `next_trial`: which trial of a running study starts next, and how far it runs
 - `intervals`: means and differences with their 95 % intervals
@@ -6,7 +6,7 @@
 - `rising`: whether a curve still rises at the end of training
 - `stationarity`: whether a loss has converged
 - `rules`: rules that choose λ, or the epoch to stop at, and what each choice costs
-- `recommendation`: the recommended λ of one condition, and what weakens it
+- `recommendation`: the recommended λ of one condition, and its limitations
 - `interpolation`: the λ between two noise ratios
 
 `search` calls them to act, `analysis` to explain. They read no file and know neither Ray nor torch.

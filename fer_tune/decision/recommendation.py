@@ -1,4 +1,4 @@
-"""The recommended λ of one condition, and what weakens the recommendation."""
+"""The recommended λ of one condition, and its limitations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

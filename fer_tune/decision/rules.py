@@ -46,7 +46,7 @@ class Pick:
     Attributes:
         lam: the λ; NaN for a random choice.
         accuracy: its mean clean test accuracy, 0 to 1.
-        regret: test score lost against the oracle.
+        regret: test score lost compared with the oracle.
         low, high: 95 % interval of the regret over seeds, paired by seed; NaN with one seed and for a random choice.
         epochs, seconds: training that the rule needs: all trials of the λs that it compares.
     """
@@ -68,7 +68,7 @@ class Trust:
     """How well noisy validation chose λ, compared with the other rules that need no clean labels.
 
     Attributes:
-        regret: accuracy that it lost against the oracle, mean over conditions.
+        regret: accuracy that it lost compared with the oracle, mean over conditions.
         conditions: number of conditions.
         better: a rule that lost significantly less, and what it lost; None where there is none.
     """

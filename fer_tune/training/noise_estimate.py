@@ -4,7 +4,7 @@ If several annotators label the same classes, the estimate comes from how often 
 confident learning (cleanlab; Northcutt et al. 2021) on class probabilities for images that the network was not trained
 on. That network is trained with generalised cross-entropy, since one that has memorised wrong labels would call right
 ones wrong. Each mistake of the network counts as a wrong label: with few images the estimate is too high, and if the
-network has hardly learnt anything there is none. `docs/reading_the_report.md` shows both methods' errors on data whose
+network has hardly learned anything there is none. `docs/reading_the_report.md` shows both methods' errors on data whose
 noise is known.
 """
 
@@ -30,7 +30,7 @@ MAX_EPOCHS = 60
 PATIENCE = 6  # epochs without a better one before training stops
 RESAMPLES = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the resampled estimates
-CONFIDENT_LEARNING_ERROR = 0.15  # how much too high it has been at most, on drawn faces (docs/reading_the_report.md)
+CONFIDENT_LEARNING_ERROR = 0.15  # the most that it was too high, on synthetic faces (docs/reading_the_report.md)
 DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/training/test_noise_estimate.py)
 LEAST_TIMES_CHANCE = 2.0  # held-out accuracy below this is mostly the network's own mistakes
 

@@ -126,7 +126,7 @@ def test_a_table_without_classes_is_refused_with_what_its_columns_hold(tmp_path)
             r"no table with a column path:\n  .*a\.csv: has the columns image, label",
         ),
         ({"a.csv": b"\xff"}, r"no table with a column path:\n  .*a\.csv: is not UTF-8 text: line 1 holds byte 0xff"),
-        ({"a.xlsx": b"PK\x03\x04"}, r"not read, as they are neither CSV nor Parquet: a\.xlsx"),
+        ({"a.xlsx": b"PK\x03\x04"}, r"not read, because they are neither CSV nor Parquet: a\.xlsx"),
         (
             {"a.csv": "path,x\n", "b.csv": "path,x\n"},
             r"2 tables with a column path \(a\.csv, b\.csv\)\. Name the",

@@ -225,7 +225,7 @@ def test_splits_by_subject_come_near_to_their_share_and_say_it(tmp_path, sizes, 
     test, train = index.splits["test"], index.splits["train"]
     assert len(test) in counts
     assert len(train) >= 20
-    said = [note for note in index.notes if "was asked for: no person is in two splits" in note]
+    said = [note for note in index.notes if "was asked for: each person stays in one split" in note]
     assert (f"test is {len(test) / 60:.1%} of all samples, where 10.0% was asked for" in " ".join(said)) == (
         len(test) != 6
     )
