@@ -53,7 +53,7 @@ def test_pickles_planted_in_a_results_folder_stay_unopened(finished, tmp_path):
     packed.state.write_bytes(disguised.getvalue())
     done = run_command(*finished.options, "--resume", cwd=tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 trials failed; the report and trials.csv give the reasons" in done.stdout
+    assert "1 trial failed; the report and trials.csv give the reasons" in done.stdout
     assert "Traceback" not in done.stderr
     assert plain.result().status is Status.FINISHED, "what is not a state is set aside, and the trial starts over"
     assert packed.result().status is Status.FAILED
