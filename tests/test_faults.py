@@ -297,4 +297,4 @@ def test_memory_that_runs_out_is_named_with_what_to_change(tmp_path):
     out, _ = process.communicate(timeout=200)
     assert process.returncode == 1, out
     assert "out of memory: make training.batch_size, model.width" in out
-    assert "1 trials failed" in out
+    assert "1 trial failed" in out
