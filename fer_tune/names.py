@@ -11,6 +11,12 @@ SHORT_NAMES = {
     "noise_kind": "noise.kind",
     "method": "training.method",
 }
+FINGERPRINT = {
+    "dataset": ("image_size",),
+    "noise": ("kind",),
+    "model": ("width", "features", "encoder_norm", "encoder_input"),
+    "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
+}  # settings that the best lambda may depend on: a result does not carry over to other values
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
 

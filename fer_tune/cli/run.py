@@ -1,8 +1,11 @@
 """`fer-tune run`: runs a study and reports on it."""
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from fer_tune.errors import UserError
 
 HELP = """Run all trials of a study, then write its tables and the report with the recommended lambda.
 
@@ -12,7 +15,10 @@ EPILOG = """examples:
   fer-tune run studies/lambda_sweep.yaml          the default study
   fer-tune run my_study.yaml --dry-run            show what it would run and cost
   fer-tune run my_study.yaml --set training.epochs=60 --set 'seeds=[0, 1, 2]'
+  fer-tune run my_study.yaml --within 2h          stop within 2 hours with the best answer so far
   fer-tune run my_study.yaml --resume             continue after Ctrl-C, a crash or a full disk"""
+UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+WITHIN = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d|epochs?|trials?)")
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class RunOptions:
     """The options as given; `add_options` explains each.
 
     Attributes:
+        within: what the run may spend, as given: 2h, 300epochs, 12trials.
         command: the words that started this command, for the command that resumes it.
     """
 
@@ -31,6 +38,7 @@ class RunOptions:
     restart: bool
     dry_run: bool
     schema: bool
+    within: str | None
     cpus: int | None
     address: str | None
     verbose: bool
@@ -64,6 +72,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="delete the study's results folder and start over")
     add("--dry-run", action="store_true", help="print the trials and their estimated cost; run nothing")
     add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
+    add(
+        "--within",
+        metavar="BUDGET",
+        help="spend at most so much in this run, then answer with what there is: 90s, 30min, 2h, 1d, 300epochs or "
+        "12trials. What is not finished is kept, and --resume continues it",
+    )
     add("--cpus", type=int, metavar="N", help="use only N of this machine's CPUs (default: all)")
     add("--address", metavar="HOST:PORT", help="join a running Ray cluster; its nodes must share the results folder")
     add("--verbose", action="store_true", help="show Ray's own messages")
@@ -80,11 +94,42 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Run
         restart=namespace.restart,
         dry_run=namespace.dry_run,
         schema=namespace.schema,
+        within=namespace.within,
         cpus=namespace.cpus,
         address=namespace.address,
         verbose=namespace.verbose,
         command=command,
     )
+
+
+@dataclass(frozen=True)
+class Within:
+    """What a run may spend; None is no limit.
+
+    Attributes:
+        seconds: on the clock, from the start of the command.
+        epochs: of training, over all trials.
+        trials: that it starts.
+    """
+
+    seconds: float | None = None
+    epochs: int | None = None
+    trials: int | None = None
+
+
+def parse_within(text: str | None) -> Within:
+    """What `--within` says. Raises UserError where it is not a positive duration, or number of epochs or trials."""
+    if text is None:
+        return Within()
+    found = WITHIN.fullmatch(text.strip().lower())
+    if found is None or not float(found[1]) > 0:
+        raise UserError(f"--within {text}: write a duration (90s, 30min, 2h, 1d), or 300epochs or 12trials")
+    number, unit = float(found[1]), found[2].rstrip("s") or "s"
+    if unit in UNITS:
+        return Within(seconds=number * UNITS[unit])
+    if number != int(number):
+        raise UserError(f"--within {text}: write a whole number of {unit}s")
+    return Within(epochs=int(number)) if unit == "epoch" else Within(trials=int(number))
 
 
 def run(options: RunOptions) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from fer_tune.cli.preflight import (
 )
 from fer_tune.cli.progress import TerminalDisplay
 from fer_tune.cli.reporter import NoReport, Reporter
-from fer_tune.cli.run import RunOptions
+from fer_tune.cli.run import RunOptions, parse_within
 from fer_tune.errors import UserError
 from fer_tune.results.environment import environment
 from fer_tune.results.files import read_json, read_json_or, write_json
@@ -37,6 +37,7 @@ from fer_tune.results.repair import repair
 from fer_tune.results.storage import is_remote, mirrored
 from fer_tune.results.tables import write_tables
 from fer_tune.results.tensorboard import write_tensorboard
+from fer_tune.search.budget import Ending, Limit
 from fer_tune.search.preparation import prepare, reads_files
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
@@ -47,6 +48,8 @@ from fer_tune.system.forks import Forked, kill_children
 from fer_tune.system.memory import quick_imports
 from fer_tune.system.signals import interrupt_held, stops_as_interrupts
 
+REPORT_SECONDS = 10.0  # of a limit on time are kept for tables and report
+
 
 @dataclass(frozen=True)
 class StudyRun:
@@ -55,6 +58,7 @@ class StudyRun:
     Attributes:
         results: its results folder.
         shown: what to call that folder: a URI where it only mirrors one.
+        started: when the command started, on the monotonic clock.
     """
 
     plan: Plan
@@ -62,6 +66,7 @@ class StudyRun:
     shown: str
     options: RunOptions
     console: Console
+    started: float
 
     def say(self, text: str) -> None:
         """Print a text unchanged."""
@@ -76,6 +81,7 @@ def run_study(options: RunOptions) -> int:
     if options.schema:
         print(json.dumps(Study.model_json_schema(by_alias=True), indent=1))
         return DONE
+    start = time.monotonic()
     _check_options(options)
     console = Console(soft_wrap=True)
     plan = load_plan(_study_file(options), options.overrides)
@@ -87,9 +93,9 @@ def run_study(options: RunOptions) -> int:
     try:
         if is_remote(options.results):
             with mirrored(options.results, plan.study.name) as (folder, shown):
-                return _stoppable(StudyRun(plan, (folder / plan.study.name).resolve(), shown, options, console))
+                return _stoppable(StudyRun(plan, (folder / plan.study.name).resolve(), shown, options, console, start))
         results = (Path(options.results) / plan.study.name).resolve()
-        return _stoppable(StudyRun(plan, results, str(results), options, console))
+        return _stoppable(StudyRun(plan, results, str(results), options, console, start))
     except KeyboardInterrupt:
         say(console, _stopped_text(options))
         return INTERRUPTED
@@ -107,6 +113,7 @@ def _check_options(options: RunOptions) -> None:
         raise UserError("give --cpus or --address, not both: a cluster decides on its own CPUs")
     if options.address is not None and is_remote(options.results):
         raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
+    parse_within(options.within)
     if options.cpus is not None and options.cpus < 1:
         raise UserError(f"--cpus {options.cpus}: a study needs at least 1")
 
@@ -161,17 +168,21 @@ def _execute(run: StudyRun) -> int:
                 run.say(f"repaired: {text}")
             retry_failed(results)
         mark_incomplete(results)
-        start = time.monotonic()
         with kept_only_if_begun(results):
             check_space(plan, results)
             with _preparing(plan, results, options.repeated) as wait:
-                complete, account = _search(run, wait, background, report.prepare)
+                ending, account = _search(run, wait, background, report.prepare)
         write_tables(results)
-        spent = {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete}
+        spent = {
+            "wall_seconds": round(time.monotonic() - run.started, 2),
+            **account,
+            "complete": ending is Ending.COMPLETE,
+            "over_budget": ending is Ending.OVER_BUDGET,
+        }
         _note_run(results, spent)
         report.begin()
         exported = background.submit(_export, plan, results)
-        code = _conclude(run, complete, report)
+        code = _conclude(run, ending, report)
         _await(run, exported)
         return code
 
@@ -195,38 +206,40 @@ def _preparing(plan: Plan, results: Path, repeated: Path | None) -> Iterator[Cal
 
 def _search(
     run: StudyRun, wait: Callable[[], None], background: ThreadPoolExecutor, on_first_start: Callable[[], None]
-) -> tuple[bool, dict[str, float | int | None]]:
-    """Run what is left of a study once it is prepared; return whether it is complete, and what that took.
+) -> tuple[Ending, dict[str, float | int | None]]:
+    """Run what is left of a study once it is prepared; return how that ended, and what it took.
 
     Ray is shut down on a thread of `background` while tables and report are made.
     """
     with interrupt_held(), quick_imports():
         from fer_tune.search.callback import StudyCallback
-        from fer_tune.search.runner import run_search
+        from fer_tune.search.runner import is_complete, run_search
         from fer_tune.search.session import ray_session
 
     plan, results, options = run.plan, run.results, run.options
     ended = ended_trials(results)
     display = TerminalDisplay(run.console)
     callback = StudyCallback(plan, results, ended, display, on_first_start)
+    limit = Limit(**asdict(parse_within(options.within)))
     try:
-        if ended == plan.total_trials:
+        if ended == plan.total_trials or (ended and plan.study.decide is not None and is_complete(plan, results)):
             wait()
             run.say("Already complete: nothing to run. The report is written again.")
-            complete = True
+            ending = Ending.COMPLETE
         else:
             with ExitStack() as session:
                 session.enter_context(
                     ray_session(options.address, options.verbose, None if options.address else _cpus(options))
                 )
                 wait()
+                spent = time.monotonic() - run.started + REPORT_SECONDS
                 with display:
-                    complete = run_search(plan, results, callback, options.verbose)
+                    ending = run_search(plan, results, callback, options.verbose, limit, spent)
                 background.submit(session.pop_all().close)
     except KeyboardInterrupt:
         if not any(results.glob("trials/*/history.csv")):
             raise  # no epoch has run yet: loading the report's libraries to say so would take seconds
-        return False, callback.account.as_json()
+        return Ending.CUT_OFF, callback.account.as_json()
     except ConnectionError as error:
         raise UserError(f"--address {options.address}: no Ray cluster answers at this address: {error}") from None
     if callback.unwritable:
@@ -234,7 +247,7 @@ def _search(
             f"{results}: {callback.unwritable}. Finished trials are kept. Once the folder can be written again, resume "
             f"with:\n  {_resume_command(options)}"
         )
-    return complete, callback.account.as_json()
+    return ending, callback.account.as_json()
 
 
 def _note_run(results: Path, spent: dict[str, Any]) -> None:
@@ -260,7 +273,7 @@ def _await(run: StudyRun, exported: Future[None]) -> None:
         run.say(f"could not write the files for TensorBoard or Optuna: {str(error).splitlines()[0]}")
 
 
-def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
+def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> int:
     """Print the answer and what to do next; return the exit code."""
     reported = _say_report(run, report)
     failed = len(failed_trials(run.results))
@@ -269,7 +282,12 @@ def _conclude(run: StudyRun, complete: bool, report: Reporter) -> int:
             f"{failed} {'trial' if failed == 1 else 'trials'} failed; the report and trials.csv give the reasons. To "
             f"retry, run:\n  {_resume_command(run.options)}"
         )
-    if complete:
+    if ending is Ending.OVER_BUDGET:
+        run.say(
+            f"{run.options.within} are used up; unfinished trials are kept. To go on, run:\n  "
+            f"{_resume_command(run.options)}"
+        )
+    if ending is not Ending.CUT_OFF:
         return DONE if reported and not failed else PARTLY_DONE
     run.say(
         f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done. Finished work is kept. To "
@@ -302,6 +320,7 @@ def _resume_command(options: RunOptions) -> str:
     study = options.study if options.repeated is None else options.repeated / "study.json"
     words = [*options.command, str(study)]
     words += ["--results", options.results] if options.results != "results" else []
+    words += ["--within", options.within] if options.within else []
     words += ["--cpus", str(options.cpus)] if options.cpus else []
     words += ["--address", options.address] if options.address else []
     words += [word for text in options.overrides for word in ("--set", text)]

@@ -24,6 +24,7 @@ class Candidate:
         epoch: epochs that the trial has run, 0 or more.
         epochs: epochs that the trial runs in all.
         seconds_an_epoch: estimated seconds of one of its last epochs.
+        is_spare: it runs ahead of a decision, on a worker that would idle, and may turn out not to be needed.
     """
 
     is_warm_up: bool
@@ -31,14 +32,18 @@ class Candidate:
     epoch: int
     epochs: int
     seconds_an_epoch: float
+    is_spare: bool = False
 
 
 def choose(candidates: Sequence[Candidate]) -> int:
-    """The index of the candidate to start: a warm-up before all others, then the one that would end last.
+    """The index of the candidate to start: a warm-up before all others, then the one that would end last, spares last.
 
     The first of equals is chosen. Raises ValueError where there are no candidates.
     """
-    return max(range(len(candidates)), key=lambda i: (candidates[i].is_warm_up, candidates[i].seconds_left))
+    return max(
+        range(len(candidates)),
+        key=lambda i: (candidates[i].is_warm_up, not candidates[i].is_spare, candidates[i].seconds_left),
+    )
 
 
 def run_until(candidate: Candidate, slots: int, trials_left: int, sliceable: bool) -> int:
@@ -51,7 +56,7 @@ def run_until(candidate: Candidate, slots: int, trials_left: int, sliceable: boo
         sliceable: whether the study allows slices at all; one with a scheduler does not.
     """
     few_left = 1 < slots < trials_left < SLICED_ROUNDS * slots
-    if not few_left or not sliceable or candidate.is_warm_up:
+    if not (few_left or candidate.is_spare) or not sliceable or candidate.is_warm_up:
         return candidate.epochs
     shortest = math.ceil(SLICE_SECONDS / candidate.seconds_an_epoch)
     return min(candidate.epochs, candidate.epoch + max(1, shortest, math.ceil(candidate.epochs / SLICES)))

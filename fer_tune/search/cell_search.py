@@ -2,7 +2,6 @@
 
 import math
 import warnings
-from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.names import Setting
 from fer_tune.results.records import Role, TrialRecord, TrialResult
+from fer_tune.search.job_queue import JobQueue
 from fer_tune.search.jobs import Job, jobs_of
 from fer_tune.search.warm_start import read_earlier_values
+from fer_tune.study.cost import trial_core_seconds
 from fer_tune.study.plan import Cell
 from fer_tune.study.schema import Dimension
 from fer_tune.system.randomness import stream_seed
@@ -32,33 +33,40 @@ class CellSearch:
         """`warming` holds the keys of the warm-ups that run now; all cells of a study share it."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.cell, self.results = cell, results
-        self.warming = set() if warming is None else warming
         self.optuna = self._optuna_search() if cell.space else None
         self.asked = 0
         self.batch: dict[int, list[Job]] = {}
-        self.queue: deque[Job] = deque()
-        self.waiting: set[str] = set()
+        self.queue = JobQueue(set() if warming is None else warming)
         self.finished = False
+        self.over_budget = False  # a search starts nothing that a budget could decide on
 
     @property
-    def batches_left(self) -> int:
-        """Batches that have yet to be asked for."""
-        return math.ceil((self.cell.configurations - self.asked) / self.cell.study.optuna.batch)
+    def seconds_to_come(self) -> float:
+        """Estimated core seconds of what can only start after the open batch, one trial a batch."""
+        batches = math.ceil((self.cell.configurations - self.asked) / self.cell.study.optuna.batch)
+        return batches * trial_core_seconds(self.cell.typical()) if batches else 0.0
+
+    @property
+    def trials_left(self) -> int:
+        """Trials that have not ended, those of later batches included."""
+        study = self.cell.study
+        runs = len(study.seeds) * (2 if study.maximises_gain else 1)
+        return len(self.queue.open) + (self.cell.configurations - self.asked) * runs
+
+    def spare_job(self) -> Job | None:
+        """Nothing: what Optuna suggests next depends on what runs now."""
+        return None
+
+    def runs_ahead(self, key: str) -> bool:
+        """Whether this trial may turn out not to be needed: never."""
+        return False
 
     def next_job(self) -> Job | None:
         """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
         while not self.finished:
-            for job in list(self.queue):
-                if job.folder.has_ended():
-                    self.queue.remove(job)
-                    self.complete(job.folder.key)
-                elif not job.waits_for_warm_up:
-                    self.queue.remove(job)
-                    return job
-                elif job.warm_up is not None and job.warm_up.folder.key not in self.warming:
-                    self.warming.add(job.warm_up.folder.key)
-                    return job.warm_up
-            if self.waiting:
+            if (job := self.queue.take()) is not None:
+                return job
+            if not self.queue.is_over:
                 return None
             self._tell_batch()
             self._ask_batch()
@@ -66,8 +74,7 @@ class CellSearch:
 
     def complete(self, key: str) -> None:
         """Note that a trial has ended, in whatever way."""
-        self.waiting.discard(key)
-        self.warming.discard(key)
+        self.queue.complete(key)
 
     def _ask_batch(self) -> None:
         total = self.cell.configurations
@@ -76,9 +83,8 @@ class CellSearch:
             suggested = self.optuna.suggest(str(number)) if self.optuna else None
             suggestion = {Setting.named(name): value for name, value in (suggested or {}).items()}
             self.batch[number] = list(jobs_of(self.cell, self.results, number, suggestion))
-            self.queue += self.batch[number]
+            self.queue.put(self.batch[number])
             self.asked = number + 1
-        self.waiting = {job.folder.key for job in self.queue}
 
     def _tell_batch(self) -> None:
         for number, jobs in self.batch.items():

@@ -51,10 +51,11 @@ class _Ended:
 
 
 def _ended(results: Path) -> list[_Ended]:
-    """Every trial that has ended, warm-ups left out, in order of condition, cell, number, seed and role."""
+    """Every trial that has ended, in order of condition, cell, number, seed and role; warm-ups and other methods left out."""
     folders = [folder for folder in trial_folders(results) if folder.has_ended()]
     ended = [_Ended(folder.key, folder.record(), folder.result()) for folder in folders]
-    return sorted((trial for trial in ended if not trial.record.is_warm_up), key=lambda trial: _order(trial.record))
+    searched = [trial for trial in ended if trial.record.role in (Role.TRIAL, Role.BASELINE)]
+    return sorted(searched, key=lambda trial: _order(trial.record))
 
 
 def _order(record: TrialRecord) -> tuple[str, str, int, int, bool]:
@@ -70,9 +71,10 @@ def _frozen_trial(plan: Plan, cell: Cell, trials: Sequence[_Ended]) -> optuna.tr
         elif setting in cell.grid:
             values = [*(dimension.grid or dimension.paired or ()), varied[setting.name]]
             distributions[setting.name] = FloatDistribution(min(values), max(values))
-    complete = len(trials) == plan.runs_per_configuration
+    raced = plan.study.decide is not None  # then a configuration has as many seeds as it was in the race
+    complete = raced or len(trials) == plan.runs_per_configuration
     ended = [(trial.record, trial.result) for trial in trials]
-    value = configuration_value(ended, len(plan.study.seeds)) if complete else math.nan
+    value = configuration_value(ended, len(trials) if raced else len(plan.study.seeds)) if complete else math.nan
     finite = math.isfinite(value)
     return optuna.trial.create_trial(
         state=optuna.trial.TrialState.COMPLETE if finite else optuna.trial.TrialState.FAIL,

@@ -1,7 +1,7 @@
 """The trials of a configuration, and what a worker is told about one."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,15 +78,19 @@ class Assignment:
     scheduled: bool
 
 
-def jobs_of(cell: Cell, results: Path, number: int, suggestion: Suggestion) -> Iterator[Job]:
+def jobs_of(
+    cell: Cell, results: Path, number: int, suggestion: Suggestion, seeds: Sequence[int] | None = None
+) -> Iterator[Job]:
     """The trials of one configuration: one for each seed, and its baseline where the gain is maximised.
 
-    Raises NotRunnable where a trial's folder holds another record.
+    `seeds` are some of the study's, all of them by default. Raises NotRunnable where a trial's folder holds another
+    record.
     """
-    for seed in cell.study.seeds:
+    role = Role.REFERENCE if cell.is_reference else Role.TRIAL
+    for seed in cell.study.seeds if seeds is None else seeds:
         config = cell.config(suggestion, seed)
         name = f"{cell.key},n{number:03d},s{seed}"
-        yield _job(cell, results, name, Role.TRIAL, number, suggestion, config)
+        yield _job(cell, results, name, role, number, suggestion, config)
         if cell.study.maximises_gain:
             noise = {setting: value for setting, value in suggestion.items() if setting.section == "noise"}
             plain = with_training(cell.config(noise, seed), lam=0.0)

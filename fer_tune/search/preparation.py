@@ -10,6 +10,7 @@ from fer_tune.data.loading import dataset_key, load_data, write_dataset
 from fer_tune.results.environment import environment
 from fer_tune.results.files import Damaged, read_json, read_json_or, write_json
 from fer_tune.search.jobs import NotRunnable
+from fer_tune.search.prior import as_json, prior_of
 from fer_tune.search.warm_start import earlier_values
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import TrialConfig
@@ -38,6 +39,9 @@ def prepare(plan: Plan, results: Path, repeated: Path | None = None) -> None:
     if plan.study.warm_start and not (results / "warm_start.json").exists():
         earlier = earlier_values(plan.study.objective, Path(plan.study.warm_start))
         write_json(results / "warm_start.json", [value.as_json() for value in earlier])
+    decide = plan.study.decide
+    if decide is not None and decide.prior and not (results / "prior.json").exists():
+        write_json(results / "prior.json", as_json(prior_of(plan, Path(decide.prior))))
     write_json(results / "study.json", plan.resolved)
     digests = _write_datasets(plan, results)
     _note_weights(plan, results)

@@ -12,11 +12,11 @@ from ray.tune.search import ConcurrencyLimiter
 
 from fer_tune.decision.next_trial import SLICES
 from fer_tune.results.files import why_unwritable
+from fer_tune.search.budget import Ending, Limit
 from fer_tune.search.callback import StudyCallback
-from fer_tune.search.cell_search import CellSearch
 from fer_tune.search.jobs import NotRunnable
 from fer_tune.search.scheduler import ConditionScheduler
-from fer_tune.search.searcher import StudySearcher
+from fer_tune.search.searcher import StudySearcher, searches_of
 from fer_tune.search.trainable import TrialTrainable
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import Resources
@@ -43,14 +43,24 @@ def trial_resources(resources: Resources) -> tuple[dict[str, float], int]:
     return {"cpu": float(resources.cpu), "gpu": gpu}, int(slots)
 
 
-def run_search(plan: Plan, results: Path, callback: StudyCallback, verbose: bool = False) -> bool:
+def run_search(
+    plan: Plan,
+    results: Path,
+    callback: StudyCallback,
+    verbose: bool = False,
+    limit: Limit | None = None,
+    spent: float = 0.0,
+) -> Ending:
     """Run every trial of a study that has not ended yet.
 
-    Returns whether the study is complete; False where it was interrupted, or results could no longer be written
-    (`callback.unwritable`). Raises NotRunnable.
+    Args:
+        limit: what the run may spend.
+        spent: seconds of the limit that have passed already.
+
+    Where results can no longer be written, `callback.unwritable` says why. Raises NotRunnable.
     """
     resources, slots = trial_resources(plan.study.resources)
-    searcher = StudySearcher(plan, results, slots)
+    searcher = StudySearcher(plan, results, slots, limit, spent)
     scratch = results / "ray"
     shutil.rmtree(scratch, ignore_errors=True)
     tuner = tune.Tuner(
@@ -58,7 +68,7 @@ def run_search(plan: Plan, results: Path, callback: StudyCallback, verbose: bool
         tune_config=tune.TuneConfig(
             search_alg=ConcurrencyLimiter(searcher, slots),
             scheduler=ConditionScheduler(plan.study) if plan.study.scheduler != "none" else None,
-            num_samples=(2 + SLICES) * plan.total_trials,  # an upper bound that includes warm-ups and slices
+            num_samples=(2 + _most_slices(plan)) * plan.total_trials,  # an upper bound that includes warm-ups
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -79,17 +89,24 @@ def run_search(plan: Plan, results: Path, callback: StudyCallback, verbose: bool
         if not (callback.unwritable or why_unwritable(results)):
             raise
     finally:
+        over_budget = searcher.over_budget
         del tuner, searcher
         gc.collect()  # what still refers to Ray's objects must be gone before Ray shuts down
     callback.unwritable = callback.unwritable or why_unwritable(results)
     shutil.rmtree(scratch, ignore_errors=True)
-    return not callback.unwritable and is_complete(plan, results)
+    if not callback.unwritable and is_complete(plan, results):
+        return Ending.COMPLETE
+    return Ending.OVER_BUDGET if over_budget and not callback.unwritable else Ending.CUT_OFF
+
+
+def _most_slices(plan: Plan) -> int:
+    """At the most, how many slices a trial is run in: near the end of a budget each may be an epoch."""
+    return max(SLICES, *(cell.at(max).training.epochs for cell in plan.cells))
 
 
 def is_complete(plan: Plan, results: Path) -> bool:
     """Whether every trial of the study has ended, found by walking through its suggestions."""
-    searches = [CellSearch(cell, results) for cell in plan.cells]
-    return all(search.next_job() is None and search.finished for search in searches)
+    return all(search.next_job() is None and search.finished for search in searches_of(plan, results))
 
 
 def _trial_name(trial: Trial) -> str:

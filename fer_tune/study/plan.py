@@ -33,14 +33,16 @@ class Cell:
         space: what Optuna chooses, sampled conditions included.
         sampled: the conditions in `space`, which are drawn and not searched.
         configurations: how many configurations the search tries.
+        is_reference: it is a baseline of the race: another method, with which the lambdas are compared.
     """
 
     study: Study = field(repr=False)
     condition: Mapping[Setting, Value]
-    grid: Mapping[Setting, float]
+    grid: Mapping[Setting, Value]
     space: Mapping[Setting, Dimension]
     sampled: tuple[Setting, ...]
     configurations: int
+    is_reference: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -90,13 +92,21 @@ class Plan:
 
     @property
     def total_trials(self) -> int:
-        """Trials with a result of their own, baselines of the gain objective included; shared warm-ups are not."""
+        """Trials with a result of their own, baselines included; shared warm-ups are not. A race may need fewer."""
         return sum(cell.configurations for cell in self.cells) * self.runs_per_configuration
 
     @property
     def runs_per_configuration(self) -> int:
         """Trials of one configuration: one for each seed, and their baselines where the gain is maximised."""
         return len(self.study.seeds) * (2 if self.study.maximises_gain else 1)
+
+    @property
+    def conditions(self) -> dict[str, tuple[Cell, ...]]:
+        """The cells of each condition, by its key."""
+        found: dict[str, tuple[Cell, ...]] = {}
+        for cell in self.cells:
+            found[cell.condition_key] = (*found.get(cell.condition_key, ()), cell)
+        return found
 
     @property
     def resolved(self) -> Any:
@@ -142,6 +152,9 @@ def _cells(study: Study) -> Iterator[Cell]:
         for grid in _product(grids):
             paired = _paired(study, method, _value(grid, LAMBDA, None))
             yield Cell(study, condition, {**grid, **paired}, space, tuple(sampled), configurations)
+        for baseline in study.decide.baselines if study.decide else ():
+            own = {Setting.named("method"): baseline.method, Setting.named("lr"): baseline.lr or study.training.lr}
+            yield Cell(study, condition, own, {}, (), 1, is_reference=True)
 
 
 def _paired(study: Study, method: Value, lam: float | None) -> dict[Setting, float]:

@@ -1,6 +1,7 @@
 """Every setting of a study file, with its type, limits and default. Nothing else describes the study file."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,6 +17,7 @@ from fer_tune.names import LAMBDA, METHOD, NOISE_RATIO, SHORT_NAMES, Setting
 from fer_tune.study.errors import MisplacedError, nearest
 from fer_tune.training.spec import TrainingSpec
 
+MOST_BLOCKS = 6  # seeds of a race that names none
 SECTIONS = ("dataset", "noise", "model", "training")
 Value = bool | int | float | str
 
@@ -107,6 +109,34 @@ class Resources(_Spec):
     )
 
 
+class Baseline(_Spec):
+    """Another method, run on the same seeds as the lambdas. It does not take part in the choice of lambda."""
+
+    method: Literal["coteaching", "gce"] = Field(description="the method")
+    lr: float | None = Field(None, gt=0, lt=1, description="its learning rate; default: training.lr")
+
+
+class Decide(_Spec):
+    """The race over seeds that chooses lambda. Its seeds are `seeds`, in their order."""
+
+    tolerance: float = Field(
+        0.05, ge=0, le=1, description="stop once the chosen lambda can lose at most so much clean accuracy (95 %)"
+    )
+    prior: str | None = Field(
+        None,
+        description="results folder of an earlier study with the same settings, which tells how much seeds differ; "
+        "with it two seeds can decide, without it three",
+    )
+    baselines: tuple[Baseline, ...] = Field((), description="other methods to compare with, on the same seeds")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        methods = [baseline.method for baseline in self.baselines]
+        if len(set(methods)) < len(methods):
+            raise ValueError(f"baselines lists a method twice: {methods}")
+        return self
+
+
 class TrialConfig(_Spec):
     """Everything that one trial is a function of."""
 
@@ -187,7 +217,15 @@ class Study(_Spec):
         default_factory=dict, description="settings that are optimised: lambda, lr, noise_ratio ..."
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,), min_length=1, description="every configuration is run once with each seed"
+        (0,),
+        min_length=1,
+        description="seeds of the trials. With `decide` they are the race's, in this order, and it stops as early as "
+        "it can; without, every configuration is run with each. Default: 0 to 5 with `decide`, else 0",
+    )
+    decide: Decide | None = Field(
+        None,
+        description="the race over seeds that chooses lambda. Default: a race, where lambda has a grid of two values "
+        "or more and `seeds` is not given",
     )
     objective: Literal["val_accuracy", "val_mean_class_accuracy", "val_macro_f1", "val_ccc"] = Field(
         "val_accuracy", description="metric to maximise, on noisy validation data"
@@ -202,6 +240,19 @@ class Study(_Spec):
     )
     resources: Resources = Field(default_factory=Resources)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _race_by_default(cls, raw: Any) -> Any:
+        """A study that says neither `seeds` nor `decide` races where it can; a race has six seeds unless it names them.
+
+        Every study.json names both, so that a study begun before there were races keeps its list.
+        """
+        if not isinstance(raw, dict):
+            return raw
+        if "decide" not in raw and "seeds" not in raw and _can_race(raw):
+            raw = {**raw, "decide": {}}
+        return raw if "seeds" in raw or raw.get("decide") is None else {**raw, "seeds": list(range(MOST_BLOCKS))}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
@@ -209,6 +260,7 @@ class Study(_Spec):
         self._check_roles()
         self._check_values()
         self._check_ranges()
+        self._check_race()
         sampled = any(isinstance(values, Sample) for values in self.conditions.values())
         if self.scheduler != "none" and (sampled or self.maximises_gain):
             text = "would compare trials at different noise ratios: use none where a condition is sampled or optimised"
@@ -255,6 +307,22 @@ class Study(_Spec):
             if setting.section in ("dataset", "model"):
                 raise MisplacedError(location, f"{name!r} cannot be drawn from a range: list its values")
 
+    def _check_race(self) -> None:
+        """A race compares listed lambdas that are trained alike."""
+        if self.decide is None:
+            return
+        if len(self.lambda_grid) < 2:
+            raise MisplacedError(("decide",), "needs a grid of at least two values of lambda to choose from")
+        if any(dimension.range is not None for dimension in self.search.values()):
+            text = "cannot race configurations that Optuna searches: list values instead of a range, or use `seeds`"
+            raise MisplacedError(("decide",), text)
+        if any(isinstance(values, Sample) for values in self.conditions.values()):
+            raise MisplacedError(("decide",), "needs conditions with listed values: use `seeds` where one is sampled")
+        if self.scheduler != "none":
+            raise MisplacedError(("scheduler",), f"{self.scheduler} would end trials that the race compares: use none")
+        if self.methods and self.decide.baselines:
+            raise MisplacedError(("decide", "baselines"), "the condition method compares methods already")
+
     @property
     def varied_conditions(self) -> dict[Setting, tuple[Value, ...] | Sample]:
         """The conditions by setting."""
@@ -281,6 +349,19 @@ class Study(_Spec):
         """The values of the condition method; none where it is not a condition."""
         values = next((v for setting, v in self.varied_conditions.items() if setting.path == METHOD), ())
         return values if isinstance(values, tuple) else ()
+
+
+def _can_race(raw: Mapping[str, Any]) -> bool:
+    """Whether a study as it is written, before any check, lists lambdas to choose from and nothing that hinders."""
+    search, conditions = raw.get("search"), raw.get("conditions") or {}
+    if not isinstance(search, Mapping) or not isinstance(conditions, Mapping):
+        return False
+    grids = [values for name, values in search.items() if Setting.named(str(name)).path == LAMBDA]
+    listed = [values.get("grid") for values in grids if isinstance(values, Mapping)]
+    several = len(listed) == 1 and isinstance(listed[0], Sequence) and len(listed[0]) > 1
+    ranges = any(isinstance(v, Mapping) and {"uniform", "log_uniform"} & set(v) for v in search.values())
+    sampled = any(isinstance(values, Mapping) for values in conditions.values())
+    return several and not ranges and not sampled and raw.get("scheduler", "none") == "none"
 
 
 def section_fields(section: str, kind: str = "") -> dict[str, FieldInfo]:

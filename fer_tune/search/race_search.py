@@ -1,0 +1,162 @@
+"""The race of one condition: block after block of trials, until the rule in `decision.race` stops it."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fer_tune.data.labels import first_categorical
+from fer_tune.data.noise import accuracy_shrinkage
+from fer_tune.decision.race import Outcome, Prior, Standing, run_race
+from fer_tune.decision.recommendation import LEAST_SHRINKAGE
+from fer_tune.search.job_queue import JobQueue
+from fer_tune.search.jobs import Job, jobs_of
+from fer_tune.study.cost import trial_core_seconds
+from fer_tune.study.plan import Cell
+
+Afford = Callable[[Sequence[Job]], bool]
+
+
+class RaceSearch:
+    """The search of a condition whose λs race over seeds.
+
+    Block s is every λ that is still in the race, and every baseline, on seed s. What is decided after a block depends
+    on the scores of whole blocks alone. So a resumed study walks through the same decisions, and trials that idle
+    workers run ahead (`spare_job`) change nothing but when the next block ends.
+
+    Args:
+        cells: of one condition, one configuration each.
+        results: the study's results folder.
+        warming: the keys of the warm-ups that run now; all searches of a study share it.
+        prior: what is known of the spread between seeds.
+        affords: whether the budget allows to run these jobs, asked before every block but the first; None: always.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        results: Path,
+        warming: set[str] | None = None,
+        prior: Prior | None = None,
+        affords: Afford | None = None,
+    ) -> None:
+        self.arms = [cell for cell in cells if not cell.is_reference]
+        self.references = [cell for cell in cells if cell.is_reference]
+        self.results, self.prior, self.affords = results, prior, affords
+        self.seeds = self.arms[0].study.seeds
+        self.queue = JobQueue(set() if warming is None else warming)
+        self.scores: list[list[float]] = []  # of whole blocks, one value an arm
+        self.block: list[Job] = []  # of the arms, in the open block
+        self.ahead: set[str] = set()  # keys of trials that idle workers run before their block begins
+        self.standing = self._replay()
+        self.finished = False
+        self.over_budget = False
+
+    @property
+    def seconds_to_come(self) -> float:
+        """Estimated core seconds of each λ in later blocks: none, since every block may be the last."""
+        return 0.0
+
+    @property
+    def trials_left(self) -> int:
+        """Trials of the open block that have not ended."""
+        return len(self.queue.open)
+
+    def next_job(self) -> Job | None:
+        """A trial to start now, or None while the open block runs or when the race is over (`finished`)."""
+        while not self.finished:
+            if (job := self.queue.take()) is not None:
+                return job
+            if not self.queue.is_over:
+                return None
+            self._close_block()
+            self._open_block()
+        return None
+
+    def spare_job(self) -> Job | None:
+        """A trial of a later block for a worker that would idle, the leader's first; None where there is none.
+
+        It runs in slices, so that it hardly delays the next block.
+        """
+        if self.finished:
+            return None
+        for job in self._later_jobs():
+            key = job.folder.key
+            if key not in self.ahead and not job.folder.has_ended() and not job.waits_for_warm_up:
+                self.ahead.add(key)
+                return job
+        return None
+
+    def runs_ahead(self, key: str) -> bool:
+        """Whether this trial's block has not begun."""
+        return key in self.ahead
+
+    def complete(self, key: str) -> None:
+        """Note that a trial has ended, in whatever way."""
+        self.ahead.discard(key)
+        self.queue.complete(key)
+
+    def _open_block(self) -> None:
+        self.finished = self.standing.outcome is not Outcome.RUNNING
+        if self.finished:
+            return
+        number = len(self.scores)
+        jobs, references = self._jobs(number, self.standing.survivors), self._reference_jobs(number)
+        left = [job for job in (*jobs, *references) if not job.folder.has_ended()]
+        if number and left and self.affords is not None and not self.affords(left):
+            self.finished = self.over_budget = True
+            return
+        self.block = jobs
+        begun = [job for job in left if job.folder.key in self.ahead]
+        self.queue.put(job for job in left if job not in begun)
+        self.queue.open |= {job.folder.key for job in begun}  # they run already, or wait for their next slice
+        self.ahead -= {job.folder.key for job in begun}
+
+    def _close_block(self) -> None:
+        if not self.block:
+            return
+        row = [math.nan] * len(self.arms)
+        for arm, job in zip(self.standing.survivors, self.block, strict=True):
+            result = job.folder.result()
+            row[arm] = math.nan if result is None or result.objective is None else result.objective
+        self.scores.append(row)
+        self.block = []
+        self.standing = self._replay()
+
+    def _jobs(self, number: int, arms: Sequence[int]) -> list[Job]:
+        """A block's jobs of these arms."""
+        seed = self.seeds[number]
+        return [job for arm in arms for job in jobs_of(self.arms[arm], self.results, 0, {}, [seed])]
+
+    def _reference_jobs(self, number: int) -> list[Job]:
+        seed = self.seeds[number]
+        return [job for cell in self.references for job in jobs_of(cell, self.results, 0, {}, [seed])]
+
+    def _later_jobs(self) -> Iterator[Job]:
+        """Jobs of the blocks after the open one, in the order in which they are likely to be needed."""
+        means = self.standing.means
+        survivors = self.standing.survivors
+        ranked = sorted(survivors, key=lambda arm: -means[arm]) if self.scores else survivors
+        for number in range(len(self.scores) + 1, len(self.seeds)):
+            yield from self._jobs(number, ranked)
+
+    @property
+    def _shrinkage(self) -> float:
+        """What a difference in clean accuracy is multiplied by on the noisy labels that decide."""
+        config = self.arms[0].typical()
+        if self.arms[0].study.objective == "val_ccc":
+            return 1.0
+        return max(LEAST_SHRINKAGE, accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)))
+
+    def _replay(self) -> Standing:
+        """Where the race stands after the whole blocks."""
+        decide = self.arms[0].study.decide
+        assert decide is not None
+        return run_race(
+            np.array(self.scores, dtype=float).reshape(-1, len(self.arms)),
+            costs=[trial_core_seconds(cell.typical()) for cell in self.arms],
+            looks=len(self.seeds),
+            tolerance=decide.tolerance * self._shrinkage,
+            prior=self.prior,
+        )
