@@ -94,11 +94,16 @@ class StudyRecord:
 
     @property
     def planned_trials(self) -> int:
-        """How many trials the whole study has, baselines of a gain included; shared warm-ups are not counted."""
+        """How many trials the whole study has, a race at the most; shared warm-ups are not counted."""
         methods = self._values(METHOD) or (self.section("training")["method"],)
         others = math.prod(len(values) for setting, values in self.listed.items() if setting.path != METHOD)
         runs = len(self.seeds) * (2 if self.maximises_gain else 1)
-        return others * runs * sum(self._configurations(str(method)) for method in methods)
+        return others * runs * (sum(self._configurations(str(method)) for method in methods) + self._baselines)
+
+    @property
+    def _baselines(self) -> int:
+        """How many other methods a race compares with."""
+        return len((self.raw.get("decide") or {}).get("baselines", ()))
 
     def _configurations(self, method: str) -> int:
         """How many configurations a condition with this method has; a method other than joint has no λ to vary."""

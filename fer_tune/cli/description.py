@@ -24,9 +24,9 @@ def say(console: Console, text: str) -> None:
 def describe_plan(plan: Plan, console: Console) -> None:
     """Say what a study runs, and how precisely its validation data measure accuracy."""
     study = plan.study
-    cost = duration(plan_core_seconds(plan))
+    cost = ("at most " if study.decide else "about ") + duration(plan_core_seconds(plan))
     epochs = _count(study.training.epochs, "epoch")
-    say(console, f"{study.name}: {_trials(plan)}, {epochs} each; about {cost} of one CPU core")
+    say(console, f"{study.name}: {_trials(plan)}, {epochs} each; {cost} of one CPU core")
     varied = (*study.searched, *study.varied_conditions)
     if not any(setting.path == LAMBDA for setting in varied):
         say(console, f"note: lambda is not searched; every trial uses training.lambda = {study.training.lam:g}")
@@ -38,6 +38,8 @@ def describe_plan(plan: Plan, console: Console) -> None:
 
 def _trials(plan: Plan) -> str:
     """How the number of trials comes about: `4 searches × 2 configurations × 2 seeds = 16 trials`."""
+    if plan.study.decide is not None:
+        return _race(plan)
     sizes = {cell.configurations for cell in plan.cells}
     searches = "1 search" if len(plan.cells) == 1 else f"{len(plan.cells)} searches"
     if len(sizes) == 1:
@@ -48,6 +50,18 @@ def _trials(plan: Plan) -> str:
     if plan.study.maximises_gain:
         factors.append("2 (each also at lambda = 0)")
     return f"{' × '.join(factors)} = {_count(plan.total_trials, 'trial')}"
+
+
+def _race(plan: Plan) -> str:
+    """How many trials a race has: `a race of 3 lambdas over at most 6 seeds = at most 18 trials`."""
+    conditions = len(plan.conditions)
+    lambdas = max(sum(not cell.is_reference for cell in cells) for cells in plan.conditions.values())
+    race = f"a race of {lambdas} lambdas" if conditions == 1 else f"{conditions} races of up to {lambdas} lambdas"
+    assert plan.study.decide is not None
+    others = [baseline.method for baseline in plan.study.decide.baselines]
+    compared = f", and {' and '.join(others)} to compare with," if others else ""
+    seeds = _count(len(plan.study.seeds), "seed")
+    return f"{race}{compared} over at most {seeds} = at most {_count(plan.total_trials, 'trial')}"
 
 
 def _count(number: int, what: str) -> str:

@@ -284,7 +284,7 @@ def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> int:
         )
     if ending is Ending.OVER_BUDGET:
         run.say(
-            f"{run.options.within} are used up; unfinished trials are kept. To go on, run:\n  "
+            f"The budget of {run.options.within} is used up; unfinished trials are kept. To go on, run:\n  "
             f"{_resume_command(run.options)}"
         )
     if ending is not Ending.CUT_OFF:

@@ -23,9 +23,11 @@ What lies in a folder:
       data/digests.json     the digest of each data set of the study
       weights.json          the digest of each weight file that encoders start from, if any
       .lock                 held by the run that works on the folder, with its process and host
+      prior.json            what an earlier study says of the spread between seeds, where a race starts from it
       warm_start.json       the configurations and values of an earlier study, where this one starts from it
       trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED
-        trial.json          its role (trial, baseline, warm_up), cell, condition, suggestion, seed, configuration
+        trial.json          its role (trial, baseline, reference, warm_up), cell, condition, suggestion, seed,
+                            configuration
         state.pt            everything needed to continue it, its history included (weights-only loading)
         history.csv         one row per epoch, derived from state.pt
         predictions.csv     once finished, the test split: true label and prediction of each label set

@@ -1,4 +1,4 @@
-"""What a person allows a run to spend, and what an epoch costs here, measured as soon as there is something to measure."""
+"""What a person allows a run to spend, and what an epoch costs here: measured as soon as epochs have run."""
 
 import math
 import time

@@ -51,7 +51,7 @@ class _Ended:
 
 
 def _ended(results: Path) -> list[_Ended]:
-    """Every trial that has ended, in order of condition, cell, number, seed and role; warm-ups and other methods left out."""
+    """Every searched trial that has ended, in order of condition, cell, number, seed and role."""
     folders = [folder for folder in trial_folders(results) if folder.has_ended()]
     ended = [_Ended(folder.key, folder.record(), folder.result()) for folder in folders]
     searched = [trial for trial in ended if trial.record.role in (Role.TRIAL, Role.BASELINE)]

@@ -29,7 +29,7 @@ class JobQueue:
         self.open |= {job.folder.key for job in added}
 
     def take(self) -> Job | None:
-        """A job, or a warm-up, to start now; None while whatever is left waits for others. Ended jobs are passed over."""
+        """A job or a warm-up to start now, ended ones passed over; None while all that is left waits for others."""
         for job in list(self.jobs):
             if job.folder.has_ended():
                 self.jobs.remove(job)

@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from fer_tune.names import LAMBDA, Setting
 from fer_tune.study.errors import MisplacedError, StudyError
 from fer_tune.study.placement import StudySource, explain, explain_misplaced
 from fer_tune.study.plan import Plan, make_plan
@@ -51,6 +52,8 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[str, StudySource]:
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: a study file is a mapping of keys such as name, dataset, search")
     options = {key: _override(raw, key, value) for key, value in map(_split_override, overrides)}
+    if "seeds" not in raw and "decide" not in raw and _can_race(raw):
+        raw["decide"] = {}  # every study.json names both, so that a study begun before there were races keeps its seeds
     try:
         return json.dumps(raw, default=str), StudySource(path, root, options)
     except (TypeError, ValueError, RecursionError) as error:
@@ -75,6 +78,19 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
+
+
+def _can_race(raw: Mapping[str, Any]) -> bool:
+    """Whether a study as it is written, unchecked, lists lambdas to choose from and nothing that a race cannot have."""
+    search, conditions = raw.get("search"), raw.get("conditions") or {}
+    if not isinstance(search, Mapping) or not isinstance(conditions, Mapping):
+        return False
+    grids = [values for name, values in search.items() if Setting.named(str(name)).path == LAMBDA]
+    listed = [values.get("grid") for values in grids if isinstance(values, Mapping)]
+    several = len(listed) == 1 and isinstance(listed[0], Sequence) and len(listed[0]) > 1
+    ranges = any(isinstance(v, Mapping) and {"uniform", "log_uniform"} & set(v) for v in search.values())
+    sampled = any(isinstance(values, Mapping) for values in conditions.values())
+    return several and not ranges and not sampled and raw.get("scheduler", "none") == "none"
 
 
 def _split_override(text: str) -> tuple[str, Any]:

@@ -1,7 +1,6 @@
 """Every setting of a study file, with its type, limits and default. Nothing else describes the study file."""
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -216,16 +215,16 @@ class Study(_Spec):
     search: dict[str, Dimension] = Field(
         default_factory=dict, description="settings that are optimised: lambda, lr, noise_ratio ..."
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        (0,),
-        min_length=1,
-        description="seeds of the trials. With `decide` they are the race's, in this order, and it stops as early as "
-        "it can; without, every configuration is run with each. Default: 0 to 5 with `decide`, else 0",
-    )
     decide: Decide | None = Field(
         None,
-        description="the race over seeds that chooses lambda. Default: a race, where lambda has a grid of two values "
-        "or more and `seeds` is not given",
+        description="the race over seeds that chooses lambda. A study file that says neither `decide` nor `seeds` "
+        "races where lambda has a grid of two values or more",
+    )
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default_factory=lambda fields: tuple(range(MOST_BLOCKS)) if fields.get("decide") else (0,),
+        min_length=1,
+        description="seeds of the trials. With `decide` they are the race's, in this order, and it stops as early as "
+        "it can (default: 0 to 5); without, every configuration is run with each (default: 0)",
     )
     objective: Literal["val_accuracy", "val_mean_class_accuracy", "val_macro_f1", "val_ccc"] = Field(
         "val_accuracy", description="metric to maximise, on noisy validation data"
@@ -239,19 +238,6 @@ class Study(_Spec):
         description="stops weak trials early, within each condition. Caution: a large lambda learns slowly at first",
     )
     resources: Resources = Field(default_factory=Resources)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _race_by_default(cls, raw: Any) -> Any:
-        """A study that says neither `seeds` nor `decide` races where it can; a race has six seeds unless it names them.
-
-        Every study.json names both, so that a study begun before there were races keeps its list.
-        """
-        if not isinstance(raw, dict):
-            return raw
-        if "decide" not in raw and "seeds" not in raw and _can_race(raw):
-            raw = {**raw, "decide": {}}
-        return raw if "seeds" in raw or raw.get("decide") is None else {**raw, "seeds": list(range(MOST_BLOCKS))}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -349,19 +335,6 @@ class Study(_Spec):
         """The values of the condition method; none where it is not a condition."""
         values = next((v for setting, v in self.varied_conditions.items() if setting.path == METHOD), ())
         return values if isinstance(values, tuple) else ()
-
-
-def _can_race(raw: Mapping[str, Any]) -> bool:
-    """Whether a study as it is written, before any check, lists lambdas to choose from and nothing that hinders."""
-    search, conditions = raw.get("search"), raw.get("conditions") or {}
-    if not isinstance(search, Mapping) or not isinstance(conditions, Mapping):
-        return False
-    grids = [values for name, values in search.items() if Setting.named(str(name)).path == LAMBDA]
-    listed = [values.get("grid") for values in grids if isinstance(values, Mapping)]
-    several = len(listed) == 1 and isinstance(listed[0], Sequence) and len(listed[0]) > 1
-    ranges = any(isinstance(v, Mapping) and {"uniform", "log_uniform"} & set(v) for v in search.values())
-    sampled = any(isinstance(values, Mapping) for values in conditions.values())
-    return several and not ranges and not sampled and raw.get("scheduler", "none") == "none"
 
 
 def section_fields(section: str, kind: str = "") -> dict[str, FieldInfo]:

@@ -35,8 +35,8 @@ def test_trials_that_divide_evenly_or_are_scheduled_run_in_one_piece(tmp_path, s
 def test_a_study_that_has_grown_runs_the_new_trials_alone(finished):
     grown = load_plan(finished.study, ["search.lambda.grid=[0.0, 0.5, 0.7]", "seeds=[0]"])
     searcher = StudySearcher(grown, finished.results, slots=2)
-    assert searcher.left == 1
     assert searcher.suggest("first")["assignment"].folder.name == "lambda=0.7,n000,s0"
+    assert searcher.left == 1
     assert searcher.suggest("second") is None
 
 
@@ -52,5 +52,5 @@ def test_a_worker_is_told_where_its_data_and_its_warm_up_are(finished):
 
 def test_a_finished_study_is_finished(finished):
     searcher = StudySearcher(load_plan(finished.study), finished.results, slots=2)
-    assert searcher.left == 0
     assert searcher.suggest("any") == StudySearcher.FINISHED
+    assert searcher.left == 0

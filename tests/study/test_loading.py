@@ -7,7 +7,7 @@ from fer_tune.study.errors import StudyError
 from fer_tune.study.loading import load_plan
 
 MISTAKES = {
-    "unknown key": ({"trainings": {"epochs": 4}}, "study.yaml:21: unknown key 'trainings': did you mean 'training'?"),
+    "unknown key": ({"trainings": {"epochs": 4}}, "study.yaml:23: unknown key 'trainings': did you mean 'training'?"),
     "unknown nested key": ({"model": {"widht": 0.5}}, "unknown key 'model.widht': did you mean 'width'?"),
     "unknown searched setting": ({"search": {"lamda": {"grid": [0.1]}}}, "unknown setting 'lamda': did you mean 'lambda'?"),
     "wrong type": ({"training": {"epochs": "many"}}, "training.epochs: input should be a valid integer: it is \"many\""),

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fer_tune.data.loading import dataset_key
 from fer_tune.results.files import write_json
 from fer_tune.results.folder import TrialFolder, trial_folders
 from fer_tune.results.records import Status, TrialRecord
+from fer_tune.search.budget import Limit
 from fer_tune.search.cell_search import CellSearch
 from fer_tune.search.jobs import Job
 from fer_tune.search.searcher import StudySearcher
@@ -87,15 +89,26 @@ class OptunaSpy:
         monkeypatch.setattr("fer_tune.search.cell_search.OptunaSearch", Recorded)
 
 
-def simulate(plan: Plan, results: Path, slots: int) -> tuple[dict[str, float], Counter[str]]:
+def half(record: TrialRecord) -> float:
+    """The score of a trial where scores do not matter."""
+    return 0.5
+
+
+def simulate(
+    plan: Plan,
+    results: Path,
+    slots: int,
+    value: Callable[[TrialRecord], float] = half,
+    limit: Limit | None = None,
+) -> tuple[dict[str, float], Counter[str]]:
     """Run a study's searcher against a simulated clock: each epoch takes as long as estimated, a slice costs nothing.
 
     Returns when each trial ended, in seconds, and how often each started.
     """
-    (results / "data").mkdir()
+    (results / "data").mkdir(exist_ok=True)
     key = dataset_key(plan.study.dataset.model_dump(mode="json"))
     write_json(results / "data" / "digests.json", {key: "digest"})
-    searcher = StudySearcher(plan, results, slots)
+    searcher = StudySearcher(plan, results, slots, limit)
     clock, names = 0.0, map(str, itertools.count())
     ends: dict[str, float] = {}
     starts: Counter[str] = Counter()
@@ -109,11 +122,13 @@ def simulate(plan: Plan, results: Path, slots: int) -> tuple[dict[str, float], C
             begun = len(folder.history()) or (config.training.warmup_epochs if given.warm_up else 0)
             seconds = sum(epoch_core_seconds(config, epoch) for epoch in range(begun + 1, given.until + 1))
             busy.append((clock + seconds, name, folder, given.until, config.training.epochs))
+            assert len({str(trial[2].path) for trial in busy}) == len(busy), "one trial runs twice at once"
         if not busy:
             return ends, starts
         clock, trial_id, folder, until, epochs = done = min(busy, key=lambda trial: trial[0])
         busy.remove(done)
-        folder.write_history([{"epoch": e, "val_accuracy": 0.5, "seconds": 1.0} for e in range(1, until + 1)])
+        score = value(folder.record())
+        folder.write_history([{"epoch": e, "val_accuracy": score, "seconds": 1.0} for e in range(1, until + 1)])
         if until == epochs:
             folder.end(Status.FINISHED, "val_accuracy")
             folder.state.touch()

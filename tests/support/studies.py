@@ -28,6 +28,7 @@ SMALL_STUDY = {
     "model": {"width": 0.125, "encoder_norm": "batch"},
     "training": {"epochs": 2, "batch_size": 32},
     "search": {"lambda": {"grid": [0.0, 0.5]}},
+    "seeds": [0],
 }
 LAMBDA, LR, NOISE_RATIO = map(Setting.named, ("lambda", "lr", "noise_ratio"))
 
