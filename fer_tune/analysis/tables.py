@@ -119,7 +119,7 @@ class Results:
     @property
     def done(self) -> int:
         """How many trials have ended, well or badly; shared warm-ups are not counted."""
-        served = self.auxiliary["role"].isin([Role.BASELINE, Role.REFERENCE])
+        served = self.auxiliary["role"].isin([Role.BASELINE, Role.REFERENCE, Role.EXTENDED])
         broken = self.broken["role"] != Role.WARM_UP
         return len(self.trials) + int(served.sum()) + int(broken.sum())
 

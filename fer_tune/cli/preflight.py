@@ -15,11 +15,14 @@ from fer_tune.results.files import read_json, read_json_or, write_json
 from fer_tune.results.folder import failed_trials, trial_folders
 from fer_tune.results.lock import FolderError, locked
 from fer_tune.results.repair import is_whole, version_problem
+from fer_tune.search.extension import read_extensions, write_extensions
 from fer_tune.study.cost import plan_bytes
 from fer_tune.study.differences import differences
 from fer_tune.study.plan import Plan, resolved
 from fer_tune.study.schema import Study
 from fer_tune.system.forks import Forked
+
+MOST_TIMES = 100.0  # that --extend multiplies epochs with
 
 
 def claim_folder(plan: Plan, results: Path, resume: bool, restart: bool) -> None:
@@ -44,6 +47,33 @@ def claim_folder(plan: Plan, results: Path, resume: bool, restart: bool) -> None
             f"{results} holds another version of this study: {'; '.join(map(str, harmful))}. Undo the change, use "
             "--restart, or give the study a new name"
         )
+
+
+def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) -> str:
+    """Note that the leaders of a study are trained for longer; return that in words.
+
+    Args:
+        factor: times the epochs that they have been trained for so far; None where `epochs` says how many.
+
+    Raises UserError where there is no race to extend, or for a number that is not larger.
+    """
+    option = f"--extend {factor:g}" if factor is not None else f"--epochs {epochs}"
+    if plan.study.decide is None:
+        raise UserError(f"{option}: only a study with `decide` has leaders to train for longer; it has a list of seeds")
+    if not any(results.glob("trials/*/result.json")):
+        raise UserError(f"{option}: {results} has no finished trial to go on from: run the study first")
+    known = read_extensions(results)
+    so_far = known[-1] if known else plan.study.training.epochs
+    if factor is not None and not 1 < factor < MOST_TIMES:
+        raise UserError(f"{option}: give a factor above 1 and below {MOST_TIMES:g}")
+    target = round(so_far * factor) if factor is not None else epochs
+    assert target is not None
+    if known and target == so_far and factor is None:
+        return f"Training the leaders to {target} epochs, as before."
+    if target <= so_far:
+        raise UserError(f"{option}: the leaders have {so_far} epochs already: give a larger number")
+    write_extensions(results, [*known, target])
+    return f"Training the leaders on from {so_far} to {target} epochs."
 
 
 def _delete(results: Path) -> None:

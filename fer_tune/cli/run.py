@@ -16,6 +16,7 @@ EPILOG = """examples:
   fer-tune run my_study.yaml --dry-run            show what it would run and cost
   fer-tune run my_study.yaml --set training.epochs=60 --set 'seeds=[0, 1, 2]'
   fer-tune run my_study.yaml --within 2h          stop within 2 hours with the best answer so far
+  fer-tune run my_study.yaml --extend 1.5         train the leaders of a finished study for half as long again
   fer-tune run my_study.yaml --resume             continue after Ctrl-C, a crash or a full disk"""
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 WITHIN = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d|epochs?|trials?)")
@@ -26,6 +27,8 @@ class RunOptions:
     """The options as given; `add_options` explains each.
 
     Attributes:
+        extend: train the leaders of a finished study for so many times its epochs.
+        epochs: train the leaders of a finished study to so many epochs.
         within: what the run may spend, as given: 2h, 300epochs, 12trials.
         command: the words that started this command, for the command that resumes it.
     """
@@ -38,6 +41,8 @@ class RunOptions:
     restart: bool
     dry_run: bool
     schema: bool
+    extend: float | None
+    epochs: int | None
     within: str | None
     cpus: int | None
     address: str | None
@@ -72,6 +77,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="delete the study's results folder and start over")
     add("--dry-run", action="store_true", help="print the trials and their estimated cost; run nothing")
     add("--schema", action="store_true", help="print the study file's JSON Schema, for editors")
+    longer = parser.add_mutually_exclusive_group()
+    longer.add_argument(
+        "--extend",
+        type=float,
+        metavar="FACTOR",
+        help="train the lambdas that a finished race left over for FACTOR times its epochs, on the same seeds and from "
+        "the states they ended with; only the added epochs are run",
+    )
+    longer.add_argument("--epochs", type=int, metavar="N", help="the same as --extend, up to N epochs")
     add(
         "--within",
         metavar="BUDGET",
@@ -94,6 +108,8 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Run
         restart=namespace.restart,
         dry_run=namespace.dry_run,
         schema=namespace.schema,
+        extend=namespace.extend,
+        epochs=namespace.epochs,
         within=namespace.within,
         cpus=namespace.cpus,
         address=namespace.address,

@@ -21,6 +21,7 @@ from fer_tune.cli.preflight import (
     check_precision,
     check_space,
     claim_folder,
+    extend,
     kept_only_if_begun,
     mark_incomplete,
     retry_failed,
@@ -159,14 +160,17 @@ def _execute(run: StudyRun) -> int:
     plan, results, options = run.plan, run.results, run.options
     if options.address is None:
         check_precision(plan)
-    claim_folder(plan, results, resume=options.resume, restart=options.restart)
+    extends = options.extend is not None or options.epochs is not None
+    claim_folder(plan, results, resume=options.resume or extends, restart=options.restart)
     describe_plan(plan, run.console)
     cpus = _cpus(options)
     with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
-        if options.resume:
+        if options.resume or extends:
             for text in repair(results):
                 run.say(f"repaired: {text}")
             retry_failed(results)
+        if extends:
+            run.say(extend(plan, results, options.extend, options.epochs))
         mark_incomplete(results)
         with kept_only_if_begun(results):
             check_space(plan, results)
@@ -222,7 +226,7 @@ def _search(
     callback = StudyCallback(plan, results, ended, display, on_first_start)
     limit = Limit(**asdict(parse_within(options.within)))
     try:
-        if ended == plan.total_trials or (ended and plan.study.decide is not None and is_complete(plan, results)):
+        if ended >= plan.total_trials if plan.study.decide is None else ended and is_complete(plan, results):
             wait()
             run.say("Already complete: nothing to run. The report is written again.")
             ending = Ending.COMPLETE

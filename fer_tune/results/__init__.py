@@ -23,6 +23,7 @@ What lies in a folder:
       data/digests.json     the digest of each data set of the study
       weights.json          the digest of each weight file that encoders start from, if any
       .lock                 held by the run that works on the folder, with its process and host
+      extensions.json       to how many epochs the leaders of a race were trained on, if they were
       prior.json            what an earlier study says of the spread between seeds, where a race starts from it
       warm_start.json       the configurations and values of an earlier study, where this one starts from it
       trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED

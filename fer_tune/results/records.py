@@ -13,6 +13,7 @@ class Role(StrEnum):
 
     TRIAL = "trial"
     BASELINE = "baseline"  # at lambda 0, so that another trial's gain can be told
+    EXTENDED = "extended"  # a trial of a race, trained for more epochs
     REFERENCE = "reference"  # another method, run on the seeds of a race to compare with
     WARM_UP = "warm_up"  # the epochs that trials differing only in lambda share
 
@@ -37,6 +38,7 @@ class TrialRecord:
         number: the place of its configuration in the search, from 0.
         seed: everything random in it follows from this.
         warm_up: the key of the warm-up that it continues, or None.
+        continues: the key of the shorter trial that it goes on from, or None.
         varied: the settings in which the study's trials differ, by their names in the study file.
         validation_samples: how many samples score it.
         accuracy_shrinkage: what a difference in clean accuracy is multiplied by on its noisy validation labels.
@@ -49,6 +51,7 @@ class TrialRecord:
     number: int = 0
     seed: int = 0
     warm_up: str | None = None
+    continues: str | None = None
     varied: Mapping[str, Any] = field(default_factory=dict)
     validation_samples: int | None = None
     accuracy_shrinkage: float | None = None

@@ -239,7 +239,8 @@ class StudyCallback(tune.Callback, tune.Stopper):
 
     def _show(self) -> None:
         elapsed = time.monotonic() - self.started
-        progress = Progress(len(self.running), self.done, self.total, self.failed, elapsed, self._left())
+        total = max(self.total, self.done + len(self.running))  # an extended study has trials beyond its plan
+        progress = Progress(len(self.running), self.done, total, self.failed, elapsed, self._left())
         self.display.update(progress, list(self.running.values()))
 
     def _left(self) -> float:

@@ -30,12 +30,21 @@ class Job:
         record: what trial.json holds.
         config: its settings.
         warm_up: the trial that runs what this one shares with others before joint training starts.
+        continues: the shorter trial that this one goes on from, if any.
     """
 
     folder: TrialFolder
     record: TrialRecord
     config: TrialConfig
     warm_up: "Job | None" = None
+    continues: TrialFolder | None = None
+
+    @property
+    def epochs_before(self) -> int:
+        """Epochs that another trial has run for this one, before it has any of its own."""
+        if self.continues is not None:
+            return len(self.continues.history())
+        return self.config.training.warmup_epochs if self.finished_warm_up else 0
 
     @property
     def waits_for_warm_up(self) -> bool:
@@ -59,6 +68,7 @@ class Assignment:
         folder: the trial's own.
         data: folder of the stored data set.
         warm_up: folder of the warm-up to continue from, if any.
+        continues: folder of the shorter trial to go on from, if any.
         record: what trial.json holds.
         objective: the metric that the study maximises.
         cpus: CPUs that the trial holds, and its torch threads.
@@ -70,6 +80,7 @@ class Assignment:
     folder: Path
     data: Path
     warm_up: Path | None
+    continues: Path | None
     record: TrialRecord
     objective: str
     cpus: int
@@ -95,6 +106,25 @@ def jobs_of(
             noise = {setting: value for setting, value in suggestion.items() if setting.section == "noise"}
             plain = with_training(cell.config(noise, seed), lam=0.0)
             yield _job(cell, results, f"{name},baseline", Role.BASELINE, number, suggestion, plain, noise)
+
+
+def extended_job(cell: Cell, results: Path, seed: int, epochs: int, name: str, continues: str) -> Job:
+    """A race's trial trained on to `epochs`, from the state of the trial whose key is `continues`.
+
+    Raises NotRunnable where the trial's folder holds another record.
+    """
+    config = with_training(cell.config({}, seed), epochs=epochs)
+    record = TrialRecord(
+        role=Role.EXTENDED,
+        cell=cell.key,
+        condition_key=cell.condition_key,
+        seed=seed,
+        continues=continues,
+        varied=_varied(cell, {}),
+        **_about(config),
+    )
+    shorter = TrialFolder(results / "trials" / continues)
+    return Job(_checked_folder(results, name, record), record, config, continues=shorter)
 
 
 def _job(

@@ -149,14 +149,23 @@ class RaceSearch:
             return 1.0
         return max(LEAST_SHRINKAGE, accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)))
 
+    def key(self, arm: int, seed: int) -> str:
+        """The key of the trial of this arm and seed."""
+        return f"{self.arms[arm].key},n000,s{seed}"
+
     def _replay(self) -> Standing:
         """Where the race stands after the whole blocks."""
+        return self.decide(np.array(self.scores, dtype=float).reshape(-1, len(self.arms)))
+
+    def decide(self, scores: np.ndarray, stopped: bool = False) -> Standing:
+        """What the race's rule says of scores (blocks, arms); `stopped`: no further block is to come."""
         decide = self.arms[0].study.decide
         assert decide is not None
         return run_race(
-            np.array(self.scores, dtype=float).reshape(-1, len(self.arms)),
+            scores,
             costs=[trial_core_seconds(cell.typical()) for cell in self.arms],
             looks=len(self.seeds),
             tolerance=decide.tolerance * self._shrinkage,
             prior=self.prior,
+            stopped=stopped,
         )

@@ -12,18 +12,21 @@ from fer_tune.decision.next_trial import Candidate
 from fer_tune.results.files import read_json
 from fer_tune.search.budget import Budget, Limit, Pace
 from fer_tune.search.cell_search import CellSearch
+from fer_tune.search.extension import Extension, read_extensions
 from fer_tune.search.jobs import Assignment, Job
 from fer_tune.search.prior import read_prior
 from fer_tune.search.race_search import Afford, RaceSearch
 from fer_tune.study.cost import epoch_core_seconds, remaining_core_seconds
 from fer_tune.study.plan import Plan
 
+Search = CellSearch | RaceSearch | Extension
+
 
 @dataclass(frozen=True)
 class _Ready:
     """A job that could start or continue now, with what the choice depends on."""
 
-    search: CellSearch | RaceSearch
+    search: Search
     job: Job
     candidate: Candidate
 
@@ -91,11 +94,9 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: suggestions are replayed from the trial folders."""
 
-    def _ready(self, search: CellSearch | RaceSearch, job: Job) -> _Ready:
+    def _ready(self, search: Search, job: Job) -> _Ready:
         config = job.config
-        epoch = len(job.folder.history())
-        if epoch == 0 and job.finished_warm_up:
-            epoch = config.training.warmup_epochs
+        epoch = len(job.folder.history()) or job.epochs_before
         epochs = config.training.epochs
         candidate = Candidate(
             is_warm_up=job.record.is_warm_up,
@@ -133,6 +134,7 @@ class StudySearcher(Searcher):
             folder=job.folder.path,
             data=self.results / "data" / digest,
             warm_up=job.finished_warm_up,
+            continues=job.continues.path if job.continues is not None else None,
             record=job.record,
             objective=self.study.objective,
             cpus=self.study.resources.cpu,
@@ -142,14 +144,17 @@ class StudySearcher(Searcher):
         )
 
 
-def searches_of(plan: Plan, results: Path, affords: Afford | None = None) -> list[CellSearch | RaceSearch]:
+def searches_of(plan: Plan, results: Path, affords: Afford | None = None) -> list[Search]:
     """The searches of a study: a race in each condition with several lambdas where it races, else one for each cell."""
     warming: set[str] = set()
     prior = read_prior(results)
-    searches: list[CellSearch | RaceSearch] = []
+    searches: list[Search] = []
     for cells in plan.conditions.values():
         if plan.study.decide is not None and sum(not cell.is_reference for cell in cells) > 1:
-            searches.append(RaceSearch(cells, results, warming, prior, affords))
+            race: RaceSearch | Extension = RaceSearch(cells, results, warming, prior, affords)
+            searches.append(race)
+            for epochs in read_extensions(results):
+                searches.append(race := Extension(race, epochs, results))
         else:
             searches += [CellSearch(cell, results, warming) for cell in cells]
     return searches

@@ -52,7 +52,7 @@ class TrialTrainable(tune.Trainable):
         torch.set_num_threads(self.assignment.cpus)
         torch.use_deterministic_algorithms(self.assignment.deterministic)
         given = self.assignment
-        self.run = TrialRun(given.folder, given.record, given.data, given.objective, given.warm_up)
+        self.run = TrialRun(given.folder, given.record, given.data, given.objective, given.warm_up, given.continues)
 
     def step(self) -> dict[str, Any]:
         """Run one epoch."""

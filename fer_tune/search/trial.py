@@ -30,13 +30,20 @@ class TrialRun:
         data: folder of the stored data set.
         objective: the metric that the study maximises.
         warm_up: the folder of a trial that has run this one's warm-up, if any.
+        continues: the folder of the same trial with fewer epochs, to go on from, if any.
 
     Locks the folder against other processes until `close`. Raises ValueError where the folder holds another trial or
     a broken state, TimeoutError where another process keeps it locked.
     """
 
     def __init__(
-        self, folder: Path, record: TrialRecord, data: Path, objective: str, warm_up: Path | None = None
+        self,
+        folder: Path,
+        record: TrialRecord,
+        data: Path,
+        objective: str,
+        warm_up: Path | None = None,
+        continues: Path | None = None,
     ) -> None:
         self.folder = TrialFolder(folder)
         self.folder.begin(record)
@@ -49,17 +56,21 @@ class TrialRun:
             config = TrialConfig.model_validate(record.config)
             self.noisy = load_data(open_dataset(data), config.noise, config.seed, config.training.majority)
             self.trainer = build_trainer(self.noisy, config.model, config.resolved_training, config.seed)
-            self._continue(warm_up)
+            self._continue(warm_up, continues)
         except BaseException:
             self.close()
             raise
 
-    def _continue(self, warm_up: Path | None) -> None:
+    def _continue(self, warm_up: Path | None, continues: Path | None) -> None:
         if self.folder.state.exists():
             state = self._load(self.folder)
             self.trainer.load_state_dict(state["trainer"])
             self.history = state["history"]
             self.folder.write_history(self.history)
+        elif continues is not None:
+            state = self._load(TrialFolder(continues))
+            self.trainer.load_state_dict(state["trainer"])
+            self.history = [{**row, "seconds": 0.0} for row in state["history"]]
         elif warm_up is not None and self.trainer.epoch == 0:
             state = self._load(TrialFolder(warm_up))
             self.trainer.fork(state["trainer"])

@@ -75,7 +75,7 @@ def run_here(plan: Plan, results: Path) -> Path:
         if not isinstance(told, dict):
             break
         given = told["assignment"]
-        run = TrialRun(given.folder, given.record, given.data, given.objective, given.warm_up)
+        run = TrialRun(given.folder, given.record, given.data, given.objective, given.warm_up, given.continues)
         while not run.done:
             run.step()
         run.close()

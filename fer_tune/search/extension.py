@@ -1,0 +1,103 @@
+"""The leaders of a race trained for longer: the same λs on the same seeds, from the states they ended with."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from fer_tune.decision.race import Standing
+from fer_tune.results.files import read_json_or, write_json
+from fer_tune.search.job_queue import JobQueue
+from fer_tune.search.jobs import Job, extended_job
+from fer_tune.search.race_search import RaceSearch
+
+
+def read_extensions(results: Path) -> list[int]:
+    """The epochs to which a study's leaders are trained beyond its own, rising. Raises Damaged."""
+    return [int(epochs) for epochs in read_json_or(results / "extensions.json", [])]
+
+
+def write_extensions(results: Path, epochs: list[int]) -> None:
+    """Note to which epochs the leaders are trained."""
+    write_json(results / "extensions.json", epochs)
+
+
+class Extension:
+    """What is left of a race once it is over, for more epochs.
+
+    Every λ that the race could not drop is trained on to `epochs` on each seed of the race; only the added epochs cost
+    anything. The race's answer stays what it is; the longer trainings have one of their own.
+
+    Args:
+        before: the race, or the extension to fewer epochs.
+        epochs: to which its trials are trained.
+        results: the study's results folder.
+    """
+
+    seconds_to_come = 0.0
+
+    def __init__(self, before: "RaceSearch | Extension", epochs: int, results: Path) -> None:
+        self.before, self.epochs, self.results = before, epochs, results
+        self.race: RaceSearch = before if isinstance(before, RaceSearch) else before.race
+        self.arms, self.seeds = self.race.arms, self.race.seeds
+        self.queue = JobQueue(set())
+        self.jobs: list[list[Job]] | None = None  # by seed; None until the race is over
+        self.over_budget = False
+        self.finished = False
+        self.standing: Standing | None = None
+
+    @property
+    def trials_left(self) -> int:
+        """Trials that have not ended, as far as it is known which will run."""
+        return len(self.queue.open)
+
+    def next_job(self) -> Job | None:
+        """A trial to start now; None before the race is over, while trials run, or when all is done (`finished`)."""
+        if self.finished or not self.before.finished:
+            return None
+        if self.before.over_budget or self.before.standing is None:
+            self.finished, self.over_budget = True, self.before.over_budget
+            return None
+        if self.jobs is None:
+            self.jobs = self._jobs(self.before.standing)
+            self.queue.put(job for block in self.jobs for job in block)
+        if (job := self.queue.take()) is not None:
+            return job
+        if self.queue.is_over:
+            self.standing = self._answer(self.jobs)
+            self.finished = True
+        return None
+
+    def spare_job(self) -> Job | None:
+        """Nothing: all its trials may start at once."""
+        return None
+
+    def runs_ahead(self, key: str) -> bool:
+        """Whether this trial may turn out not to be needed: never."""
+        return False
+
+    def complete(self, key: str) -> None:
+        """Note that a trial has ended, in whatever way."""
+        self.queue.complete(key)
+
+    def key(self, arm: int, seed: int) -> str:
+        """The key of the trial of this arm and seed."""
+        return f"{self.arms[arm].key},e{self.epochs},n000,s{seed}"
+
+    def _jobs(self, standing: Standing) -> list[list[Job]]:
+        return [[self._job(arm, seed) for arm in standing.survivors] for seed in self.seeds[: standing.blocks]]
+
+    def _job(self, arm: int, seed: int) -> Job:
+        continues = self.before.key(arm, seed)
+        return extended_job(self.arms[arm], self.results, seed, self.epochs, self.key(arm, seed), continues)
+
+    def _answer(self, jobs: list[list[Job]]) -> Standing:
+        """The answer for the longer training: the race's rule, looked at once more after its last block."""
+        assert self.before.standing is not None
+        scores = np.full((len(jobs), len(self.arms)), math.nan)
+        for block, row in zip(jobs, scores, strict=True):
+            for arm, job in zip(self.before.standing.survivors, block, strict=True):
+                result = job.folder.result()
+                if result is not None and result.objective is not None:
+                    row[arm] = result.objective
+        return self.race.decide(scores, stopped=True)
