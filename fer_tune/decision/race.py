@@ -20,7 +20,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 ERROR = 0.05  # chance that a given arm is dropped from among equal ones
 MOST_PRIOR_DEGREES = 8
@@ -182,16 +182,19 @@ def residual(scores: np.ndarray) -> tuple[float, int]:
 
     `scores` is (seeds, arms), NaN where an arm was not run on a seed. The sum is 0 without degrees of freedom.
     """
+    scores = scores[~np.isnan(scores).all(1)]
+    if not scores.size:
+        return 0.0, 0
+    if not np.isnan(scores).any():
+        rest = scores - scores.mean(0) - scores.mean(1, keepdims=True) + scores.mean()
+        return float((rest**2).sum()), (scores.shape[0] - 1) * (scores.shape[1] - 1)
     seeds, arms = np.nonzero(~np.isnan(scores))
     design = np.zeros((len(seeds), sum(scores.shape)))
     rows = np.arange(len(seeds))
     design[rows, seeds] = design[rows, scores.shape[0] + arms] = 1
-    values = scores[seeds, arms]
-    if not len(values):
-        return 0.0, 0
-    fit, _, rank, _ = np.linalg.lstsq(design, values - values.mean(), rcond=None)
-    degrees = len(values) - int(rank)
-    return (float(((values - values.mean() - design @ fit) ** 2).sum()) if degrees else 0.0), degrees
+    values = scores[seeds, arms] - np.nanmean(scores)
+    fit, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+    return float(((values - design @ fit) ** 2).sum()), len(values) - int(rank)
 
 
 class _Race:
@@ -264,7 +267,7 @@ class _Race:
         if self.prior is None or not degrees:
             return
         ratio = squares / degrees / self.prior.spread**2
-        if stats.f.sf(ratio, degrees, self.prior.degrees_of_freedom) < CONTRADICTION:
+        if special.fdtrc(degrees, self.prior.degrees_of_freedom, ratio) < CONTRADICTION:
             self.prior, self.contradicted = None, True
 
     def _degrees(self) -> float:
