@@ -44,7 +44,7 @@ def new_dataset(root):
          "arousal": row["arousal"]}
         for i, row in enumerate(folders.manifest_rows())
     ]  # fmt: skip
-    return {"dataset.file": folders.write_manifest(root, rows)["file"]}, 2
+    return {"dataset.file": folders.write_manifest(root, rows)["file"]}, 3  # two lambdas and GCE
 
 
 def methods(root):
