@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel
 
 from fer_tune.models.encoder import Encoder
 
@@ -29,7 +29,7 @@ class AveragedEncoder(AveragedModel):
         self.decay = decay
         self.requires_grad_(False).eval()
 
-    def _move(self, averages: list[Tensor], current: list[Tensor], _: Tensor | int) -> None:
+    def _move(self, averages: PARAM_LIST, current: PARAM_LIST, _: Tensor | int) -> None:
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, current, 1 - ramped(self.decay, int(self.n_averaged)))
         else:

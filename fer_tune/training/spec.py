@@ -59,7 +59,7 @@ class TrainingSpec(BaseModel):
     order: Literal["discriminator_first", "generator_first"] = Field(
         "discriminator_first",
         description="updates of one step, all on the same pairs. discriminator_first: two of the discriminator, then "
-        "one of encoder and decoder, as in the authors' code; generator_first: the other way round, as in the paper's text",
+        "one of encoder and decoder, as in the authors' code; generator_first: the reverse, as in the paper's text",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32",

@@ -247,7 +247,7 @@ class Trainer:
         return discriminator_accuracy(self.encoder, self.decoder, self.discriminator, self.batches, draw)
 
     def predict(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """Class probabilities (N, K) or values (N, d) of images (N,) by the evaluated encoder, by label set, on the CPU."""
+        """The evaluated encoder's probabilities (N, K) or values (N, d) of images (N,), by label set, on the CPU."""
         return predict(self.evaluated, self.batches, indices)
 
     # One step
