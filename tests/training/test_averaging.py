@@ -137,7 +137,7 @@ def test_the_average_is_steadier_than_the_encoder(data):
     for _ in range(8):
         trainer.run_epoch()
         for name, encoder in (("averaged", trainer.averaged.module), ("raw", trainer.encoder)):
-            now = torch.cat([p.flatten() for p in encoder.parameters()]).clone()
+            now = torch.cat([p.detach().flatten() for p in encoder.parameters()])
             if name in before:
                 moves[name].append(float((now - before[name]).norm()))
             before[name] = now
