@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks import timed
 from fer_tune.data.dataset import Dataset
 from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.noisy import NoisyData
@@ -53,16 +54,22 @@ class Case:
         splits = dict.fromkeys(("train", "validation", "test"), np.arange(n))
         return NoisyData(Dataset(self.label_sets, pixels, labels, splits, "random"), labels)
 
-    def trainer(self, variant: str, data: NoisyData) -> Trainer:
-        """A trainer whose networks are ready to train."""
+    def trainer(self, variant: str, data: NoisyData, **changes: Any) -> Trainer:
+        """A trainer whose networks are ready to train, its settings changed by the given ones."""
         build, precision = VARIANTS[variant]
-        training = TrainingSpec.model_validate({"lambda": 0.4, "batch_size": self.batch, "precision": precision})
+        settings = {"lambda": 0.4, "batch_size": self.batch, "precision": precision, **changes}
+        training = TrainingSpec.model_validate(settings)
         trainer = build(data, self.model, training)
         for network in trainer.networks.values():
             network.train()
         return trainer
 
 
+UPDATES: dict[str, dict[str, Any]] = {
+    f"{order.replace('_', ' ')}, average {average:g}": {"order": order, "average": average}
+    for order in ("generator_first", "discriminator_first")
+    for average in (0.0, 0.998)
+}
 DEFAULT_MODEL = ModelSpec(width=0.125, encoder_norm="batch")  # of the default study
 CASES = {
     "full width, 64 px": Case(64, FACE_LABELS, 64, ModelSpec(), 2),
@@ -117,19 +124,19 @@ def matrix_rate(precision: str, threads: int, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds[1:]) / 1e9
 
 
-def in_own_process(case: Case, variant: str) -> dict[str, float]:
+def in_own_process(case: Case, variant: str, **changes: Any) -> dict[str, float]:
     """Images/s of three steps after a first one, and peak resident bytes, of a process of its own."""
     code = "import pickle, sys; from benchmarks.steps import run_alone; run_alone(*pickle.load(sys.stdin.buffer))"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, input=pickle.dumps((case, variant)), capture_output=True, check=True)
+    done = subprocess.run(command, input=pickle.dumps((case, variant, changes)), capture_output=True, check=True)
     return json.loads(done.stdout)
 
 
-def run_alone(case: Case, variant: str) -> None:
+def run_alone(case: Case, variant: str, changes: Mapping[str, Any]) -> None:
     """Run four steps and print what `in_own_process` returns."""
     torch.set_num_threads(case.threads)
     keep_freed_memory()
-    trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
+    trainer, indices = case.trainer(variant, case.data(), **changes), torch.arange(case.batch)
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
@@ -151,6 +158,53 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
             about = {"case": name, "batch": case.batch, "threads": case.threads, "step": variant}
             rows.append(about | found | {"matrix_gflops": rate, "peak_bytes": memory})
     return rows
+
+
+def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    """One row a case, order of the updates and average: images/s with and without joint training, side by side.
+
+    Ratios are medians over rounds in which all take turns. `average_ms` is the time that one update of the average
+    takes, the least of the rounds, and the shares are its parts of the two kinds of step.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in cases:
+        case = CASES[name]
+        torch.set_num_threads(case.threads)
+        keep_freed_memory()
+        data = case.data()
+        trainers = {label: case.trainer("fast fp32", data, **changes) for label, changes in UPDATES.items()}
+        for trainer in trainers.values():
+            _update_seconds(trainer, case)
+        found = [{label: _update_seconds(trainer, case) for label, trainer in trainers.items()} for _ in range(rounds)]
+        plain = next(iter(trainers))
+        for label, changes in UPDATES.items():
+            joint, task = (statistics.median(turn[label][kind] for turn in found) for kind in ("joint", "task"))
+            average = min(turn[label]["average"] for turn in found)
+            rows.append(
+                {
+                    "case": name,
+                    "updates": label,
+                    "images_per_second": case.batch / joint,
+                    "ratio": statistics.median(turn[plain]["joint"] / turn[label]["joint"] for turn in found),
+                    "images_per_second_task_alone": case.batch / task,
+                    "ratio_task_alone": statistics.median(turn[plain]["task"] / turn[label]["task"] for turn in found),
+                    "average_ms": average * 1e3,
+                    "share": average / joint,
+                    "share_task_alone": average / task,
+                    "peak_bytes": in_own_process(case, "fast fp32", **changes)["peak_bytes"],
+                }
+            )
+    return rows
+
+
+def _update_seconds(trainer: Trainer, case: Case) -> dict[str, float]:
+    """Seconds of a step of joint training, of a step of the task loss alone, and of one update of the average."""
+    indices = torch.arange(case.batch)
+    joint, _ = timed(lambda: trainer.train_step(indices, True))
+    task, _ = timed(lambda: trainer.train_step(indices, False))
+    averaged = trainer.averaged
+    average = timed(lambda: averaged.update_parameters(trainer.encoder))[0] if averaged is not None else 0.0
+    return {"joint": joint, "task": task, "average": average}
 
 
 def top_costs(case: Case, variant: str, steps: int = 1, rows: int = 12) -> list[dict[str, Any]]:
