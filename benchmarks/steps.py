@@ -163,8 +163,8 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
 def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     """One row a case, order of the updates and average: images/s with and without joint training, side by side.
 
-    Ratios are medians over rounds in which all take turns. `average_ms` is the time that one update of the average
-    takes, the least of the rounds, and the shares are its parts of the two kinds of step.
+    Each time is the least of rounds in which all take turns, since other processes only add to it. The shares are
+    what one update of the average takes of either kind of step.
     """
     rows: list[dict[str, Any]] = []
     for name in cases:
@@ -173,24 +173,25 @@ def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
         keep_freed_memory()
         data = case.data()
         trainers = {label: case.trainer("fast fp32", data, **changes) for label, changes in UPDATES.items()}
-        for trainer in trainers.values():
-            _update_seconds(trainer, case)
-        found = [{label: _update_seconds(trainer, case) for label, trainer in trainers.items()} for _ in range(rounds)]
-        plain = next(iter(trainers))
+        turns = [{label: _update_seconds(t, case) for label, t in trainers.items()} for _ in range(rounds + 1)][1:]
+        least = {
+            label: {kind: min(turn[label][kind] for turn in turns) for kind in ("joint", "task", "average")}
+            for label in UPDATES
+        }
+        plain = least[next(iter(UPDATES))]
         for label, changes in UPDATES.items():
-            joint, task = (statistics.median(turn[label][kind] for turn in found) for kind in ("joint", "task"))
-            average = min(turn[label]["average"] for turn in found)
+            own = least[label]
             rows.append(
                 {
                     "case": name,
                     "updates": label,
-                    "images_per_second": case.batch / joint,
-                    "ratio": statistics.median(turn[plain]["joint"] / turn[label]["joint"] for turn in found),
-                    "images_per_second_task_alone": case.batch / task,
-                    "ratio_task_alone": statistics.median(turn[plain]["task"] / turn[label]["task"] for turn in found),
-                    "average_ms": average * 1e3,
-                    "share": average / joint,
-                    "share_task_alone": average / task,
+                    "images_per_second": case.batch / own["joint"],
+                    "ratio": plain["joint"] / own["joint"],
+                    "images_per_second_task_alone": case.batch / own["task"],
+                    "ratio_task_alone": plain["task"] / own["task"],
+                    "average_ms": own["average"] * 1e3,
+                    "share": own["average"] / own["joint"],
+                    "share_task_alone": own["average"] / own["task"],
                     "peak_bytes": in_own_process(case, "fast fp32", **changes)["peak_bytes"],
                 }
             )
