@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import timed
 from fer_tune.data.dataset import Dataset
 from fer_tune.data.labels import FACE_LABELS, LabelSet
 from fer_tune.data.noisy import NoisyData
@@ -124,19 +123,19 @@ def matrix_rate(precision: str, threads: int, size: int = 2048) -> float:
     return 2 * size**3 / min(seconds[1:]) / 1e9
 
 
-def in_own_process(case: Case, variant: str, **changes: Any) -> dict[str, float]:
+def in_own_process(case: Case, variant: str) -> dict[str, float]:
     """Images/s of three steps after a first one, and peak resident bytes, of a process of its own."""
     code = "import pickle, sys; from benchmarks.steps import run_alone; run_alone(*pickle.load(sys.stdin.buffer))"
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, input=pickle.dumps((case, variant, changes)), capture_output=True, check=True)
+    done = subprocess.run(command, input=pickle.dumps((case, variant)), capture_output=True, check=True)
     return json.loads(done.stdout)
 
 
-def run_alone(case: Case, variant: str, changes: Mapping[str, Any]) -> None:
+def run_alone(case: Case, variant: str) -> None:
     """Run four steps and print what `in_own_process` returns."""
     torch.set_num_threads(case.threads)
     keep_freed_memory()
-    trainer, indices = case.trainer(variant, case.data(), **changes), torch.arange(case.batch)
+    trainer, indices = case.trainer(variant, case.data()), torch.arange(case.batch)
     seconds = []
     for _ in range(4):
         start = time.perf_counter()
@@ -163,8 +162,8 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
 def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
     """One row a case, order of the updates and average: images/s with and without joint training, side by side.
 
-    Each time is the least of rounds in which all take turns, since other processes only add to it. The shares are
-    what one update of the average takes of either kind of step.
+    Times are CPU seconds of this process for each thread, which other processes change little: medians over rounds in
+    which all take turns. The shares are what one update of the average takes of either kind of step.
     """
     rows: list[dict[str, Any]] = []
     for name in cases:
@@ -174,13 +173,12 @@ def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
         data = case.data()
         trainers = {label: case.trainer("fast fp32", data, **changes) for label, changes in UPDATES.items()}
         turns = [{label: _update_seconds(t, case) for label, t in trainers.items()} for _ in range(rounds + 1)][1:]
-        least = {
-            label: {kind: min(turn[label][kind] for turn in turns) for kind in ("joint", "task", "average")}
+        medians = {
+            label: {kind: statistics.median(turn[label][kind] for turn in turns) for kind in turns[0][label]}
             for label in UPDATES
         }
-        plain = least[next(iter(UPDATES))]
-        for label, changes in UPDATES.items():
-            own = least[label]
+        plain = medians[next(iter(UPDATES))]
+        for label, own in medians.items():
             rows.append(
                 {
                     "case": name,
@@ -192,20 +190,26 @@ def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
                     "average_ms": own["average"] * 1e3,
                     "share": own["average"] / own["joint"],
                     "share_task_alone": own["average"] / own["task"],
-                    "peak_bytes": in_own_process(case, "fast fp32", **changes)["peak_bytes"],
                 }
             )
     return rows
 
 
 def _update_seconds(trainer: Trainer, case: Case) -> dict[str, float]:
-    """Seconds of a step of joint training, of a step of the task loss alone, and of one update of the average."""
-    indices = torch.arange(case.batch)
-    joint, _ = timed(lambda: trainer.train_step(indices, True))
-    task, _ = timed(lambda: trainer.train_step(indices, False))
-    averaged = trainer.averaged
-    average = timed(lambda: averaged.update_parameters(trainer.encoder))[0] if averaged is not None else 0.0
-    return {"joint": joint, "task": task, "average": average}
+    """CPU seconds of a step of joint training, of one of the task loss alone, and of one update of the average."""
+    indices, averaged, encoder = torch.arange(case.batch), trainer.averaged, trainer.encoder
+    parts: dict[str, Callable[[], object]] = {
+        "joint": lambda: trainer.train_step(indices, True),
+        "task": lambda: trainer.train_step(indices, False),
+    }
+    if averaged is not None:
+        parts["average"] = lambda: averaged.update_parameters(encoder)
+    seconds = {"average": 0.0}
+    for name, part in parts.items():
+        start = time.process_time()
+        part()
+        seconds[name] = (time.process_time() - start) / case.threads
+    return seconds
 
 
 def top_costs(case: Case, variant: str, steps: int = 1, rows: int = 12) -> list[dict[str, Any]]:
