@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import around, equivalence, growth, load, projection, race, reading, report, workers
-from benchmarks.steps import CASES, VARIANTS, bench_steps, top_costs
+from benchmarks.steps import CASES, VARIANTS, bench_steps, bench_updates, top_costs
 
 PARTS = {
     "steps": "the plain and the fast training step (the default)",
+    "updates": "both orders of a step's updates, with and without the average of weights (of the default study)",
     "profile": "the most expensive operations of a step",
     "workers": "several trials at once compared with one; the start of a trial",
     "around": "start and stop of a study, compared with Ray Tune and torch alone",
@@ -37,8 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
-    add("--case", action="append", choices=list(CASES), help="steps, profile: only this case (may be repeated)")
-    add("--rounds", type=int, default=5, help="steps: timed steps of each variant; around: runs of each (default 5)")
+    add(
+        "--case", action="append", choices=list(CASES), help="steps, updates, profile: only this case (may be repeated)"
+    )
+    add(
+        "--rounds",
+        type=int,
+        default=5,
+        help="steps, updates: timed steps of each variant; around: runs of each (default 5)",
+    )
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
     add("--studies", type=int, default=2000, help="race: simulated studies a scenario (default 2000)")
@@ -61,6 +69,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     cases = options.case or list(CASES)
     if options.what == "profile":
         return {f"{case}, {variant}": top_costs(CASES[case], variant) for case in cases for variant in VARIANTS}
+    if options.what == "updates":
+        return {"updates": bench_updates(options.case or ["default study"], options.rounds)}
     if options.what == "growth":
         parts = (growth.by_model, growth.by_concurrency, growth.by_images, growth.by_trials)
         tables = {part.__name__.replace("_", " "): list(part()) for part in parts}

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,16 +53,22 @@ class Case:
         splits = dict.fromkeys(("train", "validation", "test"), np.arange(n))
         return NoisyData(Dataset(self.label_sets, pixels, labels, splits, "random"), labels)
 
-    def trainer(self, variant: str, data: NoisyData) -> Trainer:
-        """A trainer whose networks are ready to train."""
+    def trainer(self, variant: str, data: NoisyData, **changes: Any) -> Trainer:
+        """A trainer whose networks are ready to train, its settings changed by the given ones."""
         build, precision = VARIANTS[variant]
-        training = TrainingSpec.model_validate({"lambda": 0.4, "batch_size": self.batch, "precision": precision})
+        settings = {"lambda": 0.4, "batch_size": self.batch, "precision": precision, **changes}
+        training = TrainingSpec.model_validate(settings)
         trainer = build(data, self.model, training)
         for network in trainer.networks.values():
             network.train()
         return trainer
 
 
+UPDATES: dict[str, dict[str, Any]] = {
+    f"{order.replace('_', ' ')}, average {average:g}": {"order": order, "average": average}
+    for order in ("generator_first", "discriminator_first")
+    for average in (0.0, 0.998)
+}
 DEFAULT_MODEL = ModelSpec(width=0.125, encoder_norm="batch")  # of the default study
 CASES = {
     "full width, 64 px": Case(64, FACE_LABELS, 64, ModelSpec(), 2),
@@ -151,6 +157,59 @@ def bench_steps(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
             about = {"case": name, "batch": case.batch, "threads": case.threads, "step": variant}
             rows.append(about | found | {"matrix_gflops": rate, "peak_bytes": memory})
     return rows
+
+
+def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
+    """One row a case, order of the updates and average: images/s with and without joint training, side by side.
+
+    Times are CPU seconds of this process for each thread, which other processes change little: medians over rounds in
+    which all take turns. The shares are what one update of the average takes of either kind of step.
+    """
+    rows: list[dict[str, Any]] = []
+    for name in cases:
+        case = CASES[name]
+        torch.set_num_threads(case.threads)
+        keep_freed_memory()
+        data = case.data()
+        trainers = {label: case.trainer("fast fp32", data, **changes) for label, changes in UPDATES.items()}
+        turns = [{label: _update_seconds(t, case) for label, t in trainers.items()} for _ in range(rounds + 1)][1:]
+        medians = {
+            label: {kind: statistics.median(turn[label][kind] for turn in turns) for kind in turns[0][label]}
+            for label in UPDATES
+        }
+        plain = medians[next(iter(UPDATES))]
+        for label, own in medians.items():
+            rows.append(
+                {
+                    "case": name,
+                    "updates": label,
+                    "images_per_second": case.batch / own["joint"],
+                    "ratio": plain["joint"] / own["joint"],
+                    "images_per_second_task_alone": case.batch / own["task"],
+                    "ratio_task_alone": plain["task"] / own["task"],
+                    "average_ms": own["average"] * 1e3,
+                    "share": own["average"] / own["joint"],
+                    "share_task_alone": own["average"] / own["task"],
+                }
+            )
+    return rows
+
+
+def _update_seconds(trainer: Trainer, case: Case) -> dict[str, float]:
+    """CPU seconds of a step of joint training, of one of the task loss alone, and of one update of the average."""
+    indices, averaged, encoder = torch.arange(case.batch), trainer.averaged, trainer.encoder
+    parts: dict[str, Callable[[], object]] = {
+        "joint": lambda: trainer.train_step(indices, True),
+        "task": lambda: trainer.train_step(indices, False),
+    }
+    if averaged is not None:
+        parts["average"] = lambda: averaged.update_parameters(encoder)
+    seconds = {"average": 0.0}
+    for name, part in parts.items():
+        start = time.process_time()
+        part()
+        seconds[name] = (time.process_time() - start) / case.threads
+    return seconds
 
 
 def top_costs(case: Case, variant: str, steps: int = 1, rows: int = 12) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Names and numbers that several rooms must agree on. Every room may use them; they know none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 SHORT_NAMES = {
     "lambda": "training.lambda",
@@ -15,8 +15,20 @@ FINGERPRINT = {
     "dataset": ("image_size",),
     "noise": ("kind",),
     "model": ("width", "features", "encoder_norm", "encoder_input"),
-    "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
+    "training": (
+        "epochs",
+        "batch_size",
+        "warmup_epochs",
+        "gamma",
+        "score_weights",
+        "augment",
+        "balance",
+        "average",
+        "order",
+    ),
 }  # settings that the best lambda may depend on: a result does not carry over to other values
+# Settings that older versions did not have, by section, with what these versions did; today's defaults may differ.
+NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {"training": {"average": 0.0, "order": "generator_first"}}
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
 
@@ -48,6 +60,15 @@ class Setting:
     def key(self) -> str:
         """Its key in that section."""
         return self.path.partition(".")[2]
+
+
+def completed(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that a results folder holds (study.json, a trial's config), completed where an older version wrote them.
+
+    Each newer setting that they lack gets what that version did.
+    """
+    newer = {s: {**before, **written[s]} for s, before in NEWER_SETTINGS.items() if isinstance(written.get(s), Mapping)}
+    return {**written, **newer}
 
 
 def find(settings: Iterable[Setting], path: str) -> Setting | None:

@@ -38,6 +38,16 @@ def test_steps_of_every_variant_are_side_by_side(capsys, case):
     assert rows[1]["gflop_per_image"] < 0.9 * rows[0]["gflop_per_image"]
 
 
+def test_both_orders_are_side_by_side_with_and_without_an_average(capsys, tiny_case):
+    assert main(["updates", "--case", tiny_case, "--rounds", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["updates"]
+    assert [row["updates"] for row in rows] == list(steps.UPDATES)
+    assert len(rows) == 4
+    assert rows[0]["ratio"] == rows[0]["ratio_task_alone"] == 1
+    assert [row["average_ms"] > 0 for row in rows] == [False, True, False, True]
+    assert all(row["images_per_second_task_alone"] > 0 for row in rows)
+
+
 def test_the_rate_of_a_matrix_product_is_measured():
     assert steps.matrix_rate("fp32", threads=1, size=64) > 0
 

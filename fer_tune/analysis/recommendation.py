@@ -27,8 +27,10 @@ FINGERPRINT = {
     "dataset": ("image_size",),
     "noise": ("kind",),
     "model": ("width", "features", "encoder_norm", "encoder_input"),
-    "training": ("epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance"),
-}  # settings that the best lambda may depend on: a result does not carry over to other values
+    "training": (
+        "epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance", "average", "order",
+    ),
+}  # fmt: skip  # settings that the best lambda may depend on: a result does not carry over to other values
 MOST_PARAGRAPHS = 2  # of a headline
 SIGNIFICANT = 0.05
 

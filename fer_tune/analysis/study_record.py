@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fer_tune.names import LAMBDA, LR, METHOD, NOISE_RATIO, Setting, find
+from fer_tune.names import LAMBDA, LR, METHOD, NOISE_RATIO, Setting, completed, find
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     "name": (), "objective": (), "seeds": (), "conditions": (), "search": (), "model": (),
@@ -36,7 +36,7 @@ class StudyRecord:
         seeds: one trial of a configuration for each.
         conditions: within which trials compare.
         search: how each setting is searched, as the study file says (`{"grid": [0.0, 0.4]}`), without empty entries.
-        raw: the content of `study.json`.
+        raw: the content of `study.json`; newer settings that it lacks hold what its version did.
     """
 
     name: str
@@ -50,6 +50,7 @@ class StudyRecord:
     def of(cls, raw: Mapping[str, Any]) -> Self:
         """The record of a resolved study as `study.json` writes it. Raises ValueError where it lacks something."""
         _check(raw)
+        raw = completed(raw)
         return cls(
             name=str(raw["name"]),
             objective=str(raw["objective"]),

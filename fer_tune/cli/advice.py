@@ -11,6 +11,7 @@ from fer_tune.cli.datasets import named_dataset
 from fer_tune.cli.recommend import RecommendOptions
 from fer_tune.data.loading import load_data
 from fer_tune.errors import UserError
+from fer_tune.names import completed
 from fer_tune.results.files import read_json
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan, resolved
@@ -69,7 +70,7 @@ def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list
 def _finished(results: Path) -> Study:
     """The study of a results folder. Raises UserError where this version of fer-tune cannot read it."""
     try:
-        return Study.model_validate(read_json(results / "study.json"))
+        return Study.model_validate(completed(read_json(results / "study.json")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

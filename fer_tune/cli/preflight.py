@@ -11,42 +11,59 @@ from typing import Any
 from pydantic import ValidationError
 
 from fer_tune.errors import UserError
-from fer_tune.results.files import read_json, read_json_or, write_json
+from fer_tune.names import completed
+from fer_tune.results.files import Damaged, read_json, read_json_or, write_json
 from fer_tune.results.folder import failed_trials, trial_folders
 from fer_tune.results.lock import FolderError, locked
 from fer_tune.results.repair import is_whole, version_problem
 from fer_tune.search.extension import read_extensions, write_extensions
 from fer_tune.study.cost import plan_bytes
 from fer_tune.study.differences import differences
-from fer_tune.study.plan import Plan, resolved
-from fer_tune.study.schema import Study
+from fer_tune.study.plan import Plan, as_begun, resolved
+from fer_tune.study.schema import Study, TrialConfig
 from fer_tune.system.forks import Forked
 
 MOST_TIMES = 100.0  # that --extend multiplies epochs with
 
 
-def claim_folder(plan: Plan, results: Path, resume: bool, restart: bool) -> None:
+def claim_folder(plan: Plan, results: Path, resume: bool, restart: bool) -> Plan:
     """Decide what happens to an existing results folder; change nothing unless the user has asked for it.
 
-    Raises FolderError where the folder is in use, is not a results folder, or holds another version of the study.
+    Returns the plan to run. Where a folder is resumed, newer settings that the study file does not name are what they
+    were when it was begun. Raises FolderError where the folder is in use, is not a results folder, or holds another
+    version of the study.
     """
     if not results.exists() or not any(not path.name.startswith(".") for path in results.iterdir()):
-        return
+        return plan
     if link := next(_neither_file_nor_folder(results), None):
         raise FolderError(f"{link}: links and pipes in a results folder are not followed: remove it")
     if not (results / "study.json").exists() and not any(results.glob("trials/*/trial.json")):
         raise FolderError(f"{results} is not empty and is not a results folder: choose another name or --results")
     if restart:
         _delete(results)
-    elif not resume:
+        return plan
+    if not resume:
         raise FolderError(f"{results} exists: --resume continues it, --restart deletes it and starts over")
-    elif problem := version_problem(results):
+    if problem := version_problem(results):
         raise FolderError(problem)
-    elif harmful := [d for d in differences(_begun_with(plan, results), plan.resolved) if not d.harmless]:
+    if begun := next(_begun_settings(results), None):
+        plan = as_begun(plan, begun)
+    if harmful := [d for d in differences(_begun_with(plan, results), plan.resolved) if not d.harmless]:
         raise FolderError(
             f"{results} holds another version of this study: {'; '.join(map(str, harmful))}. Undo the change, use "
             "--restart, or give the study a new name"
         )
+    return plan
+
+
+def _begun_settings(results: Path) -> Iterator[Study | TrialConfig]:
+    """Settings that a folder was begun with: those of study.json and of each trial, as far as they can be read."""
+    if is_whole(results / "study.json"):
+        with suppress(ValidationError):
+            yield Study.model_validate(completed(read_json(results / "study.json")))
+    for folder in trial_folders(results):
+        with suppress(Damaged, ValidationError):
+            yield TrialConfig.model_validate(folder.record().config)
 
 
 def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) -> str:
@@ -94,13 +111,13 @@ def _neither_file_nor_folder(folder: Path) -> Iterator[Path]:
 
 
 def _begun_with(plan: Plan, results: Path) -> Any:
-    """The resolved study that a results folder was begun with; settings that are newer have their defaults.
+    """The resolved study that a results folder was begun with; newer settings hold what its version did.
 
     Where study.json is damaged this returns the plan's own: each trial's record is still compared later.
     """
     if not is_whole(results / "study.json"):
         return plan.resolved
-    found = read_json(results / "study.json")
+    found = completed(read_json(results / "study.json"))
     try:
         return resolved(Study.model_validate(found))
     except ValidationError:

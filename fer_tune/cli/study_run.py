@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from fer_tune.results.tables import write_tables
 from fer_tune.results.tensorboard import write_tensorboard
 from fer_tune.search.budget import Ending, Limit
 from fer_tune.search.preparation import prepare, reads_files
+from fer_tune.study.differences import differences
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import Study
@@ -157,11 +158,14 @@ def _give_up(options: RunOptions) -> None:
 
 def _execute(run: StudyRun) -> int:
     """Run a study in its folder."""
-    plan, results, options = run.plan, run.results, run.options
+    results, options = run.results, run.options
     if options.address is None:
-        check_precision(plan)
+        check_precision(run.plan)
     extends = options.extend is not None or options.epochs is not None
-    claim_folder(plan, results, resume=options.resume or extends, restart=options.restart)
+    plan = claim_folder(run.plan, results, resume=options.resume or extends, restart=options.restart)
+    for kept in differences(run.plan.resolved, plan.resolved):
+        run.say(f"{kept.path} is {kept.new}, as when this folder was begun; a new study would use {kept.old}")
+    run = replace(run, plan=plan)
     describe_plan(plan, run.console)
     cpus = _cpus(options)
     with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:

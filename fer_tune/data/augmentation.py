@@ -11,6 +11,7 @@ MAX_ROTATION = math.radians(10)
 MAX_SHIFT = 0.1  # of the image size
 ZOOM = (0.9, 1.1)
 PADDING = 4  # pixels added on each side before cropping
+BLACK = -1.0
 
 
 def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -29,14 +30,17 @@ def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror images (N, 3, S, S) and crop them after padding, each by its own draw, as is usual for CIFAR-10."""
+    """Mirror images (N, 3, S, S) in [-1, 1] and crop them after padding with black, each by its own draw.
+
+    As is usual for CIFAR-10 and as in the authors' code.
+    """
     n, _, _, size = images.shape
     mirror = torch.rand(n, generator=generator, device=images.device) < 0.5
     shift = torch.randint(0, 2 * PADDING + 1, (2, n, 1), generator=generator, device=images.device)
     rows = shift[0] + torch.arange(size, device=images.device)
     columns = shift[1] + torch.arange(size, device=images.device)
     columns = torch.where(mirror[:, None], columns.flip(1), columns)
-    padded = F.pad(images, (PADDING,) * 4)
+    padded = F.pad(images, (PADDING,) * 4, value=BLACK)
     picked = padded[torch.arange(n, device=images.device)[:, None, None], :, rows[:, :, None], columns[:, None]]
     return picked.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from fer_tune.names import completed
+
 FORMAT_VERSION = 1
 
 
@@ -42,7 +44,8 @@ class TrialRecord:
         varied: the settings in which the study's trials differ, by their names in the study file.
         validation_samples: how many samples score it.
         accuracy_shrinkage: what a difference in clean accuracy is multiplied by on its noisy validation labels.
-        config: the whole configuration, as plain JSON.
+        config: the whole configuration, as plain JSON; of a trial that an older version began, completed by what that
+            version did.
     """
 
     role: Role = Role.TRIAL
@@ -64,7 +67,8 @@ class TrialRecord:
             raise ValueError("not a trial record")
         if unknown := set(found) - set(cls.__dataclass_fields__):
             raise ValueError(f"unknown keys {sorted(unknown)}")
-        return cls(**{**found, "role": Role(found.get("role", Role.TRIAL))})
+        config = completed(found["config"])
+        return cls(**{**found, "role": Role(found.get("role", Role.TRIAL)), "config": config})
 
     def as_json(self) -> dict[str, Any]:
         """The content of trial.json."""

@@ -19,7 +19,7 @@ from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import TrialRecord
 from fer_tune.search.checkpoint import Checkpoint, Track
 from fer_tune.search.trial import TrialRun
-from fer_tune.study.plan import Plan
+from fer_tune.study.plan import Plan, left_open
 from fer_tune.study.schema import with_training
 from fer_tune.system.cpus import usable_cpus
 
@@ -37,7 +37,8 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
     saved = write_dataset(config.dataset, results / "annotators" / ".data", usable_cpus())
     torch.set_num_threads(usable_cpus())
     record = TrialRecord(seed=config.seed, config=config.model_dump(by_alias=True, mode="json"))
-    run = TrialRun(folder, _begun(folder, record, plan.cells[0].space), saved, plan.study.objective)
+    record = _begun(folder, record, [*plan.cells[0].space, *left_open(plan.study)])
+    run = TrialRun(folder, record, saved, plan.study.objective)
     try:
         for _ in track(range(run.trainer.epoch, config.training.epochs)):
             run.step()
@@ -48,10 +49,11 @@ def train_annotator(plan: Plan, results: Path, track: Track = iter) -> tuple[Pat
         run.close()
 
 
-def _begun(folder: Path, record: TrialRecord, searched: Iterable[Setting]) -> TrialRecord:
+def _begun(folder: Path, record: TrialRecord, open_settings: Iterable[Setting]) -> TrialRecord:
     """The record of the annotator that a folder holds, else the given one.
 
-    A searched setting may differ: an earlier version took the lower end of its range. Raises DataError.
+    What the study file leaves open may differ: an earlier version took the lower end of a searched range, and did not
+    have newer settings. Raises DataError.
     """
     known = TrialFolder(folder)
     if not known.has_record():
@@ -63,7 +65,7 @@ def _begun(folder: Path, record: TrialRecord, searched: Iterable[Setting]) -> Tr
             f"{known.path / 'trial.json'} is damaged: delete {folder} to train the annotator again"
         ) from None
     wanted = {section: dict(v) if isinstance(v, dict) else v for section, v in record.config.items()}
-    for setting in searched:
+    for setting in open_settings:
         wanted[setting.section][setting.key] = begun.config[setting.section][setting.key]
     if begun.config != wanted:
         raise DataError(f"{folder} holds an annotator of another version of this study: delete it, or rename the study")

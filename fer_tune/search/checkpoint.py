@@ -18,6 +18,7 @@ from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
 from fer_tune.study.schema import TrialConfig
 from fer_tune.system.safe_loading import why_not_loaded
+from fer_tune.training.averaging import evaluated_encoder
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 BATCH = 64
@@ -103,7 +104,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model, size = config.model, config.dataset.image_size
     encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
     try:
-        encoder.load_state_dict(state["trainer"]["networks"]["encoder"])
+        encoder.load_state_dict(evaluated_encoder(state["trainer"]))
     except Exception:  # whatever a file of other content makes of torch
         text = "its tensors do not fit the model that trial.json describes"
         raise CheckpointError(f"{folder.state}: is not a state of this trial: {text}") from None

@@ -10,7 +10,7 @@ from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.errors import UserError
-from fer_tune.names import LAMBDA, Setting
+from fer_tune.names import LAMBDA, NEWER_SETTINGS, Setting
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Role, Status, TrialRecord
 from fer_tune.study.plan import Cell, Suggestion
@@ -158,7 +158,6 @@ def _warm_up(cell: Cell, results: Path, suggestion: Suggestion, config: TrialCon
     if not 0 < training.warmup_epochs < training.epochs or training.method != "joint":
         return None
     shared = with_training(config, lam=0.0, epochs=training.warmup_epochs)
-    digest = hashlib.blake2b(shared.model_dump_json(by_alias=True).encode(), digest_size=6).hexdigest()
     record = TrialRecord(
         role=Role.WARM_UP,
         cell="warm_up",
@@ -169,8 +168,18 @@ def _warm_up(cell: Cell, results: Path, suggestion: Suggestion, config: TrialCon
         varied=_varied(cell, suggestion, without=LAMBDA),
         **_about(shared),
     )
-    name = f"{cell.condition_key},warm_up={digest},s{shared.seed}"
+    name = f"{cell.condition_key},warm_up={_digest(shared)},s{shared.seed}"
     return Job(_checked_folder(results, name, record), record, shared)
+
+
+def _digest(config: TrialConfig) -> str:
+    """A digest of a trial's settings that stays the same when a version adds one and the trial does what it did."""
+    unchanged = {
+        section: {key for key, before in values.items() if getattr(getattr(config, section), key) == before}
+        for section, values in NEWER_SETTINGS.items()
+    }
+    text = config.model_dump_json(by_alias=True, exclude=unchanged)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 def _varied(cell: Cell, suggestion: Suggestion, without: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_tune.decision.prior import prior_from
 from fer_tune.decision.race import Prior
-from fer_tune.names import FINGERPRINT
+from fer_tune.names import FINGERPRINT, completed
 from fer_tune.results.files import read_json, read_json_or
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role
@@ -25,7 +25,7 @@ def prior_of(plan: Plan, earlier: Path) -> Prior:
     if not (earlier / "study.json").exists():
         raise NotRunnable(f"decide.prior: {earlier} is not a results folder: study.json is missing")
     try:
-        study = read_json(earlier / "study.json")
+        study = completed(read_json(earlier / "study.json"))
         differing = _differing(plan.resolved, study)
         tables = _tables(earlier)
     except (KeyError, TypeError, ValueError):

@@ -14,6 +14,7 @@ NARROW_GFLOPS, FULL_GFLOPS = 38.0, 90.0  # at width 1/8 and at width 1
 # Of a trial's state: parameters at width 1, each with its two moments of Adam; at one eighth 3.1 and 11.7 MB.
 ENCODER_PARAMETERS, GAME_PARAMETERS = 16.1e6, 45.5e6
 BYTES_PER_PARAMETER = 12
+BYTES_PER_AVERAGED_PARAMETER = 4  # of the encoder's average, which Adam does not know
 BYTES_PER_TEST_SAMPLE = 300  # of predictions.csv
 START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
@@ -84,7 +85,8 @@ def _state_bytes(config: TrialConfig) -> float:
     parameters = ENCODER_PARAMETERS + (GAME_PARAMETERS if config.training.lam > 0 else 0.0)
     if config.training.method == "coteaching":
         parameters *= 2
-    return BYTES_PER_PARAMETER * parameters * config.model.width**2
+    averaged = BYTES_PER_AVERAGED_PARAMETER * ENCODER_PARAMETERS if config.training.average else 0.0
+    return (BYTES_PER_PARAMETER * parameters + averaged) * config.model.width**2
 
 
 def duration(seconds: float) -> str:

@@ -9,18 +9,20 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fer_tune.names import LAMBDA, Setting
+from fer_tune.names import LAMBDA, Setting, completed
 from fer_tune.study.errors import MisplacedError, StudyError
 from fer_tune.study.placement import StudySource, explain, explain_misplaced
 from fer_tune.study.plan import Plan, make_plan
 from fer_tune.study.schema import Study
+
+STUDY_JSON = "study.json"  # in a results folder; an older version may have written it
 
 
 def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     """Read a study file and expand it into a plan.
 
     Args:
-        path: the study file (YAML, or the JSON that a results folder holds).
+        path: the study file (YAML, or the study.json that a results folder holds).
         overrides: `key.path=value` texts that replace or add values.
 
     Raises StudyError, naming file, line, key and what would be right; DataError where the plan needs a label file
@@ -51,6 +53,8 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[str, StudySource]:
         raise StudyError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: a study file is a mapping of keys such as name, dataset, search")
+    if path.name == STUDY_JSON:
+        raw = completed(raw)
     options = {key: _override(raw, key, value) for key, value in map(_split_override, overrides)}
     if "seeds" not in raw and "decide" not in raw and _can_race(raw):
         raw["decide"] = {}  # every study.json names both, so that a study begun before there were races keeps its seeds

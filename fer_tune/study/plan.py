@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fer_tune.data.loading import dataset_key
-from fer_tune.names import LAMBDA, METHOD, Setting
+from fer_tune.names import LAMBDA, METHOD, NEWER_SETTINGS, Setting
 from fer_tune.study.errors import MisplacedError, plain_message, without_tags
 from fer_tune.study.schema import SECTIONS, Dimension, Sample, Study, TrialConfig, Value
 
@@ -122,6 +122,30 @@ class Plan:
 def resolved(study: Study) -> Any:
     """A study as `study.json` holds it: every default filled in."""
     return json.loads(study.model_dump_json(by_alias=True))
+
+
+def left_open(study: Study) -> list[Setting]:
+    """The newer settings that a study file does not name: in a folder that is continued they stay what they were."""
+    return [
+        Setting.named(f"{section}.{key}")
+        for section, values in NEWER_SETTINGS.items()
+        for key in values
+        if key not in getattr(study, section).model_fields_set
+    ]
+
+
+def as_begun(plan: Plan, begun: Study | TrialConfig) -> Plan:
+    """The plan that continues what was begun with these settings.
+
+    It takes over the newer settings that the study file does not name: their defaults today are not what an older
+    version did.
+    """
+    study = plan.study
+    for setting in left_open(study):
+        before = getattr(getattr(begun, setting.section), setting.key)
+        section = getattr(study, setting.section).model_copy(update={setting.key: before})
+        study = study.model_copy(update={setting.section: section})
+    return plan if study == plan.study else make_plan(study)
 
 
 def make_plan(study: Study) -> Plan:

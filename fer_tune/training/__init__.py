@@ -4,6 +4,7 @@
 - `methods`: the systems compared; `build_trainer` builds the one that a TrainingSpec names
 - `trainer`: adversarial (joint) training: one epoch, one step, the updates, the whole state
 - `coteaching`: Co-teaching, two networks that pick each other's samples
+- `averaging`: the moving average of the encoder's weights, which is evaluated
 - `batches`: which images and labels each iteration sees: order, class balance, augmentation
 - `pairs`: the real and generated pairs that the discriminator tells apart
 - `losses`: the losses of joint training and of the other methods

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fer_tune.models.layers import SNConv
 from fer_tune.training.losses import discriminator_joint_loss, generator_joint_loss
-from fer_tune.training.pairs import Pairs, play
+from fer_tune.training.pairs import Pairs
 from fer_tune.training.trainer import Network, Trainer
 
 
@@ -33,16 +33,13 @@ class PlainTrainer(Trainer):
     def build_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.training.lr, foreach=False)
 
-    def generator_update(
-        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
-    ) -> tuple[Pairs, dict[str, Tensor]]:
-        """One Adam step of encoder and decoder on task loss + lambda * L_G; also returns the pairs, detached."""
-        pairs = play(self.encoder, self.decoder, images, labels, self.generators)
+    def generator_update(self, pairs: Pairs, targets: Tensor) -> dict[str, Tensor]:
+        """One Adam step of encoder and decoder on task loss + lambda * L_G, through the graph of their pairs."""
         real, generated = self._scores(pairs)
         joint_loss = generator_joint_loss(real, generated)
-        loss, report = self.task_loss(pairs.real_labels, labels if targets is None else targets)
+        loss, report = self.task_loss(pairs.real_labels, targets)
         self.descend("generator", loss + self.training.lam * joint_loss)
-        return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
+        return report | {"generator_joint_loss": joint_loss.detach()}
 
     def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
         """One Adam step of the discriminator on L_D over detached pairs."""

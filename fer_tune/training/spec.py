@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class TrainingSpec(BaseModel):
-    """How one trial trains. The defaults are the paper's."""
+    """How one trial trains. The defaults are the paper's, except that the encoder's weights are averaged."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
@@ -48,6 +48,18 @@ class TrainingSpec(BaseModel):
         ge=0,
         lt=1,
         description="coteaching: share of each batch that is left out as probably wrong; default: the noise ratio",
+    )
+    average: float = Field(
+        0.998,
+        ge=0,
+        lt=1,
+        description="decay a step of the moving average of the encoder's weights, which is evaluated and exported; "
+        "training does not see it. 0: no average, as in the paper",
+    )
+    order: Literal["discriminator_first", "generator_first"] = Field(
+        "discriminator_first",
+        description="updates of one step, all on the same pairs. discriminator_first: two of the discriminator, then "
+        "one of encoder and decoder, as in the authors' code; generator_first: the reverse, as in the paper's text",
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32",

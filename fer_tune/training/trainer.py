@@ -18,6 +18,7 @@ from fer_tune.models.layers import normalised
 from fer_tune.models.spec import ModelSpec
 from fer_tune.models.weights import load_convolutions
 from fer_tune.system.randomness import stream_seed
+from fer_tune.training.averaging import AveragedEncoder
 from fer_tune.training.batches import Batches, class_weights
 from fer_tune.training.devices import autocast, usual_device
 from fer_tune.training.diagnostics import label_readings, prediction_changes, susceptibility
@@ -103,6 +104,7 @@ class Trainer:
         self.networks: dict[str, nn.Module] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         self.build()
+        self.averaged = AveragedEncoder(self.encoder, self.training.average) if self.training.average else None
 
     @property
     def joint(self) -> bool:
@@ -113,6 +115,11 @@ class Trainer:
     def done(self) -> bool:
         """Whether every epoch has run."""
         return self.epoch >= self.training.epochs
+
+    @property
+    def evaluated(self) -> Encoder:
+        """The encoder that is evaluated: the average of the trained one's weights, if the run averages."""
+        return self.encoder if self.averaged is None else self.averaged.module
 
     def _score_weights(self) -> Tensor:
         unknown = set(self.training.score_weights) - set(self.score_names)
@@ -240,13 +247,18 @@ class Trainer:
         return discriminator_accuracy(self.encoder, self.decoder, self.discriminator, self.batches, draw)
 
     def predict(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """The encoder's class probabilities (N, K) or values (N, d) of images (N,), by label set, on the CPU."""
-        return predict(self.encoder, self.batches, indices)
+        """The evaluated encoder's probabilities (N, K) or values (N, d) of images (N,), by label set, on the CPU."""
+        return predict(self.evaluated, self.batches, indices)
 
     # One step
 
     def train_step(self, indices: Tensor, playing: bool) -> dict[str, Tensor]:
         """One iteration on samples (N,): a generator and two discriminator updates, or the task update alone.
+
+        All three updates see the same pairs, which are computed once. With `discriminator_first` (the authors' code)
+        the generator's gradient flows back through these pairs and the discriminator that has just been updated; with
+        `generator_first` (the paper's text) the discriminator learns from pairs of the encoder and decoder before
+        their update.
 
         Returns what is averaged over the epoch: losses () and mean scores (T + 3,).
         """
@@ -254,9 +266,16 @@ class Trainer:
         if not playing:
             return self.task_update(images, targets)
         labels = targets if self.data.complete else self.batches.game_labels(indices)
-        pairs, report = self.generator_update(images, labels, targets)
-        self.discriminator_update(pairs)
-        return report | self.discriminator_update(pairs)
+        pairs = self.make_pairs(images, labels)
+        fixed = pairs.detach()
+        if self.training.order == "generator_first":
+            report = self.generator_update(pairs, targets)
+            del pairs  # and with it the graph
+            self.discriminator_update(fixed)
+            return report | self.discriminator_update(fixed)
+        self.discriminator_update(fixed)
+        judged = self.discriminator_update(fixed)
+        return self.generator_update(pairs, targets) | judged
 
     def task_update(self, images: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """One Adam step of the encoder on the task loss alone: the baseline, and the warm-up."""
@@ -266,28 +285,28 @@ class Trainer:
         self.descend("generator", loss)
         return report
 
-    def generator_update(
-        self, images: Tensor, labels: Tensor, targets: Tensor | None = None
-    ) -> tuple[Pairs, dict[str, Tensor]]:
-        """One Adam step of encoder and decoder on task loss + lambda * L_G; also returns the pairs, detached.
+    def make_pairs(self, images: Tensor, labels: Tensor) -> Pairs:
+        """One forward pass of encoder and decoder on images and the discriminator's labels (N, sum of sizes)."""
+        with self.autocast():
+            return play(self.encoder, self.decoder, images, labels, self.generators)
+
+    def generator_update(self, pairs: Pairs, targets: Tensor) -> dict[str, Tensor]:
+        """One Adam step of encoder and decoder on task loss + lambda * L_G, through the graph of their pairs.
 
         Args:
-            labels: (N, sum of sizes), of the discriminator.
-            targets: (N, sum of sizes), of the task loss; default: the same. They differ where labels are missing.
+            targets: (N, sum of sizes), of the task loss. They differ from the pairs' labels where labels are missing.
         """
         self.discriminator.requires_grad_(False)
-        with normalised(self.decoder, self.discriminator):
-            with self.autocast():
-                pairs = play(self.encoder, self.decoder, images, labels, self.generators)
-                with torch.no_grad():
-                    real_features = self.discriminator.image_features(pairs.real_images)
-                generated_features = self.discriminator.image_features(pairs.generated_images)
-                scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
-            joint_loss = generator_joint_loss(*self._weighted(scores))
-            loss, report = self.task_loss(pairs.real_labels, labels if targets is None else targets)
-            self.descend("generator", loss + self.training.lam * joint_loss)
+        with normalised(self.discriminator), self.autocast():
+            with torch.no_grad():
+                real_features = self.discriminator.image_features(pairs.real_images)
+            generated_features = self.discriminator.image_features(pairs.generated_images)
+            scores = self.discriminator.score(*pairs.stacked(torch.cat([real_features, generated_features])))
+        joint_loss = generator_joint_loss(*self._weighted(scores))
+        loss, report = self.task_loss(pairs.real_labels, targets)
+        self.descend("generator", loss + self.training.lam * joint_loss)
         self.discriminator.requires_grad_(True)
-        return pairs.detach(), report | {"generator_joint_loss": joint_loss.detach()}
+        return report | {"generator_joint_loss": joint_loss.detach()}
 
     def discriminator_update(self, pairs: Pairs) -> dict[str, Tensor]:
         """One Adam step of the discriminator on L_D over detached pairs."""
@@ -318,10 +337,12 @@ class Trainer:
         return loss, {name: value.detach() for name, value in report.items()}
 
     def descend(self, optimiser: str, loss: Tensor) -> None:
-        """One step of an optimiser down the gradient of a loss."""
+        """One step of an optimiser down the gradient of a loss; the encoder's average follows the generator's."""
         self.optimisers[optimiser].zero_grad()
         loss.backward()
         self.optimisers[optimiser].step()
+        if self.averaged is not None and optimiser == "generator":
+            self.averaged.update_parameters(self.encoder)
 
     def autocast(self) -> torch.autocast:
         """The run's precision, as a context."""
@@ -331,7 +352,8 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to continue the run elsewhere, of types that weights-only loading accepts."""
-        return {
+        averaged = {} if self.averaged is None else {"averaged": self.averaged.state_dict()}
+        return averaged | {
             "version": STATE_VERSION,
             "epoch": self.epoch,
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
@@ -354,6 +376,8 @@ class Trainer:
             optimiser.load_state_dict(state["optimisers"][name])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name].cpu())
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
         classes = state["train_classes"]
         self.train_classes = None if classes is None else classes.cpu()
 

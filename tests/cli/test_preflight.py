@@ -11,13 +11,16 @@ import ray
 import torch
 import yaml
 
+from fer_tune.cli.preflight import claim_folder
+from fer_tune.names import NEWER_SETTINGS
 from fer_tune.results.files import read_json, write_json
 from fer_tune.run import main
 from fer_tune.study.loading import load_plan
 from fer_tune.training.devices import computes_bf16
 from tests.support import folders
 from tests.support.commands import ROOT
-from tests.support.studies import SHIPPED, SMOKE
+from tests.support.studies import SHIPPED, SMOKE, Finished, run_here, write_as_older_version, write_study
+from tests.support.tables import CLOCK
 from tests.support.weights import vgg_face_weights
 
 
@@ -55,6 +58,71 @@ def test_an_edited_study_is_not_resumed_and_the_difference_is_shown(finished, ca
     assert main([*finished.options, "--resume", "--set", "training.lr=0.5"]) == 2
     assert "training.lr was 0.0001, is 0.5" in one_error(capsys)
     assert snapshot(finished.results) == before
+
+
+TRAINING = {"epochs": 3, "batch_size": 32, "warmup_epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def begun_before(tmp_path_factory):
+    """A study that a version without an average and with one order has run to its end."""
+    folder = tmp_path_factory.mktemp("older")
+    before = write_study(folder, training={**TRAINING, **NEWER_SETTINGS["training"]})
+    results = run_here(load_plan(before), folder / "results" / "small")
+    write_as_older_version(results)
+    return Finished(write_study(folder, training=TRAINING), results)
+
+
+@pytest.fixture
+def older(begun_before, tmp_path):
+    """A copy of it, which a test may change."""
+    results = Path(shutil.copytree(begun_before.results, tmp_path / "results" / "small"))
+    return Finished(begun_before.study, results)
+
+
+def test_a_study_that_an_older_version_ran_is_complete_and_says_what_it_keeps(older, capsys):
+    for _ in range(2):  # the second time study.json holds the newer settings
+        assert main([*older.options, "--resume"]) == 0
+        out = capsys.readouterr().out
+        assert "Already complete: nothing to run." in out
+        assert "training.average is 0.0, as when this folder was begun; a new study would use 0.998" in out
+        assert "training.order is generator_first, as when this folder was begun" in out
+    assert read_json(older.results / "study.json")["training"]["average"] == 0
+
+
+def test_a_trial_that_an_older_version_began_continues_as_it_would_have(older, begun_before):
+    trial = older.trials()[1]
+    assert trial.record().config["training"]["lambda"] == 0.5
+    for file in trial.path.iterdir():
+        if file.name != "trial.json":
+            file.unlink()
+    plan = claim_folder(load_plan(older.study), older.results, resume=True, restart=False)
+    assert (plan.study.training.average, plan.study.training.order) == (0.0, "generator_first")
+    run_here(plan, older.results)
+    found, expected = trial.history(), begun_before.trials()[1].history()
+    assert len(found) == 3
+    for name in expected[2]:
+        if name not in CLOCK:
+            assert str(found[2][name]) == str(expected[2][name]), name
+
+
+def test_what_an_older_version_did_is_known_without_study_json(older):
+    (older.results / "study.json").write_text("{")
+    plan = claim_folder(load_plan(older.study), older.results, resume=True, restart=False)
+    assert plan.study.training.average == 0
+    assert plan.study.training.order == "generator_first"
+
+
+def test_a_newer_setting_that_the_study_file_names_is_a_change(older, capsys):
+    assert main([*older.options, "--resume", "--set", "training.average=0.5"]) == 2
+    assert "training.average was 0.0, is 0.5" in one_error(capsys)
+
+
+def test_a_study_of_an_older_version_is_repeated_as_it_was(older):
+    training = load_plan(older.results / "study.json").study.training
+    assert (training.average, training.order) == (0.0, "generator_first")
+    changed = load_plan(older.results / "study.json", ["training.average=0.9"]).study.training
+    assert (changed.average, changed.order) == (0.9, "generator_first")
 
 
 def test_a_study_is_repeated_from_its_results_and_only_on_its_own_data(finished, tmp_path, capsys):

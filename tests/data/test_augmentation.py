@@ -39,9 +39,9 @@ def test_a_dot_stays_within_rotation_shift_and_zoom():
 
 
 def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image():
-    images = torch.rand(30, 3, 16, 16)
+    images = torch.rand(30, 3, 16, 16) * 2 - 1
     cropped = augment_crop(images, torch.Generator().manual_seed(0))
-    padded = torch.nn.functional.pad(images, (PADDING,) * 4)
+    padded = torch.nn.functional.pad(images, (PADDING,) * 4, value=-1)  # black
     mirrored = 0
     for original, found in zip(padded, cropped, strict=True):
         windows = original.unfold(1, 16, 1).unfold(2, 16, 1).flatten(1, 2).transpose(0, 1)

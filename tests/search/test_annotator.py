@@ -6,6 +6,7 @@ import pytest
 from fer_tune.data.errors import DataError
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.loading import load_data
+from fer_tune.names import NEWER_SETTINGS
 from fer_tune.results.files import read_json, write_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.search.annotator import disagreement, in_terms_of, train_annotator
@@ -16,6 +17,20 @@ from fer_tune.study.loading import load_plan
 def one_core(monkeypatch):
     """Torch threads beyond the first wait for each other on a busy machine."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
+
+
+def test_an_annotator_of_an_older_version_is_used_again(study_file, tmp_path):
+    training = {"epochs": 1, "batch_size": 32}
+    plan = load_plan(study_file(training={**training, **NEWER_SETTINGS["training"]}))
+    folder, accuracy = train_annotator(plan, tmp_path / "out")
+    record = read_json(folder / "trial.json")
+    for key in NEWER_SETTINGS["training"]:
+        del record["config"]["training"][key]
+    write_json(folder / "trial.json", record)
+    assert train_annotator(load_plan(study_file(training=training)), tmp_path / "out") == (folder, accuracy)
+    named = load_plan(study_file(training={**training, "average": 0.9}))
+    with pytest.raises(DataError, match="holds an annotator of another version of this study"):
+        train_annotator(named, tmp_path / "out")
 
 
 def test_classes_are_matched_by_name():

@@ -1,9 +1,13 @@
 """A trained encoder, taken out of a trial folder."""
 
+import csv
+
 import numpy as np
 import pytest
 import torch
 
+from fer_tune.data.dataset import open_dataset
+from fer_tune.data.labels import EMOTIONS
 from fer_tune.results.files import write_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.search.checkpoint import CheckpointError, export, find_images, load_checkpoint, predict
@@ -22,6 +26,16 @@ def test_an_encoder_knows_its_labels_and_its_image_size(trial):
     assert checkpoint.image_size == 32
     assert checkpoint.columns[:2] == ["emotion", "emotion_p_neutral"]
     assert checkpoint.columns[-2:] == ["valence", "arousal"]
+
+
+def test_it_is_the_averaged_encoder_that_gave_the_trials_predictions(trial):
+    dataset = open_dataset(next(path.parent for path in trial.path.parents[1].glob("data/*/dataset.json")))
+    answers = load_checkpoint(trial.path).answers(dataset.images[dataset.splits["test"]])
+    with open(trial.path / "predictions.csv", newline="") as file:
+        rows = [[float(row[f"emotion_p_{name}"]) for name in EMOTIONS] for row in csv.DictReader(file)]
+    assert torch.allclose(answers[:, :7], torch.tensor(rows), atol=2e-6)
+    state = torch.load(trial.state, weights_only=True)["trainer"]
+    assert not torch.equal(state["networks"]["encoder"]["labels.weight"], state["averaged"]["module.labels.weight"])
 
 
 def test_the_folder_and_the_state_in_it_name_the_same_encoder(trial):

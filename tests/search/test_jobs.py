@@ -46,6 +46,16 @@ def test_trials_that_differ_in_lambda_alone_share_a_warm_up(plan_of, tmp_path):
     assert first.record.warm_up == first.warm_up.folder.key
 
 
+def test_a_warm_up_keeps_the_name_that_a_version_without_newer_settings_gave_it(plan_of, tmp_path):
+    before = {"epochs": 4, "batch_size": 32, "warmup_epochs": 2, "average": 0.0, "order": "generator_first"}
+    names = []
+    for training in (before, {**before, "average": 0.9}, {**before, "order": "discriminator_first"}):
+        (job,) = jobs_of(plan_of(training=training).cells[1], tmp_path, 0, {})
+        names.append(job.warm_up.folder.key)
+    assert names[0] == "all,warm_up=e2fa714b2ded,s0"
+    assert len(set(names)) == 3
+
+
 def test_a_trial_waits_for_its_warm_up_until_that_has_ended(finished):
     (job,) = jobs_of(load_plan(finished.study).cells[1], finished.results, 0, {})
     assert not job.waits_for_warm_up

@@ -52,6 +52,8 @@ def test_disk_space_grows_with_trials_and_width(plan_of):
     one = plan_bytes(plan_of())
     assert plan_bytes(plan_of(seeds=[0, 1])) > 1.5 * one
     assert plan_bytes(plan_of(model={"width": 0.25})) > 3 * one
+    averages = one - plan_bytes(plan_of(training={"epochs": 2, "batch_size": 32, "average": 0}))
+    assert averages == pytest.approx(2 * 4 * 16.1e6 / 64)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from fer_tune.names import LAMBDA, Setting
 from fer_tune.study.errors import MisplacedError
-from fer_tune.study.plan import make_plan
+from fer_tune.study.plan import as_begun, left_open, make_plan
 from fer_tune.study.schema import Study
 from tests.support.studies import LR
 
@@ -205,3 +205,12 @@ def test_values_that_would_share_a_folder_are_refused_before_anything_runs():
     with pytest.raises(MisplacedError, match="'a/b' and 'a_b' become the same folder name") as error:
         keys_of(["a/b", "a_b"])
     assert error.value.location == ("conditions", "dataset.machine_labels")
+
+
+def test_a_plan_that_continues_takes_over_only_what_its_file_leaves_open(plan_of):
+    begun = plan_of(training={"batch_size": 32, "average": 0.0, "order": "generator_first"}).study
+    plan = plan_of(training={"batch_size": 32, "average": 0.9})
+    assert [setting.path for setting in left_open(plan.study)] == ["training.order"]
+    training = as_begun(plan, begun).cells[1].config({}, 0).training
+    assert (training.average, training.order) == (0.9, "generator_first")
+    assert as_begun(plan, plan.study) is plan

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fer_tune.names import Setting
+from fer_tune.names import NEWER_SETTINGS, Setting
 from fer_tune.results.environment import environment
 from fer_tune.results.files import read_json, write_json
 from fer_tune.results.folder import trial_folders
@@ -63,11 +63,11 @@ def write_study(folder: Path, **changes: Any) -> Path:
 
 
 def run_here(plan: Plan, results: Path) -> Path:
-    """Run a study without Ray, one trial after another in this process; return its results folder.
+    """Run what is left of a study without Ray, one trial after another in this process; return its results folder.
 
     The numbers are those of the real command, which starts several processes.
     """
-    results.mkdir(parents=True)
+    results.mkdir(parents=True, exist_ok=True)
     prepare(plan, results)
     searcher = StudySearcher(plan, results, slots=1)
     for number in itertools.count():
@@ -91,3 +91,13 @@ def run_here(plan: Plan, results: Path) -> Path:
     }
     write_json(results / "run.json", [run_entry])
     return results
+
+
+def write_as_older_version(results: Path) -> None:
+    """Take newer settings out of study.json and every trial.json, as a version without them wrote these files."""
+    for path in (results / "study.json", *results.glob("trials/*/trial.json")):
+        content = read_json(path)
+        for section, values in NEWER_SETTINGS.items():
+            for key in values:
+                del content.get("config", content)[section][key]
+        write_json(path, content)

@@ -32,8 +32,9 @@ class Gradients:
                     layer.eval()  # no power iterations, of which the plain step runs more
         trainer.descend = self.descend(trainer)
         indices = torch.arange(SAMPLES)
-        pairs, report = trainer.generator_update(trainer.batches.images(indices), trainer.batches.game_labels(indices))
-        report |= trainer.discriminator_update(pairs)
+        labels = trainer.batches.game_labels(indices)
+        pairs = trainer.make_pairs(trainer.batches.images(indices), labels)
+        report = trainer.generator_update(pairs, labels) | trainer.discriminator_update(pairs.detach())
         self.losses = {name: value.double() for name, value in report.items()}
 
     def descend(self, trainer):

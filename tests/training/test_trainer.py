@@ -16,8 +16,10 @@ SIXTEEN = torch.arange(16)
 
 
 def generator_update(trainer):
-    """One generator update on sixteen training images."""
-    return trainer.generator_update(trainer.batches.images(SIXTEEN), trainer.batches.game_labels(SIXTEEN))
+    """One generator update on sixteen training images: its pairs, detached, and what it reports."""
+    labels = trainer.batches.game_labels(SIXTEEN)
+    pairs = trainer.make_pairs(trainer.batches.images(SIXTEEN), labels)
+    return pairs.detach(), trainer.generator_update(pairs, labels)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -34,9 +36,10 @@ def test_continued_run_equals_uninterrupted_run_bit_for_bit(data, training, prec
     second.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
     assert_same_rows(rows + run_epochs(second, 1), expected)
     assert math.isfinite(expected[2]["generator_joint_loss"])
-    for name, network in whole.networks.items():
+    for name, network in {**whole.networks, "averaged": whole.averaged}.items():
+        continued = second.averaged if name == "averaged" else second.networks[name]
         for key, value in network.state_dict().items():
-            assert torch.equal(value, second.networks[name].state_dict()[key]), (name, key)
+            assert torch.equal(value, continued.state_dict()[key]), (name, key)
 
 
 def test_state_of_another_version_is_refused(data, training):
@@ -134,29 +137,37 @@ def test_encoder_and_decoder_minimise_task_loss_plus_lambda_joint_loss(data, tra
     assert report["task_loss"].item() == pytest.approx(task.item(), rel=1e-6)
 
 
-def test_one_iteration_is_a_generator_update_and_two_discriminator_updates_on_its_pairs(data, training, monkeypatch):
-    trainer = Trainer(data, MODEL, training)
-    calls = []
-    play, judge = trainer.generator_update, trainer.discriminator_update
+@pytest.mark.parametrize(("order", "updates"), [("discriminator_first", "DDG"), ("generator_first", "GDD")])
+def test_one_iteration_is_three_updates_on_the_same_pairs(data, training, monkeypatch, order, updates):
+    trainer = Trainer(data, MODEL, training.model_copy(update={"order": order}))
+    calls, made = [], []
+    make, generate, judge = trainer.make_pairs, trainer.generator_update, trainer.discriminator_update
 
-    def generate(images, labels, targets):
-        result = play(images, labels, targets)
-        calls.append(("G", result[0]))
-        return result
+    def making(images, labels):
+        made.append(make(images, labels))
+        return made[-1]
 
-    def discriminate(pairs):
-        result = judge(pairs)
-        calls.append(("D", pairs, result["discriminator_joint_loss"]))
-        return result
+    def generating(pairs, targets):
+        calls.append(("G", pairs, generate(pairs, targets)))
+        return calls[-1][2]
 
-    monkeypatch.setattr(trainer, "generator_update", generate)
-    monkeypatch.setattr(trainer, "discriminator_update", discriminate)
+    def judging(pairs):
+        calls.append(("D", pairs, judge(pairs)))
+        return calls[-1][2]
+
+    monkeypatch.setattr(trainer, "make_pairs", making)
+    monkeypatch.setattr(trainer, "generator_update", generating)
+    monkeypatch.setattr(trainer, "discriminator_update", judging)
     report = trainer.train_step(torch.arange(32), True)
-    assert [call[0] for call in calls] == ["G", "D", "D"]
-    assert calls[1][1] is calls[0][1]
-    assert calls[2][1] is calls[0][1]
-    assert report["discriminator_joint_loss"] == calls[2][2]
-    assert calls[2][2] != calls[1][2]
+    assert "".join(call[0] for call in calls) == updates
+    (pairs,) = made
+    for _, seen, _ in calls:
+        assert all(torch.equal(one, other) for one, other in zip(seen, pairs, strict=True))
+    (generated,) = (call[2] for call in calls if call[0] == "G")
+    first, second = (call[2]["discriminator_joint_loss"] for call in calls if call[0] == "D")
+    assert report["generator_joint_loss"] == generated["generator_joint_loss"]
+    assert report["discriminator_joint_loss"] == second
+    assert second != first
 
 
 def test_a_state_loaded_onto_another_device_goes_back_to_where_its_parts_belong(data, training):
