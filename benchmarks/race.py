@@ -46,6 +46,7 @@ SPREADS = {
     "t, 5 degrees": Spread(tails=5),
     "prior too small": Spread(prior=1 / 1.5),
     "no prior": Spread(prior=None),
+    "no prior, unequal SDs": Spread(factor=3, prior=None),
     "SD 0.02": Spread(sd=0.02),
     "SD 0.04": Spread(sd=0.04),
 }

@@ -38,7 +38,7 @@ def test_limits_grow_with_arms_and_fall_from_look_to_look():
     assert all(np.array(many) > np.array(few))
 
 
-@pytest.mark.parametrize("scores", ["normal", "no prior"])
+@pytest.mark.parametrize("scores", ["normal", "no prior", "no prior, unequal SDs"])
 def test_a_given_arm_among_equal_ones_drops_out_as_rarely_as_stated(scores):
     rng = np.random.default_rng(3)
     dropped = []
