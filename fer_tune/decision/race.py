@@ -10,10 +10,10 @@ c(n) are simulated with equal arms, see `critical_values`. Without a prior the f
 then the spread of all arms over these blocks, and ν₀ its degrees of freedom, at most 8. A prior that the blocks
 contradict counts no longer; what it decided before stands, since an arm that dropped out has no later scores.
 
-U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. With 95 %,
-at all looks together, the best arm is still in the race and truly ahead by no more: the error of U is the one that
-dropping spends. So U holds however the race stopped and whichever arm is picked. It says nothing of arms that left
-because they have no score.
+U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. With
+95 %, at all looks together, the best arm is still in the race and truly ahead by no more: the error of U is the one
+that dropping spends. So U holds however the race stopped and whichever arm is picked. It says nothing of arms that left
+because they have no score; these count as if they had never run.
 """
 
 from collections.abc import Sequence
@@ -293,7 +293,9 @@ class _Race:
         values, n, degrees = self.ran[: self.blocks, self.survivors], self.blocks, self._degrees()
         differences = values[:, :, None] - values[:, None, :]
         mean = differences.mean(0)
-        limits = critical_values(self.scores.shape[1], self.looks, self._first_look(), degrees)
+        # Arms without a score count as if they had never run: fewer arms know less of a common spread.
+        arms = len(self.survivors) + sum(drop.by is not None for drop in self.drops)
+        limits = critical_values(arms, self.looks, self._first_look(), degrees)
         if self.prior and degrees:
             level = self.prior.spread**2
         else:

@@ -49,6 +49,15 @@ def test_a_given_arm_among_equal_ones_drops_out_as_rarely_as_stated(scores):
     assert 0.02 <= np.mean(dropped) <= ERROR + MARGIN
 
 
+def test_arms_that_failed_at_once_do_not_make_the_others_overconfident():
+    rng, dropped = np.random.default_rng(6), []
+    for _ in range(STUDIES):
+        values, _ = study(truth("equal", 5, 0.03), SPREADS["normal"], rng)
+        values[:, 2:] = np.nan
+        dropped += [0 not in run_race(values, (1,) * 5, 6, 0.0).survivors]
+    assert 0.02 <= np.mean(dropped) <= ERROR + MARGIN
+
+
 @pytest.mark.parametrize("distance", ["near", "trap"])
 @pytest.mark.parametrize(("scores", "error"), [("normal", ERROR), ("unequal SDs", ERROR), ("prior too small", 0.06)])
 def test_what_the_pick_loses_is_covered(distance, scores, error):
@@ -61,7 +70,7 @@ def test_what_the_pick_loses_is_covered(distance, scores, error):
 def test_what_any_arm_loses_is_covered_at_every_look_together():
     rng, missed = np.random.default_rng(8), []
     for _ in range(STUDIES // 2):
-        values, prior = study(truth("equal", 3, 0.03) + [0, 0.02, 0], SPREADS["normal"], rng)
+        values, prior = study(truth("equal", 3, 0.03) + np.array([0, 0.02, 0]), SPREADS["normal"], rng)
         looks = [run_race(values[:n], (1, 1, 1), 6, 0.0, prior, stopped=True) for n in range(1, 7)]
         missed += [any(s.loss < 0.02 for s in looks if s.pick != 1)]
     assert np.mean(missed) <= ERROR + 1.5 * MARGIN  # half as many studies
@@ -90,7 +99,8 @@ def test_scores_of_an_arm_after_it_left_do_not_count():
     values, prior = study(truth("clear", 3, 0.03), SPREADS["no prior"], np.random.default_rng(0))
     values[2:, 2] = np.nan
     cut = run_race(values, (1, 4, 4), 6, 0.0, prior)
-    assert [(drop.arm, drop.block, drop.by) for drop in cut.drops][0] == (2, 3, None)
+    first = cut.drops[0]
+    assert (first.arm, first.block, first.by) == (2, 3, None)
     values[3:, 2] = 5.0
     assert repr(run_race(values, (1, 4, 4), 6, 0.0, prior)) == repr(cut)
     assert cut.means[2] == pytest.approx(values[:2, 2].mean())
