@@ -4,11 +4,15 @@ Block s of a race is every surviving arm (a λ with its settings) trained on see
 arms, paired by seed, decide which arms drop out and whether the race stops. Decisions depend on the scores of whole
 blocks alone, so that a race that was killed and resumed decides the same again.
 
-The rule, with d the differences of two arms over n blocks: s² = (2 ν₀ s₀² + Σ (d − mean d)²) / (ν₀ + n − 1), where the
-prior says s₀ with ν₀ degrees of freedom. An arm drops out where another is ahead by more than c(n) s / √n. The limits
-c(n) are simulated with equal arms, see `critical_values`. Without a prior the first look is after three blocks; s₀ is
-then the spread of all arms over these blocks, and ν₀ its degrees of freedom, at most 8. A prior that the blocks
-contradict counts no longer; what it decided before stands, since an arm that dropped out has no later scores.
+The rule, with d the differences of two arms over n blocks:
+
+    s² = (2 ν₀ s₀² + 2 ν s₁² + Σ (d − mean d)²) / (ν₀ + ν + n − 1)
+
+The prior says s₀ with ν₀ degrees of freedom; s₁ is the spread of all arms over the blocks at hand and ν its degrees of
+freedom beyond the two arms' own, at most 8, so that unequal arms are told by their own differences once there are many. An arm drops out where
+another is ahead by more than c(n) s / √n. The limits c(n) are simulated with equal arms, see `critical_values`. Without
+a prior ν₀ is 0 and the first look is after three blocks. A prior that the blocks contradict counts no longer; what it
+decided before stands, since an arm that dropped out has no later scores.
 
 U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. With
 95 %, at all looks together, the best arm is still in the race and truly ahead by no more: the error of U is the one
@@ -25,7 +29,8 @@ import numpy as np
 from scipy import special
 
 ERROR = 0.05  # chance that a given arm is dropped from among equal ones
-MOST_DEGREES = 8  # that the spread of other studies or other arms counts for
+MOST_DEGREES = 8  # that a prior counts for
+MOST_SHARED = 8  # that the spread of all arms counts for, beside the prior and the two arms' own
 FEWEST_DEGREES = 2  # of a spread by which anything is decided: three blocks without a prior
 DEGREES_STEP = 0.5  # a prior's degrees of freedom are rounded down to a multiple
 CONTRADICTION = 0.01  # chance that a true prior is contradicted at one look
@@ -145,20 +150,21 @@ def run_race(
 
 
 @lru_cache(maxsize=64)
-def critical_values(arms: int, looks: int, first: int, degrees_of_freedom: float) -> tuple[float, ...]:
+def critical_values(
+    arms: int, looks: int, first: int, degrees_of_freedom: float, shared: int = MOST_SHARED
+) -> tuple[float, ...]:
     """Limits c(n) of t = mean difference · √n / s at the looks after blocks `first` … `looks`.
 
     With `arms` equal ones, normal scores of one variance and a prior estimated with `degrees_of_freedom`, a given arm
     is first behind any other by more than its limit at look n with probability 0.05 n / Σ n, the sum over all looks.
     Other arms count whether or not they have dropped out themselves: U needs this, and the limits are the same to
-    0.001. With 0 degrees of freedom s leans on the spread of all arms over the blocks at hand. Simulated with a fixed
-    seed: the same numbers every time.
+    0.001. `shared` is the most degrees of freedom that the spread of all arms counts for. Simulated with a fixed seed:
+    the same numbers every time.
     """
     rng = np.random.default_rng(18)
     pairs = np.transpose(np.triu_indices(arms, 1))
     studies = max(1, min(PAIRS // len(pairs), MOST_STUDIES))
-    degrees = degrees_of_freedom
-    known = 2 * rng.chisquare(degrees, studies) if degrees else np.zeros(studies)
+    known = 2 * rng.chisquare(degrees_of_freedom, studies) if degrees_of_freedom else np.zeros(studies)
     totals, squares = np.zeros((arms, studies)), np.zeros((len(pairs), studies))
     inside = np.ones((arms, studies), dtype=bool)
     limits, weights = [], sum(range(first, looks + 1))
@@ -169,15 +175,16 @@ def critical_values(arms: int, looks: int, first: int, degrees_of_freedom: float
             square += (block[one] - block[other]) ** 2
         if n < first:
             continue
-        if not degrees_of_freedom:
-            all_degrees = (n - 1) * (arms - 1)
-            degrees = min(MOST_DEGREES, all_degrees)
+        weight, apart = 0, np.zeros(studies)
+        if n > 1:
+            weight = min(shared, (n - 1) * (arms - 2))
             apart = squares.sum(0) / arms - ((totals - totals.mean(0)) ** 2).sum(0) / n
-            known = 2 * degrees / all_degrees * apart
+            apart *= 2 * weight / ((n - 1) * (arms - 1))
         behind = np.full((arms, studies), -np.inf)
         for square, (one, other) in zip(squares, pairs, strict=True):
             total = totals[one] - totals[other]
-            t = total / np.sqrt(n * (known + square - total**2 / n) / (degrees + n - 1))
+            variance = (known + apart + square - total**2 / n) / (degrees_of_freedom + weight + n - 1)
+            t = total / np.sqrt(n * variance)
             np.maximum(behind[other], t, out=behind[other])
             np.maximum(behind[one], -t, out=behind[one])
         behind[~inside] = -np.inf
@@ -296,12 +303,11 @@ class _Race:
         # Arms without a score count as if they had never run: fewer arms know less of a common spread.
         arms = len(self.survivors) + sum(drop.by is not None for drop in self.drops)
         limits = critical_values(arms, self.looks, self._first_look(), degrees)
-        if self.prior and degrees:
-            level = self.prior.spread**2
-        else:
-            squares, all_degrees = residual(self.ran)
-            level, degrees = squares / all_degrees, min(MOST_DEGREES, all_degrees)
-        variance = (2 * degrees * level + ((differences - mean) ** 2).sum(0)) / (degrees + n - 1)
+        known = 2 * degrees * self.prior.spread**2 if self.prior else 0.0
+        squares, all_degrees = residual(self.ran)
+        weight = min(MOST_SHARED, all_degrees - (n - 1))
+        shared = 2 * weight * squares / all_degrees if all_degrees else 0.0
+        variance = (known + shared + ((differences - mean) ** 2).sum(0)) / (degrees + weight + n - 1)
         return mean, limits[n - self._first_look()] * np.sqrt(variance / n)
 
     def _look(self) -> None:
