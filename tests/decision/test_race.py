@@ -188,3 +188,9 @@ def test_the_spread_is_that_about_arms_and_seeds():
 def test_other_shapes_are_errors(scores, costs):
     with pytest.raises(ValueError, match="two arms or more"):
         run_race(scores, costs, 6, 0.05)
+
+
+@pytest.mark.parametrize("prior", [Prior(0.0, 8, "none"), Prior(0.03, 0, "none")])
+def test_a_prior_that_says_nothing_is_an_error(prior):
+    with pytest.raises(ValueError, match="above 0"):
+        run_race(np.zeros((2, 3)), (1, 1, 1), 6, 0.05, prior)
