@@ -12,6 +12,7 @@ SHORT_NAMES = {
     "method": "training.method",
 }
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
+FEWEST_EPOCHS = 6  # with fewer nothing is known of a curve's end
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
 
 

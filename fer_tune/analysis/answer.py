@@ -11,8 +11,7 @@ from fer_tune.analysis.recommendation import Findings, certainty, fingerprint, l
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
-from fer_tune.decision.recommendation import FEWEST_EPOCHS
-from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
+from fer_tune.names import FEWEST_EPOCHS, NOISE_KIND, NOISE_RATIO, find
 
 
 class NoEvidence(Exception):

@@ -17,9 +17,10 @@ from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval
-from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
+from fer_tune.decision.recommendation import Missing, Recommendation, recommend
 from fer_tune.decision.response import MOST_SEEDS, best_configurations
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
+from fer_tune.names import FEWEST_EPOCHS
 from fer_tune.results.records import Role
 
 FORMAT_VERSION = 1

@@ -198,7 +198,8 @@ class Study(_Spec):
     )
     scheduler: Literal["none", "asha", "median"] = Field(
         "none",
-        description="stops weak trials early, within each condition. Caution: a large lambda learns slowly at first",
+        description="stops weak trials early, within each condition. Not for choosing lambda: large ones learn slowly "
+        "at first, and halving at epochs 11 and 22 stopped the best one in 58 to 83 % of simulated studies",
     )
     resources: Resources = Field(default_factory=Resources)
 

@@ -1,5 +1,7 @@
 """What is said of a study before it runs: `--dry-run`."""
 
+import pytest
+
 from fer_tune.run import main
 
 
@@ -31,3 +33,31 @@ def test_what_is_searched_and_what_is_drawn_is_said(study_file, capsys):
     out = capsys.readouterr().out
     assert "noise_ratio sampled from [0.1, 0.5]" in out
     assert "lr searched in [0.0001, 0.01]" in out
+
+
+def warned(capsys, path):
+    """The lines of a dry run that warn."""
+    assert main([str(path), "--dry-run"]) == 0
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+
+
+def test_what_the_report_will_lack_is_said_beforehand(study_file, capsys):
+    changes = {"training": {"epochs": 4, "batch_size": 32}, "search": {"lambda": {"grid": [0.3, 1.0]}}}
+    short, small, baseline = warned(capsys, study_file(**changes))
+    assert "with 4 epochs (fewer than 6) the final accuracy cannot be predicted" in short
+    # 28 samples, noise 0.4 of 7 classes: 1.96 x sqrt(2) x 0.5 / sqrt(28) / (1 - 0.4 x 7 / 6)
+    assert "with 28 validation samples and 1 seed, lambdas that differ by less than about 0.49 in" in small
+    assert "lambda = 0 (plain training) is not among the lambdas" in baseline
+
+
+def test_a_study_that_can_tell_a_point_apart_is_not_warned_of(study_file, capsys):
+    data = {"kind": "synthetic", "train": 64, "validation": 40_000, "test": 28}
+    training = {"epochs": 30, "batch_size": 32}
+    assert warned(capsys, study_file(dataset=data, noise={"ratio": 0.0}, training=training)) == []
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_scheduler_that_may_stop_the_best_lambda_is_warned_of(study_file, capsys, scheduler):
+    last = warned(capsys, study_file(scheduler=scheduler))[-1]
+    assert last.startswith(f"warning: scheduler {scheduler}: it compares trials by their first epochs")
+    assert "58 to 83 % of simulated studies" in last
