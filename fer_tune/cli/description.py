@@ -1,5 +1,7 @@
 """Tells a user what a study runs and costs, before it runs."""
 
+from pathlib import Path
+
 from rich.console import Console
 
 from fer_tune.data.copies import MOST_FILES, copies_lines, find_equal_files
@@ -7,6 +9,7 @@ from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.names import FEWEST_EPOCHS, LAMBDA
+from fer_tune.results.files import read_json_or
 from fer_tune.study.cost import START_SECONDS, duration, plan_bytes, plan_core_seconds
 from fer_tune.study.plan import Cell, Plan
 
@@ -85,6 +88,18 @@ def describe_copies(plan: Plan, console: Console) -> None:
             lines |= dict.fromkeys(copies_lines(copies))
     for line in lines:
         say(console, line)
+
+
+def preparation(plan: Plan, results: Path) -> list[str]:
+    """What a study prepares before its first trial, a line each: data sets that are not in its folder yet."""
+    stored = read_json_or(results / "data" / "digests.json", {})
+    lines = []
+    for key, spec in plan.datasets().items():
+        if spec.kind != "synthetic":
+            lines.append(f"Reading {getattr(spec, 'file', None) or spec.folder}…")
+        elif key not in stored:
+            lines.append(f"Drawing {sum(split_sizes(spec).values()):,} faces…")
+    return lines
 
 
 def _searched(cell: Cell) -> str:

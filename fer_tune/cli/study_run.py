@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from fer_tune.analysis.gaps import ReportFailed
-from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
+from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, preparation, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
     check_precision,
@@ -164,11 +164,14 @@ def _execute(run: StudyRun) -> int:
         start = time.monotonic()
         with kept_only_if_begun(results):
             check_space(plan, results)
+            for text in preparation(plan, results):
+                run.say(text)
             with _preparing(plan, results, options.repeated) as wait:
                 complete, account = _search(run, wait, background, report.prepare)
         write_tables(results)
         spent = {"wall_seconds": round(time.monotonic() - start, 2), **account, "complete": complete}
         _note_run(results, spent)
+        run.say("Writing the report…")
         report.begin()
         exported = background.submit(_export, plan, results)
         code = _conclude(run, complete, report)
@@ -215,11 +218,13 @@ def _search(
             run.say("Already complete: nothing to run. The report is written again.")
             complete = True
         else:
+            run.say("Starting Ray…")
             with ExitStack() as session:
                 session.enter_context(
                     ray_session(options.address, options.verbose, None if options.address else _cpus(options))
                 )
                 wait()
+                run.say("Starting the first trials…")
                 with display:
                     complete = run_search(plan, results, callback, options.verbose)
                 background.submit(session.pop_all().close)

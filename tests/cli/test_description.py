@@ -2,7 +2,10 @@
 
 import pytest
 
+from fer_tune.cli.description import preparation
+from fer_tune.results.files import write_json
 from fer_tune.run import main
+from tests.support import folders
 
 
 def test_dry_run_prints_trials_and_cost_and_writes_nothing(study_file, capsys, tmp_path):
@@ -61,3 +64,13 @@ def test_a_scheduler_that_may_stop_the_best_lambda_is_warned_of(study_file, caps
     last = warned(capsys, study_file(scheduler=scheduler))[-1]
     assert last.startswith(f"warning: scheduler {scheduler}: it compares trials by their first epochs")
     assert "58 to 83 % of simulated studies" in last
+
+
+def test_what_is_prepared_is_said_once(plan_of, tmp_path):
+    plan = plan_of()
+    assert preparation(plan, tmp_path) == ["Drawing 120 faces…"]
+    (tmp_path / "data").mkdir()
+    write_json(tmp_path / "data" / "digests.json", dict.fromkeys(plan.datasets(), "ab"))
+    assert preparation(plan, tmp_path) == []
+    table = folders.write_manifest(tmp_path / "mine")
+    assert preparation(plan_of(dataset=table), tmp_path) == [f"Reading {tmp_path / 'mine' / 'faces.csv'}…"]
