@@ -61,6 +61,7 @@ class Results:
         environment: where the study was begun.
         gaps: what does not count or could not be read.
         formats: of the figures that scripts write.
+        faces: whether the page shows test images, `none` or `few`, where the study's own setting does not count.
     """
 
     path: Path
@@ -73,6 +74,7 @@ class Results:
     environment: Environment
     gaps: tuple[Gap, ...] = ()
     formats: tuple[str, ...] = FORMATS
+    faces: str | None = None
 
     @property
     def complete(self) -> bool:

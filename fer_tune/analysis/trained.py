@@ -48,7 +48,8 @@ def _of_condition(results: Results, found: Findings, r: Recommendation) -> Train
     trials = best_configurations(results.trials[results.trials["condition"] == r.condition])
     own = trials.loc[trials["lambda"] == r.lam, "key"]
     kept = [key for key in own if (results.path / "trials" / key / "state.pt").exists()]
-    last = results.epochs[results.epochs["key"].isin(kept)].sort_values("epoch").groupby("key")[results.objective].last()
+    epochs = results.epochs[results.epochs["key"].isin(kept)].sort_values("epoch")
+    last = epochs.groupby("key")[results.objective].last()
     if last.isna().all():
         raise NoNetwork(f"{results.path}: no trial at λ = {r.lam:.3g} has kept its state.pt. Name a trial folder")
     key = str(last.idxmax())

@@ -18,8 +18,8 @@ GAIN_NOTE = (
     "the objective is the gain over lambda = 0 at the same noise and seed, with training.lr as learning rate."
 )
 SLOW_START = (
-    "it compares trials by their first epochs, in which large lambdas learn slowly. Halving at epochs 11 and 22 stopped "
-    "the best lambda in 58 to 83 % of simulated studies. To choose lambda, use scheduler: none"
+    "it compares trials by their first epochs, in which large lambdas learn slowly. Halving at epochs 11 and 22 "
+    "stopped the best lambda in 58 to 83 % of simulated studies. To choose lambda, use scheduler: none"
 )
 TWO_SIDED_95 = 1.96  # normal quantile
 

@@ -30,7 +30,7 @@ class Difference:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """Every setting in which two resolved studies (as in study.json) differ.
 
-    More seeds, more values of a grid or a condition, and other resources leave finished trials valid. Where Optuna
+    More seeds, more values of a grid or a condition, and other resources or another report leave finished trials valid. Where Optuna
     searches, more seeds are harmful: they change the means that the search was told.
     """
     searches = any(d.get("uniform") or d.get("log_uniform") for d in new["search"].values())
@@ -52,7 +52,7 @@ def _differing_leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str,
 
 def _judge(path: str, old: Any, new: Any, searches: bool, grid_changes: bool) -> tuple[bool, str]:
     """Whether a difference is harmless, and what to add to its message."""
-    if path.split(".")[0] == "resources":
+    if path.split(".")[0] in ("resources", "report"):
         return True, ""
     if not (isinstance(old, Sequence) and isinstance(new, Sequence)):
         return False, ""

@@ -107,6 +107,17 @@ class Resources(_Spec):
     )
 
 
+class ReportSpec(_Spec):
+    """What the report shows of the data."""
+
+    faces: Literal["none", "few"] | None = Field(
+        None,
+        description="test images on which methods disagree: `few` puts up to 24 of them into the report's page. Whoever "
+        "gets the page then sees the faces of these people. Default: few for synthetic (drawn) faces, none for all "
+        "other data",
+    )
+
+
 class TrialConfig(_Spec):
     """Everything that one trial is a function of."""
 
@@ -202,6 +213,7 @@ class Study(_Spec):
         "at first, and halving at epochs 11 and 22 stopped the best one in 58 to 83 % of simulated studies",
     )
     resources: Resources = Field(default_factory=Resources)
+    report: ReportSpec = Field(default_factory=ReportSpec)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

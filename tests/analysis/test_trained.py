@@ -19,7 +19,7 @@ def with_states(path):
 def test_it_is_the_best_seed_of_the_recommended_lambda_by_held_out_labels(results_folder):
     results = with_states(results_folder(PEAK))
     network = trained_network(results, findings(results))
-    assert network.folder == results.path / "trials" / "lambda=0.2,n000,s2"  # each seed is a little better than the last
+    assert network.folder == results.path / "trials" / "lambda=0.2,n000,s2"  # each seed is better than the last
     assert network.why.startswith("the best of 3 networks at λ = 0.2, which the study recommends (val_accuracy 0.")
 
 
@@ -36,8 +36,8 @@ def test_a_study_without_a_winner_says_so(results_folder):
 
 def test_where_nothing_or_several_networks_are_there_it_is_said(results_folder):
     results = load(results_folder(PEAK))
-    with pytest.raises(NoNetwork, match="no trial at λ = 0.2 has kept its state.pt"):
+    with pytest.raises(NoNetwork, match=r"no trial at λ = 0.2 has kept its state\.pt"):
         trained_network(results, findings(results))
     several = with_states(results_folder(PEAK, name="several", conditions={"noise_ratio": [0.2, 0.4]}))
-    with pytest.raises(NoNetwork, match="compares 2 conditions .*\n  .*noise_ratio=0.2,lambda=0.2,n000,s2\n"):
+    with pytest.raises(NoNetwork, match=r"compares 2 conditions .*\n  .*noise_ratio=0.2,lambda=0.2,n000,s2\n"):
         trained_network(several, findings(several))
