@@ -166,8 +166,8 @@ def faces_notices(results: Results) -> list[str]:
     if _are_drawn(results) or not shows_faces(results):
         return []
     return [
-        "Warning: the page shows images of your data set. If they are faces of people, whoever gets the page sees them. "
-        f"To write it without them, run: fer-tune report {results.path} --faces none"
+        "Warning: the page shows images of your data set. If they are faces of people, whoever gets the page sees "
+        f"them. To write it without them, run: fer-tune report {results.path} --faces none"
     ]
 
 

@@ -30,8 +30,8 @@ class Difference:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """Every setting in which two resolved studies (as in study.json) differ.
 
-    More seeds, more values of a grid or a condition, and other resources or another report leave finished trials valid. Where Optuna
-    searches, more seeds are harmful: they change the means that the search was told.
+    More seeds, more values of a grid or a condition, other resources and another report leave finished trials valid.
+    Where Optuna searches, more seeds are harmful: they change the means that the search was told.
     """
     searches = any(d.get("uniform") or d.get("log_uniform") for d in new["search"].values())
     grids = any(path.endswith(".grid") for path, _, _ in _differing_leaves(old, new))

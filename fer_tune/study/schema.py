@@ -112,9 +112,8 @@ class ReportSpec(_Spec):
 
     faces: Literal["none", "few"] | None = Field(
         None,
-        description="test images on which methods disagree: `few` puts up to 24 of them into the report's page. Whoever "
-        "gets the page then sees the faces of these people. Default: few for synthetic (drawn) faces, none for all "
-        "other data",
+        description="test images on which methods disagree: `few` puts up to 24 of them into the report's page, and "
+        "whoever gets the page sees these people. Default: few for synthetic (drawn) faces, none for all other data",
     )
 
 
