@@ -22,6 +22,7 @@ One question each, with its figure:
 - `methods`: every method side by side
 - `examples`: confusion matrices and test faces
 - `leaks`: equal images in two splits
+- `majority`: what the largest class alone scores, and which λs do no better
 
 Presentation:
 - `text`: names that other people gave, literal or legibly replaced

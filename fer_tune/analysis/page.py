@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from fer_tune.analysis import conditions, curves, examples, labels, leaks, methods, page_figures, recommendation, rules
+from fer_tune.analysis import (
+    conditions,
+    curves,
+    examples,
+    labels,
+    leaks,
+    majority,
+    methods,
+    page_figures,
+    recommendation,
+    rules,
+)
 from fer_tune.analysis.gaps import Gap, Kind, attempted, listed
 from fer_tune.analysis.page_figures import Each, PageFigure
 from fer_tune.analysis.recommendation import Findings
@@ -137,7 +148,10 @@ def _of_findings(results: Results, found: Findings) -> list[Section]:
 def _sections(results: Results) -> list[Section]:
     """What the page shows beside the recommendation."""
     return [
-        Section("leaks", "equal images", lambda: leaks.warnings(results)),
+        Section(
+            "leaks", "equal images, and λs that do no better than the largest class",
+            lambda: [*leaks.warnings(results), *majority.warnings(results)],
+        ),
         Section("test_labels", "what the test labels are", lambda: results.test_labels),
         Section("clean", "whether the test labels are clean", lambda: results.clean),
         Section(

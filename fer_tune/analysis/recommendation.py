@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from fer_tune.analysis import methods, rules
+from fer_tune.analysis import majority, methods, rules
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
@@ -302,9 +302,14 @@ def _what_is_missing(missing: Missing) -> list[str]:
 
 
 def against_baseline(results: Results) -> list[dict[str, str]]:
-    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows."""
-    conditions = results.trials["condition"].unique()
-    return [row for condition in conditions for row in _of_condition(results, str(condition)).values()]
+    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows.
+
+    Each condition ends with what always answering its largest class scores.
+    """
+    rows: list[dict[str, str]] = []
+    for condition in map(str, results.trials["condition"].unique()):
+        rows += [*_of_condition(results, condition).values(), *majority.rows(results, condition)]
+    return rows
 
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:

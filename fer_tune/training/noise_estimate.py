@@ -32,7 +32,7 @@ RESAMPLES = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the resampled estimates
 CONFIDENT_LEARNING_ERROR = 0.15  # the most that it was too high, on synthetic faces (docs/reading_the_report.md)
 DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/training/test_noise_estimate.py)
-LEAST_TIMES_CHANCE = 2.0  # held-out accuracy below this is mostly the network's own mistakes
+LEAST_GAIN = 1 / 6  # of what the largest class alone leaves wrong: a network that does less makes its own mistakes
 
 
 class EstimateError(UserError):
@@ -83,11 +83,11 @@ def estimate_noise(
             f"each with {FOLDS} labels or more"
         )
     probabilities = held_out_probabilities(data, labelled, model, training, seed, progress)
-    accuracy, chance = float((probabilities.argmax(1) == classes).mean()), 1 / int((counts > 0).sum())
-    if accuracy < LEAST_TIMES_CHANCE * chance:
+    accuracy, largest = float((probabilities.argmax(1) == classes).mean()), float(counts.max() / counts.sum())
+    if accuracy < largest + LEAST_GAIN * (1 - largest):  # with seven equal classes twice their share
         raise EstimateError(
             f"cannot estimate how many labels are wrong: a network predicts only {accuracy:.0%} of held-out labels "
-            f"(chance: {chance:.0%}). Set --noise-ratio, or provide more images"
+            f"(the largest class alone: {largest:.0%}). Set --noise-ratio, or provide more images"
         )
     return _from_probabilities(classes, probabilities, seed)
 
