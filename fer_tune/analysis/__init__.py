@@ -11,6 +11,7 @@ Reading:
 Statistics:
 - `statistics`: rank correlation, running means, trends over conditions
 - `rules`: what rules choose from, and what their choices cost
+- `gains`: what a λ gains over λ = 0 on the test labels
 - `recommendation`: which λ, how certain, at what cost; `recommendation.json`
 - `answer`: which λ at another noise ratio
 
