@@ -197,7 +197,7 @@ def _estimate(config: TrialConfig) -> "NoiseEstimate":
     """Estimate the noise of the labels that the user's first trial would train on, after saying what that costs."""
     from fer_tune.training.noise_estimate import FOLDS, estimate_noise, network_epochs
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     with console.status("reading your data"):
         data = load_data(config.dataset, config.noise, config.seed)
     samples, epochs = network_epochs(data, config.training)
