@@ -4,7 +4,7 @@ python -m analysis.majority results/NAME
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,6 @@ ONE_SIDED_95 = 1.645  # normal quantile
 FEWEST_SAMPLES = 5  # of a class: with fewer a recall of 0 says little
 UNEVEN = 1.5  # times an even share: from there on a class is large
 MISSING_CLASS = -1
-NAME = "largest class alone"  # as a row of tables
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,10 @@ class Largest:
 
     name: str
     share: float
+
+    def __str__(self) -> str:
+        """Its name as a row of tables."""
+        return f"largest class alone ({plain_name(self.name)})"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ class Fallen:
 
 def on_test(results: Results, condition: str) -> Largest | None:
     """The largest class of a condition's test labels; None where no trial left predictions that can be read."""
-    keys = results.trials.loc[results.trials["condition"] == condition, "key"]
+    return on_test_of(results, results.trials.loc[results.trials["condition"] == condition, "key"])
+
+
+def on_test_of(results: Results, keys: Iterable[object]) -> Largest | None:
+    """The largest class of the test labels that trials with the same labels are scored on."""
     table = next((found for key in keys if (found := predictions(results, str(key))) is not None), None)
     return None if table is None else _largest(table.true, table.classes)
 
@@ -103,7 +110,7 @@ def rows(results: Results, condition: str) -> list[dict[str, str]]:
     return [
         {
             "condition": condition,
-            "λ": f"none: {NAME} ({plain_name(found.name)})",
+            "λ": f"none: {found}",
             "test accuracy": f"{found.share:.3f}",
             "seeds": "",
             "difference from λ = 0": "",

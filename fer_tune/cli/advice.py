@@ -21,7 +21,6 @@ from fer_tune.study.cost import duration, plain_core_seconds
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan, resolved
 from fer_tune.study.schema import Study, TrialConfig
-from fer_tune.system.cpus import usable_cpus
 
 if TYPE_CHECKING:
     from fer_tune.analysis.answer import Answer
@@ -203,11 +202,11 @@ def _estimate(config: TrialConfig) -> "NoiseEstimate":
     samples, epochs = network_epochs(data, config.training)
     if samples:
         parts = (samples * (FOLDS - 1) // FOLDS, samples // FOLDS)
-        seconds = FOLDS * epochs * plain_core_seconds(config, *parts) / usable_cpus()
+        seconds = FOLDS * epochs * plain_core_seconds(config, *parts)
         say(
             console,
             f"Estimating how many labels are wrong trains {FOLDS} networks on {samples:,} images: up to about "
-            f"{duration(seconds)} on this machine. If you know the share, stop this and give --noise-ratio.",
+            f"{duration(seconds)} of one CPU core. If you know the share, stop this and give --noise-ratio.",
         )
     with console.status("estimating the noise") as status:
         return estimate_noise(data, config.model, config.training, config.seed, status.update)

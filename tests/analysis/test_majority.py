@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from fer_tune.analysis import methods
 from fer_tune.analysis.majority import fallen, on_test, on_validation, warnings
 from fer_tune.analysis.recommendation import against_baseline
 from fer_tune.analysis.report import write_report
 from fer_tune.analysis.tables import load
 from fer_tune.results.files import write_cells, write_json
 from fer_tune.results.folder import TrialFolder
-from tests.support.made_up import plateau
+from tests.support.made_up import add_classes, plateau
 
 NAMES = ["glad", "calm", "cross"]
 TRUE = np.repeat([0, 1, 2], [50, 30, 20])  # glad alone scores 0.50
@@ -93,6 +94,14 @@ def test_what_happened_and_what_to_set_is_said_in_the_page(folder):
     report = write_report(path)
     assert nothing in report.headline
     assert "glad alone scores 0.50" in (path / "report" / "index.html").read_text()
+
+
+def test_the_largest_class_is_a_row_of_the_methods_table(results_folder):
+    path = results_folder(plateau(lambda lam: 0.6), conditions={"method": ["joint", "gce"]}, seeds=[0])
+    add_classes(path, NAMES, absent=[2])  # half of the images are glad
+    *_, last = methods.table(load(path))
+    assert last["method"] == "largest class alone (glad)"
+    assert last["test accuracy"] == "0.500"
 
 
 def test_what_is_set_already_is_not_advised(folder):

@@ -143,7 +143,8 @@ def test_what_an_estimate_costs_is_said_before_it_is_made(of_data, tmp_path, cap
     assert main([str(path), "--data", str(tmp_path / "other")]) == 2
     first, second = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert re.match(
-        r"Estimating how many labels are wrong trains 3 networks on \d+ images: up to about .* (s|min) on", first
+        r"Estimating how many labels are wrong trains 3 networks on \d+ images: up to about .* (s|min) of one CPU core",
+        first,
     )
     assert first.endswith("If you know the share, stop this and give --noise-ratio.")
     assert second.startswith("too few labels of emotion")
