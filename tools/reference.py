@@ -32,7 +32,7 @@ Schema = Mapping[str, Any]
 def settings_page(schema: Schema) -> str:
     """The settings reference: a table for each section of a study file."""
     defs, own = schema["$defs"], schema["properties"]
-    sections = ("dataset", "noise", "model", "training", "conditions", "search", "optuna", "resources")
+    sections = ("dataset", "noise", "model", "training", "conditions", "search", "optuna", "resources", "report")
     top = {name: value for name, value in own.items() if name not in sections}
     lines = [
         "# Settings of a study file",
@@ -63,7 +63,7 @@ def settings_page(schema: Schema) -> str:
         "A mapping from a setting to exactly one of these:",
         _table(defs["Dimension"]["properties"], (), defs),
     ]
-    for name in ("optuna", "resources"):
+    for name in ("optuna", "resources", "report"):
         lines += [f"## {name}", *_section(_name(own[name]["$ref"]), defs)]
     return _page(lines)
 

@@ -11,6 +11,7 @@ Reading:
 Statistics:
 - `statistics`: rank correlation, running means, trends over conditions
 - `rules`: what rules choose from, and what their choices cost
+- `gains`: what a λ gains over λ = 0 on the test labels
 - `recommendation`: which λ, how certain, at what cost; `recommendation.json`
 - `answer`: which λ at another noise ratio
 
@@ -22,6 +23,7 @@ One question each, with its figure:
 - `methods`: every method side by side
 - `examples`: confusion matrices and test faces
 - `leaks`: equal images in two splits
+- `majority`: what the largest class alone scores, and which λs do no better
 
 Presentation:
 - `text`: names that other people gave, literal or legibly replaced

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from fer_tune.analysis.gains import Gain, gain, gain_between
 from fer_tune.analysis.recommendation import Findings, certainty, fingerprint, lambdas
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
-from fer_tune.decision.recommendation import FEWEST_EPOCHS
-from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
+from fer_tune.names import FEWEST_EPOCHS, NOISE_KIND, NOISE_RATIO, find
+
+UNKNOWN = (
+    "This study added no noise to its labels, so its noise ratio is unknown. It answers for the noise that the labels "
+    "already have: for its own data, or for others that are labelled alike (--data). For a noise ratio, ask a study "
+    "that adds noise, such as results/noise_kinds."
+)
 
 
 class NoEvidence(Exception):
@@ -103,31 +111,61 @@ def answer(
         place = _within(results, studied, ratio, between)
     except NoEvidence as why:
         return Answer(None, why=[str(why)])
-    reply = interpolate(studied, place, between)
-    return Answer(reply.lam, reply.interval, [*_sources(reply), *_cautions(results, studied, reply, between)])
+    return _said(results, studied, interpolate(studied, place, between), between)
+
+
+def answer_as_given(results: Results, found: Findings, added: float = 0.0, kind: str | None = None) -> Answer:
+    """The λ for labels that are as noisy as the study's own, with as much noise added to them.
+
+    Args:
+        results: the study's results.
+        found: its findings.
+        added: the share of labels made wrong on purpose; 0 for the labels as they come.
+        kind: the kind of that noise; None where the study has only one, or none is added.
+    """
+    try:
+        studied = _of_kind(results, found, kind)
+    except NoEvidence as why:
+        return Answer(None, why=[str(why)])
+    own = [(at, r) for at, r in studied if abs(at - added) <= SAME_RATIO]
+    if not own:
+        theirs = f"noise of ratio {_range(studied)}" if any(at for at, _ in studied) else "no noise"
+        yours = f"with noise of ratio {added:g} added" if added else "as they come"
+        return Answer(None, why=[f"The study added {theirs} to these labels. Yours are {yours}."])
+    return _said(results, studied, interpolate(own, own[0][0]), None)
+
+
+def refusal(results: Results, found: Findings, kind: str | None = None) -> Answer | None:
+    """Why the study answers for no noise ratio at all; None where it answers for some."""
+    try:
+        _of_kind(results, found, kind)
+    except NoEvidence as why:
+        return Answer(None, why=[str(why)])
+    return None if knows_noise(results) else Answer(None, why=[UNKNOWN])
+
+
+def knows_noise(results: Results) -> bool:
+    """Whether the study knows how noisy its labels are: it drew its data, or added noise in some condition."""
+    return not results.labels_may_be_wrong or any(_added(results, value) for value in _ratios(results))
+
+
+def _said(results: Results, studied: Studied, reply: Interpolation, between: tuple[float, float] | None) -> Answer:
+    said = [*_sources(results, reply), *_cautions(results, studied, reply, between)]
+    return Answer(reply.lam, reply.interval, said)
 
 
 def _within(results: Results, studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
     """The noise ratio to answer for, within the studied ones. Raises NoEvidence where it lies outside."""
+    if not knows_noise(results):
+        raise NoEvidence(UNKNOWN)
     low, high = between or (ratio, ratio)
     ratios = sorted(at for at, _ in studied)
     place = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
     if not ratios[0] - SAME_RATIO <= place <= ratios[-1] + SAME_RATIO:
-        if ratios[-1] == 0 and _has_noise_of_its_own(results):
-            raise NoEvidence(
-                "This study added no noise to its labels, so its noise ratio is unknown. Ask a study that adds noise, "
-                "such as results/noise_kinds."
-            )
         raise NoEvidence(
             f"The study's noise ratio is {_range(studied)}; {ratio:.3g} is outside, and answers are not extrapolated."
         )
     return min(max(place, ratios[0]), ratios[-1])
-
-
-def _has_noise_of_its_own(results: Results) -> bool:
-    """Whether the labels may have been noisy before the study added noise: only synthetic faces have known labels."""
-    dataset = results.study.section("dataset")
-    return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
 
 
 def _range(studied: Studied) -> str:
@@ -135,16 +173,29 @@ def _range(studied: Studied) -> str:
     return f"{ratios[0]:g}" if len(ratios) == 1 else f"{ratios[0]:g} to {ratios[-1]:g}"
 
 
-def _sources(reply: Interpolation) -> list[str]:
+def _sources(results: Results, reply: Interpolation) -> list[str]:
     """What an answer rests on, a sentence each."""
     where = " and ".join(f"{at:g} (λ = {r.lam:.3g})" for at, r in reply.sources)
     single = len(reply.sources) == 1
-    said = [f"Studied at noise ratio {where}." if single else f"Interpolated between noise ratios {where}."]
-    if reply.gain is not None:
-        said.append(f"Expected gain over λ = 0: {with_interval(*reply.gain, sign='+')} accuracy on clean labels.")
+    if single and not reply.sources[0][0] and results.labels_may_be_wrong:
+        said = ["Studied with the noise that the labels already have."]
+    else:
+        said = [f"Studied at noise ratio {where}." if single else f"Interpolated between noise ratios {where}."]
+    if (measured := _gain(results, reply)) is not None:
+        how = "Measured" if single else "Interpolated"
+        text = with_interval(*measured, sign="+")
+        said.append(f"{how} difference from λ = 0: {text} accuracy on {results.test_labels}.")
     if not all(r.response.degrees_of_freedom for _, r in reply.sources):
         said.append("With one seed there is no interval.")
     return said
+
+
+def _gain(results: Results, reply: Interpolation) -> Gain | None:
+    """The gain over λ = 0, as the report has it; between two ratios interpolated from what it has at both."""
+    conditions = [r.condition for _, r in reply.sources]
+    if len(conditions) == 1:
+        return gain(results, conditions[0], reply.lam)
+    return gain_between(results, (conditions[0], conditions[1]), reply.lam, reply.weight)
 
 
 def _cautions(
@@ -158,7 +209,7 @@ def _cautions(
             f"Your noise ratio is between {between[0]:.2f} and {between[1]:.2f}, but the study covers only "
             f"{_range(studied)}."
         )
-    if _has_noise_of_its_own(results):
+    if results.labels_may_be_wrong and any(at for at, _ in reply.sources):
         said.append("The study's noise ratio counts only the noise that it added, not the noise already in its labels.")
     if any(r.too_short for _, r in reply.sources):
         said.append(
@@ -191,7 +242,8 @@ def _of_kind(results: Results, found: Findings, kind: str | None) -> Studied:
     for r in found.recommendations:
         first = results.trials[results.trials["condition"] == r.condition].iloc[0]
         if by_kind is None or kind is None or first[column(by_kind)] == kind:
-            rows.append((float(first[column(by_ratio)] if by_ratio else study.section("noise")["ratio"]), r))
+            varied = float(first[column(by_ratio)]) if by_ratio else None
+            rows.append((_added(results, varied), r))
     if len({at for at, _ in rows}) < len(rows):
         others = [setting.name for setting in study.conditions if setting not in (by_ratio, by_kind)]
         raise NoEvidence(
@@ -199,3 +251,26 @@ def _of_kind(results: Results, found: Findings, kind: str | None) -> Studied:
             "shows each."
         )
     return rows
+
+
+def _ratios(results: Results) -> list[float | None]:
+    """The values that the noise ratio takes as a condition; None where it is not one."""
+    setting = find(results.study.conditions, NOISE_RATIO)
+    if setting is None:
+        return [None]
+    condition = results.study.conditions[setting]
+    return [*condition.values, *(condition.drawn_from or ())]
+
+
+def _added(results: Results, varied: float | None) -> float:
+    """The share of labels that a study made wrong: the mean over the annotators of the first label set's classes.
+
+    `varied` is `noise.ratio` where it is a condition; else the study's own counts. Single label sets may have a ratio
+    of their own (`noise.ratios`), and a matrix stands for every ratio of classes.
+    """
+    noise = results.study.section("noise")
+    if noise.get("matrix"):
+        return 1 - float(np.mean(np.diag(np.array(noise["matrix"], dtype=float))))
+    ratio, own = float(noise["ratio"]) if varied is None else varied, noise.get("ratios") or {}
+    shares = [float(own.get(name, ratio)) for name in results.annotators] or [ratio]
+    return float(np.mean(shares))

@@ -3,6 +3,7 @@
 python -m analysis.examples results/NAME
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def confusion_matrix(results: Results, trials: pd.DataFrame) -> tuple[np.ndarray
     for table in tables:
         np.add.at(counts, (table.true[table.known], table.predicted[table.known]), 1)
     return row_shares(counts), list(classes)
+
+
+def recalls(results: Results, trials: pd.DataFrame) -> dict[str, float]:
+    """Recall of each class: the diagonal of the confusion matrix of these trials, NaN for a class without samples.
+
+    Empty where no trial left predictions of the test images.
+    """
+    found = confusion_matrix(results, trials)
+    return {} if found is None else dict(zip(found[1], found[0].diagonal().tolist(), strict=True))
 
 
 def confusion_figure(results: Results) -> Figure | None:
@@ -144,8 +154,34 @@ def disagreements(results: Results) -> tuple[pd.DataFrame, list[str]] | None:
     return joined[joined["true"] >= 0].dropna().astype(int), list(joint.classes)
 
 
+def shows_faces(results: Results) -> bool:
+    """Whether the page may show test images: drawn ones, and others only where that was asked for."""
+    section = results.study.raw.get("report")
+    asked = results.faces or (section.get("faces") if isinstance(section, Mapping) else None)
+    return asked == "few" if asked else _are_drawn(results)
+
+
+def faces_notices(results: Results) -> list[str]:
+    """What a person must know before sending on a page with test images that are not drawn, a sentence each."""
+    if _are_drawn(results) or not shows_faces(results):
+        return []
+    return [
+        "Warning: the page shows images of your data set. If they are faces of people, whoever gets the page sees "
+        f"them. To write it without them, run: fer-tune report {results.path} --faces none"
+    ]
+
+
+def _are_drawn(results: Results) -> bool:
+    return results.study.section("dataset")["kind"] == "synthetic"
+
+
 def faces_figure(results: Results) -> Figure | None:
-    """Faces where only joint is right, then faces where joint is wrong and another system right; None without any."""
+    """Faces where only joint is right, then faces where joint is wrong and another system right.
+
+    None without any, or where the page must show none.
+    """
+    if not shows_faces(results):
+        return None
     images, found = _images(results), disagreements(results)
     if images is None or found is None:
         return None

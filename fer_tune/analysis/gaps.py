@@ -51,10 +51,12 @@ class Report:
     Attributes:
         headline: a paragraph each.
         gaps: what is missing, and why; what a study has nothing to show in is only named in the page.
+        notices: what a person must know before sending the page on, a sentence each.
     """
 
     headline: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    notices: tuple[str, ...] = ()
 
     @property
     def failures(self) -> list[Gap]:
@@ -62,11 +64,11 @@ class Report:
         return [gap for gap in self.gaps if gap.kind == Kind.FAILED]
 
     def text(self) -> str:
-        """The headline, and below it what is missing."""
+        """The headline, and below it what is missing and the notices."""
         lines = list(self.headline)
         for title, kind in (("Left out", Kind.LEFT_OUT), ("Missing from the report", Kind.FAILED)):
             lines += [f"{title}: {gap.text()}" for gap in self.gaps if gap.kind == kind]
-        return visible("\n".join(lines))
+        return visible("\n".join([*lines, *self.notices]))
 
 
 def attempted(what: str, part: Callable[[], Part], otherwise: Part, gaps: list[Gap]) -> Part:

@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from fer_tune.analysis import conditions, curves, examples, labels, leaks, methods, page_figures, recommendation, rules
+from fer_tune.analysis import (
+    conditions,
+    curves,
+    examples,
+    labels,
+    leaks,
+    majority,
+    methods,
+    page_figures,
+    recommendation,
+    rules,
+)
 from fer_tune.analysis.gaps import Gap, Kind, attempted, listed
 from fer_tune.analysis.page_figures import Each, PageFigure
 from fer_tune.analysis.recommendation import Findings
@@ -137,7 +148,10 @@ def _of_findings(results: Results, found: Findings) -> list[Section]:
 def _sections(results: Results) -> list[Section]:
     """What the page shows beside the recommendation."""
     return [
-        Section("leaks", "equal images", lambda: leaks.warnings(results)),
+        Section(
+            "leaks", "equal images, and λs that do no better than the largest class",
+            lambda: [*leaks.warnings(results), *majority.warnings(results)],
+        ),
         Section("test_labels", "what the test labels are", lambda: results.test_labels),
         Section("clean", "whether the test labels are clean", lambda: results.clean),
         Section(
@@ -155,7 +169,7 @@ def _sections(results: Results) -> list[Section]:
         ),
         Section(
             "recalls", "table “recall of each class”", lambda: recalls(results),
-            "no trial has left predictions of the test images that can be read, or recalls",
+            "no trial has left predictions of the test images that can be read",
         ),
         Section("recall_notes", "classes without a recall", lambda: recall_notes(results)),
         Section("other_sets", "other label sets", lambda: _other_sets(results)),
@@ -201,17 +215,19 @@ def _other_sets(results: Results) -> str:
 def recalls(results: Results) -> Table | None:
     """Recall of each class on the test split by λ, and how many samples each class has; None where none is known.
 
-    A class without samples has no recall: its cells are empty.
+    They are the diagonals of confusion matrices, after the last epoch. A class without samples has no recall: its cells
+    are empty.
     """
     samples = examples.support(results)
-    names = [name for name in samples if f"test_recall_{name}" in results.trials]
+    names = list(samples)
     if not names:
         return None
     best = curves.of_best(results).trials
     rows = [["", "samples", *(str(samples[name]) for name in names)]]
     for (condition, lam), trials in best.groupby(["condition", "lambda"], sort=False):
-        means = [trials[f"test_recall_{name}"].mean() if samples[name] else math.nan for name in names]
-        rows.append([str(condition), f"{lam:.3g}", *("" if math.isnan(m) else f"{m:.2f}" for m in means)])
+        found = examples.recalls(results, trials)
+        shares = [found.get(name, math.nan) for name in names]
+        rows.append([str(condition), f"{lam:.3g}", *("" if math.isnan(share) else f"{share:.2f}" for share in shares)])
     return Table(numbered(["condition", "λ", *map(plain_name, names)]), rows)
 
 
@@ -219,13 +235,7 @@ def recall_notes(results: Results) -> list[str]:
     """The classes without a recall, in sentences."""
     samples = examples.support(results)
     empty = [name for name, count in samples.items() if not count]
-    unscored = [name for name in samples if samples[name] and f"test_recall_{name}" not in results.trials]
-    said = []
-    if empty:
-        said.append(f"No test samples, so no recall: {listed(empty, 10)}.")
-    if unscored:
-        said.append(f"Left out, because trials.csv has no recall of them: {listed(unscored, 10)}.")
-    return said
+    return [f"No test samples, so no recall: {listed(empty, 10)}."] if empty else []
 
 
 def _curves(results: Results) -> dict[str, list[list[float | None]]]:

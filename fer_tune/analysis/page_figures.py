@@ -283,7 +283,10 @@ def _predictions(results: Results) -> list[Recipe]:
             "another method does. From one seed; faces sampled evenly across classes.",
             alt="Rows of test faces with the label and the prediction of each method",
             absent="it needs the images of a study with one data set, and test images on which joint training and "
-            "another method with the same seed differ",
+            "another method with the same seed differ"
+            if examples.shows_faces(results)
+            else "images of people stay out of the page unless --faces few, or report.faces in the study file, asks "
+            "for them",
             legend=lambda: f"{examples.legend(results)}.",
         ),
     ]

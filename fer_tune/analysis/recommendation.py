@@ -12,14 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from fer_tune.analysis import methods, rules
+from fer_tune.analysis import majority, methods, rules
+from fer_tune.analysis.gains import gain
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
-from fer_tune.decision.intervals import paired_difference, pooled_interval
-from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
+from fer_tune.decision.intervals import pooled_interval
+from fer_tune.decision.recommendation import Missing, Recommendation, recommend
 from fer_tune.decision.response import MOST_SEEDS, best_configurations
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
+from fer_tune.names import FEWEST_EPOCHS
 from fer_tune.results.records import Role
 
 FORMAT_VERSION = 1
@@ -303,37 +305,31 @@ def _what_is_missing(missing: Missing) -> list[str]:
 
 
 def against_baseline(results: Results) -> list[dict[str, str]]:
-    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows."""
-    conditions = results.trials["condition"].unique()
-    return [row for condition in conditions for row in _of_condition(results, str(condition)).values()]
+    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows.
+
+    Each condition ends with what always answering its largest class scores.
+    """
+    rows: list[dict[str, str]] = []
+    for condition in map(str, results.trials["condition"].unique()):
+        rows += [*_of_condition(results, condition).values(), *majority.rows(results, condition)]
+    return rows
 
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:
     """The rows of `against_baseline` of one condition, by λ."""
     trials = best_configurations(results.trials[results.trials["condition"] == condition])
     table = pooled_interval(trials, "test_accuracy", "lambda")
-    base, rows = _paired(results, trials[trials["lambda"] == 0]), {}
+    rows = {}
     for lam, line in zip(table.index.to_numpy(dtype=float).tolist(), table.to_dict("records"), strict=True):
-        own = _paired(results, trials[trials["lambda"] == lam])
-        seeds = base.index.intersection(own.index)
-        row = {
+        measured = gain(results, condition, lam)
+        rows[lam] = {
             "condition": condition,
             "λ": f"{lam:.3g}",
             "test accuracy": with_interval(line["mean"], line["low"], line["high"]),
             "seeds": str(int(line["n"])),
-            "difference from λ = 0": "",
+            "difference from λ = 0": with_interval(*measured, sign="+") if measured else "",
         }
-        if len(seeds) and lam != 0:
-            row["difference from λ = 0"] = with_interval(
-                *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy()), sign="+"
-            )
-        rows[lam] = row
     return rows
-
-
-def _paired(results: Results, trials: pd.DataFrame) -> pd.Series:
-    """Test accuracy by seed; where a condition was drawn, by seed and draw."""
-    return trials.groupby(["seed", "number"] if results.study.drawn else ["seed"])["test_accuracy"].mean().dropna()
 
 
 def chances(found: Findings) -> list[dict[str, str]]:

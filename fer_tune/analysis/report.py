@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from fer_tune.analysis import page, recommendation
+from fer_tune.analysis import examples, page, recommendation
 from fer_tune.analysis.gaps import Gap, Kind, Report, ReportFailed, attempted, explained
 from fer_tune.analysis.page_figures import Each
 from fer_tune.analysis.reading import NothingToReport
@@ -26,7 +26,7 @@ WATCH_SECONDS = 5.0  # between looks at whether a running study has new results
 DONE, PARTLY_DONE, USER_ERROR = 0, 1, 2  # exit codes, as in `cli.exits`
 
 
-def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> Report:
+def write_report(path: Path, formats: Sequence[str] = (), each: Each = map, faces: str | None = None) -> Report:
     """Write the report of a results folder. A part that fails is named, and the rest is written.
 
     Args:
@@ -34,21 +34,22 @@ def write_report(path: Path, formats: Sequence[str] = (), each: Each = map) -> R
         formats: further formats of figures, beside PNG and SVG: pdf.
         each: calls a function for every item of a list and returns what they return, as `map` does, or on several
             cores.
+        faces: whether the page shows test images, `none` or `few`; None for what the study says.
 
     Raises NothingToReport where no trial has ended or the tables cannot be read, ReportFailed where not even the page
     can be written.
     """
     try:
-        return _written(path, formats, each)
+        return _written(path, formats, each, faces)
     except (UserError, OSError):
         raise
     except Exception as error:
         raise ReportFailed(f"{path}: the report cannot be written. {explained(error)}.") from error
 
 
-def _written(path: Path, formats: Sequence[str], each: Each) -> Report:
+def _written(path: Path, formats: Sequence[str], each: Each, faces: str | None) -> Report:
     results = load(path)
-    results = replace(results, formats=tuple(dict.fromkeys((*results.formats, *formats))))
+    results = replace(results, formats=tuple(dict.fromkeys((*results.formats, *formats))), faces=faces)
     target = path / "report"
     shutil.rmtree(target / "figures", ignore_errors=True)
     target.mkdir(exist_ok=True)
@@ -56,7 +57,7 @@ def _written(path: Path, formats: Sequence[str], each: Each) -> Report:
     gaps = [*shown.gaps, *_write_recommendation(path / "recommendation.json", results, shown)]
     failed = [gap.text() for gap in gaps if gap.kind != Kind.ABSENT]
     _render(target, {**shown.values, "wrong": failed})
-    return Report(shown.headline, tuple(gaps))
+    return Report(shown.headline, tuple(gaps), tuple(examples.faces_notices(results)))
 
 
 def _write_recommendation(path: Path, results: Results, shown: page.Content) -> list[Gap]:
@@ -103,7 +104,7 @@ def _escape_markdown(text: object) -> str:
     return " ".join(escaped.split())
 
 
-def watch(path: Path, formats: Sequence[str]) -> int:
+def watch(path: Path, formats: Sequence[str], faces: str | None = None) -> int:
     """Write the report again whenever a running study has new results, until it is complete; return the exit code.
 
     Raises NothingToReport where the folder is not a results folder.
@@ -116,18 +117,18 @@ def watch(path: Path, formats: Sequence[str]) -> int:
         stamp = [file.stat().st_mtime_ns for file in (path / "trials.csv", path / "run.json") if file.exists()]
         if stamp != seen:
             seen = stamp
-            complete, said, code = _look(path, formats)
+            complete, said, code = _look(path, formats, faces)
             print(f"{time.strftime('%H:%M:%S')} {said}", flush=True)
         if not complete:
             time.sleep(WATCH_SECONDS)
     return code
 
 
-def _look(path: Path, formats: Sequence[str]) -> tuple[bool, str, int]:
+def _look(path: Path, formats: Sequence[str], faces: str | None) -> tuple[bool, str, int]:
     """Write the report if any trial has ended: whether the study is complete, what to print, the exit code."""
     try:
         complete = load(path).complete  # before writing: what ends meanwhile is reported at the next look
-        report = write_report(path, formats)
+        report = write_report(path, formats, faces=faces)
     except NothingToReport as nothing:
         return False, str(nothing), DONE
     said = f"{path / 'report' / 'index.html'}\n{report.text()}"
@@ -155,6 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Write the report of a results folder, even while its study still runs.", "fer-tune report"
     )
     parser.add_argument("--watch", action="store_true", help="write it again whenever there are new results")
+    parser.add_argument("--faces", choices=("none", "few"), help="whether the page shows test images")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if uri := next((word for word in words if "://" in word), None):
         return _of_remote(uri, words)
@@ -162,8 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     formats = options.format or ()
     try:
         if options.watch:
-            return watch(options.results, formats)
-        report = write_report(options.results, formats)
+            return watch(options.results, formats, options.faces)
+        report = write_report(options.results, formats, faces=options.faces)
         print(f"{report.text()}\n{options.results / 'report' / 'index.html'}")
         return PARTLY_DONE if report.failures else DONE
     except ReportFailed as failed:

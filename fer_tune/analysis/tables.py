@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ class Results:
         environment: where the study was begun.
         gaps: what does not count or could not be read.
         formats: of the figures that scripts write.
+        faces: whether the page shows test images, `none` or `few`, where the study's own setting does not count.
     """
 
     path: Path
@@ -73,6 +75,7 @@ class Results:
     environment: Environment
     gaps: tuple[Gap, ...] = ()
     formats: tuple[str, ...] = FORMATS
+    faces: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -99,6 +102,28 @@ class Results:
         """Kind and size of each label set, as the data were stored; empty where the data are gone or damaged."""
         return next((sets for digest in self.environment.digests if (sets := _label_sets(self.path, digest))), [])
 
+    @property
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of each categorical label set, by its name: as the data were stored, or as the study names them.
+
+        Empty where the data are gone or damaged and the study names none.
+        """
+        known: Any = self.study.section("dataset").get("sets", ())
+        for digest in self.environment.digests:
+            with suppress(OSError, Damaged, KeyError, TypeError):
+                known = self.dataset(digest)["label_sets"]
+                break
+        with suppress(KeyError, TypeError, AttributeError):
+            named = [s for s in known if s["kind"] == "categorical"]
+            return {str(s["name"]): tuple(map(str, s.get("names") or s.get("classes") or ())) for s in named}
+        return {}
+
+    @property
+    def annotators(self) -> list[str]:
+        """The label sets with the classes of the first categorical one: each is one annotator. Empty if unknown."""
+        first = next(iter(self.classes.values()), ())
+        return [name for name, classes in self.classes.items() if classes == first]
+
     def dataset(self, digest: str) -> Any:
         """The description of a stored data set. Raises OSError and Damaged where it cannot be read."""
         return read_json(_description(self.path, digest))
@@ -110,6 +135,12 @@ class Results:
         if dataset.get("kind") != "manifest":
             return True
         return bool(next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), False))
+
+    @property
+    def labels_may_be_wrong(self) -> bool:
+        """Whether labels may have been wrong before the study added noise: only those of drawn faces are known."""
+        dataset = self.study.section("dataset")
+        return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
 
     @property
     def test_labels(self) -> str:

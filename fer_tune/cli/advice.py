@@ -1,70 +1,124 @@
 """What `fer-tune recommend` says: which lambda for another noise ratio or a new data set, from a finished study."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from rich.console import Console
 
 from fer_tune.cli.data import is_study_file
 from fer_tune.cli.datasets import named_dataset
+from fer_tune.cli.description import say
 from fer_tune.cli.recommend import RecommendOptions
-from fer_tune.data.loading import load_data
+from fer_tune.data.errors import DataError
+from fer_tune.data.labels import first_categorical
+from fer_tune.data.loading import dataset_digest, load_data
 from fer_tune.errors import UserError
 from fer_tune.names import completed
 from fer_tune.results.files import read_json
+from fer_tune.study.cost import duration, plain_core_seconds
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan, resolved
-from fer_tune.study.schema import Study
+from fer_tune.study.schema import Study, TrialConfig
 
 if TYPE_CHECKING:
+    from fer_tune.analysis.answer import Answer
+    from fer_tune.analysis.recommendation import Findings
     from fer_tune.analysis.tables import Results
     from fer_tune.training.noise_estimate import NoiseEstimate
+
+ONLY_THESE_SETTINGS = "The answer holds only for the study's settings: train with these."
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the user asks about.
+
+    Attributes:
+        study: the user's study; of a data folder the finished study's settings with that data and no noise added.
+        is_own: whether the data are those of the finished study.
+        reads_alike: whether the data were read by the finished study's own dataset section.
+        names_noise: whether the user said which noise is added: in a study file.
+    """
+
+    study: Study
+    is_own: bool
+    reads_alike: bool
+    names_noise: bool
 
 
 def advice(options: RecommendOptions) -> list[str]:
     """What to say, line by line. Raises UserError."""
+    from fer_tune.analysis.recommendation import findings
     from fer_tune.analysis.tables import load
 
     results = load(options.results)
-    found = _for_ratio(results, options) if options.data is None else _for_data(results, options, options.data)
-    return [*found, *(f"Left out: {gap.text()}" for gap in results.gaps)]
+    found = findings(results)
+    if options.data is None:
+        said = _for_ratio(results, found, options)
+    else:
+        said = _for_data(results, found, options, options.data)
+    return [*said, *(f"Left out: {gap.text()}" for gap in results.gaps)]
 
 
-def _for_ratio(results: "Results", options: RecommendOptions) -> list[str]:
+def _for_ratio(results: "Results", found: "Findings", options: RecommendOptions) -> list[str]:
     from fer_tune.analysis.answer import answer
-    from fer_tune.analysis.recommendation import findings
 
     assert options.noise_ratio is not None
-    return [answer(results, findings(results), options.noise_ratio, options.noise_kind).text()]
+    return [answer(results, found, options.noise_ratio, options.noise_kind).text()]
 
 
-def _for_data(results: "Results", options: RecommendOptions, data: Path) -> list[str]:
-    from fer_tune.analysis.answer import answer, differences
-    from fer_tune.analysis.recommendation import findings
+def _for_data(results: "Results", found: "Findings", options: RecommendOptions, data: Path) -> list[str]:
+    from fer_tune.analysis.answer import answer, answer_as_given, differences, knows_noise, refusal
     from fer_tune.analysis.study_record import StudyRecord
 
     own = _finished(results.path)
-    asked = _asked(own, data)
-    label_sets = [[s.kind, s.size] for s in asked.dataset.label_sets]
-    if different := differences(results, StudyRecord.of(resolved(asked)), label_sets):
+    asked = _asked(results, own, data)
+    label_sets = [[s.kind, s.size] for s in asked.study.dataset.label_sets]
+    if different := differences(results, StudyRecord.of(resolved(asked.study)), label_sets):
         named = [f"- {difference.text('this study has', 'yours has')}" for difference in different]
         return ["No evidence: this study's λ was found for other settings.", *named]
-    estimate = _estimate(asked)
-    lines = [
+    config = make_plan(asked.study).cells[0].typical()
+    added = config.noise.ratio_of(first_categorical(config.dataset.label_sets))
+    kind = options.noise_kind or (config.noise.kind if asked.names_noise and added else None)
+    if asked.is_own:
+        return ["These are the study's own data.", *_told(answer_as_given(results, found, added, kind))]
+    if not knows_noise(results) and not added and _labelled_alike(results, asked):
+        alike = (
+            "Caution: these are not the study's data, but they have the same label sets. The answer assumes that their "
+            "labels are as noisy as the study's."
+        )
+        return _told(answer_as_given(results, found), [alike])
+    if (refused := refusal(results, found, kind)) is not None:
+        return [refused.text()]
+    if _is_drawn(config):
+        return _told(answer(results, found, added, kind), _cautions(own, asked, kind))
+    estimate = _estimate(config)
+    return [
         f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f}), by "
         f"{estimate.method}.",
+        *_told(
+            answer(results, found, estimate.ratio, kind, (estimate.low, estimate.high)), _cautions(own, asked, kind)
+        ),
     ]
-    kind = options.noise_kind or (asked.noise.kind if is_study_file(data) else None)
-    between = (estimate.low, estimate.high)
-    lines.append(answer(results, findings(results), estimate.ratio, kind, between).text())
-    if kind is None:
-        lines.append(f"Caution: the study's noise is {own.noise.kind}; the kind of noise in your labels is unknown.")
-    if asked.dataset.kind != own.dataset.kind:
-        lines.append(
-            f"Caution: the study ran on a data set of kind {own.dataset.kind}; yours is of kind {asked.dataset.kind}."
-        )
-    return [*lines, "The answer holds only for the study's settings: train with these."]
+
+
+def _told(reply: "Answer", cautions: Sequence[str] = ()) -> list[str]:
+    """An answer with what limits it; nothing limits no evidence."""
+    return [reply.text()] if reply.lam is None else [reply.text(), *cautions, ONLY_THESE_SETTINGS]
+
+
+def _cautions(own: Study, asked: _Asked, kind: str | None) -> list[str]:
+    """In what the user's data may differ from the study's, a sentence each."""
+    said = []
+    if kind is None and not asked.names_noise:
+        said.append(f"Caution: the study's noise is {own.noise.kind}; the kind of noise in your labels is unknown.")
+    mine, theirs = asked.study.dataset.kind, own.dataset.kind
+    if mine != theirs:
+        said.append(f"Caution: the study ran on a data set of kind {theirs}; yours is of kind {mine}.")
+    return said
 
 
 def _finished(results: Path) -> Study:
@@ -80,25 +134,80 @@ def _finished(results: Path) -> Study:
         ) from None
 
 
-def _asked(own: Study, data: Path) -> Study:
-    """The user's study; for a data folder, the finished study's settings with that data and no noise added.
+def _asked(results: "Results", own: Study, data: Path) -> _Asked:
+    """What the user asks about. Raises UserError.
 
     It is only expanded into trials once its settings are known to be those of the finished study.
     """
     if is_study_file(data):
-        return load_plan(data).study
-    spec = named_dataset(data).spec
-    if "image_size" in type(spec).model_fields:
-        spec = type(spec).model_validate({**spec.model_dump(), "image_size": own.dataset.image_size})
+        study = load_plan(data).study
+        return _Asked(study, _is_own(results, own, study.dataset), study.dataset.kind == own.dataset.kind, True)
+    digest, spec = _read_alike(own.dataset, data)
+    reads_alike = spec is not None
+    if spec is None:
+        spec = named_dataset(data).spec
+        if "image_size" in type(spec).model_fields:
+            spec = type(spec).model_validate({**spec.model_dump(), "image_size": own.dataset.image_size})
     noise = own.noise.model_copy(update={"ratio": 0.0, "ratios": {}})
-    return own.model_copy(update={"dataset": spec, "noise": noise})
+    study = own.model_copy(update={"dataset": spec, "noise": noise})
+    return _Asked(study, digest in results.environment.digests, reads_alike, False)
 
 
-def _estimate(asked: Study) -> "NoiseEstimate":
-    """Estimate the noise of the labels that the user's first trial would train on."""
-    from fer_tune.training.noise_estimate import estimate_noise
+def _is_own(results: "Results", own: Study, spec: Any) -> bool:
+    """Whether a study file's data are those of the finished study: drawn from the same settings, or the same files."""
+    if spec.kind == "synthetic":
+        return any(spec == cell.at(min).dataset for cell in make_plan(own).cells)
+    with Console(stderr=True).status("reading your data"):
+        return dataset_digest(spec) in results.environment.digests
 
-    config = make_plan(asked).cells[0].typical()
-    data = load_data(config.dataset, config.noise, config.seed)
-    with Console(stderr=True).status("reading") as status:
+
+def _read_alike(own: Any, data: Path) -> tuple[str, Any | None]:
+    """The digest of the user's data and their settings, read as the finished study reads its own; None if they differ.
+
+    A guess at what the columns of a table are is only made for data that the study cannot read.
+    """
+    if own.kind == "manifest":
+        file = data / Path(own.file).name if data.is_dir() else data
+        spec = own.model_copy(update={"file": str(file), "folder": None if data.is_dir() else own.folder})
+    elif own.kind == "synthetic" or not data.is_dir():
+        return "", None
+    else:
+        file, spec = data, own.model_copy(update={"folder": str(data)})
+    if not file.exists():
+        return "", None
+    try:
+        with Console(stderr=True).status("reading your data"):
+            return dataset_digest(spec), spec
+    except DataError:
+        return "", None
+
+
+def _labelled_alike(results: "Results", asked: _Asked) -> bool:
+    """Whether other data have the study's kind and classes, so that their labels may be as noisy."""
+    named = {s.name: s.names for s in asked.study.dataset.label_sets if s.kind == "categorical"}
+    return asked.reads_alike and named == results.classes
+
+
+def _is_drawn(config: TrialConfig) -> bool:
+    """Whether faces are drawn, so that the share of wrong labels is the one in the study file."""
+    return config.dataset.kind == "synthetic" and not config.dataset.machine_labels
+
+
+def _estimate(config: TrialConfig) -> "NoiseEstimate":
+    """Estimate the noise of the labels that the user's first trial would train on, after saying what that costs."""
+    from fer_tune.training.noise_estimate import FOLDS, estimate_noise, network_epochs
+
+    console = Console(stderr=True, soft_wrap=True)
+    with console.status("reading your data"):
+        data = load_data(config.dataset, config.noise, config.seed)
+    samples, epochs = network_epochs(data, config.training)
+    if samples:
+        parts = (samples * (FOLDS - 1) // FOLDS, samples // FOLDS)
+        seconds = FOLDS * epochs * plain_core_seconds(config, *parts)
+        say(
+            console,
+            f"Estimating how many labels are wrong trains {FOLDS} networks on {samples:,} images: up to about "
+            f"{duration(seconds)} of one CPU core. If you know the share, stop this and give --noise-ratio.",
+        )
+    with console.status("estimating the noise") as status:
         return estimate_noise(data, config.model, config.training, config.seed, status.update)

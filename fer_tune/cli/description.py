@@ -1,12 +1,15 @@
 """Tells a user what a study runs and costs, before it runs."""
 
+from pathlib import Path
+
 from rich.console import Console
 
 from fer_tune.data.copies import MOST_FILES, copies_lines, find_equal_files
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
-from fer_tune.names import LAMBDA
+from fer_tune.names import FEWEST_EPOCHS, LAMBDA
+from fer_tune.results.files import read_json_or
 from fer_tune.study.cost import START_SECONDS, duration, plan_bytes, plan_core_seconds
 from fer_tune.study.plan import Cell, Plan
 
@@ -14,6 +17,11 @@ GAIN_NOTE = (
     "noise_ratio is optimised together with the other settings. Accuracy alone would always favour the least noise, so "
     "the objective is the gain over lambda = 0 at the same noise and seed, with training.lr as learning rate."
 )
+SLOW_START = (
+    "it compares trials by their first epochs, in which large lambdas learn slowly. Halving at epochs 11 and 22 "
+    "stopped the best lambda in 58 to 83 % of simulated studies. To choose lambda, use scheduler: none"
+)
+TWO_SIDED_95 = 1.96  # normal quantile
 
 
 def say(console: Console, text: str) -> None:
@@ -32,7 +40,7 @@ def describe_plan(plan: Plan, console: Console) -> None:
         say(console, f"note: lambda is not searched; every trial uses training.lambda = {study.training.lam:g}")
     if study.maximises_gain:
         say(console, GAIN_NOTE)
-    for line in _noise_lines(plan):
+    for line in (*_noise_lines(plan), *_warnings(plan)):
         say(console, line)
 
 
@@ -96,6 +104,18 @@ def describe_copies(plan: Plan, console: Console) -> None:
         say(console, line)
 
 
+def preparation(plan: Plan, results: Path) -> list[str]:
+    """What a study prepares before its first trial, a line each: data sets that are not in its folder yet."""
+    stored = read_json_or(results / "data" / "digests.json", {})
+    lines = []
+    for key, spec in plan.datasets().items():
+        if spec.kind != "synthetic":
+            lines.append(f"Reading {getattr(spec, 'file', None) or spec.folder}…")
+        elif key not in stored:
+            lines.append(f"Drawing {sum(split_sizes(spec).values()):,} faces…")
+    return lines
+
+
 def _searched(cell: Cell) -> str:
     parts = [
         f"{setting.name} {'sampled from' if setting in cell.sampled else 'searched in'} {list(dimension.range or ())}"
@@ -120,3 +140,46 @@ def _noise_lines(plan: Plan) -> list[str]:
                 f"accuracy difference appears only {accuracy_shrinkage(noise, first):.2f} times as large; {sampling}"
             )
     return lines
+
+
+def _warnings(plan: Plan) -> list[str]:
+    """What the report will not be able to say, and why; what may mislead it. A line each."""
+    study = plan.study
+    said = [*_too_short(plan), *_too_few_samples(plan)]
+    searches_lambda = any(setting.path == LAMBDA for setting in study.searched)
+    if searches_lambda and not study.maximises_gain and 0 not in study.lambda_grid:
+        said.append(
+            "lambda = 0 (plain training) is not among the lambdas, so the report cannot say whether the joint loss "
+            "helps. Add 0 to the grid of lambda"
+        )
+    if study.scheduler != "none":
+        said.append(f"scheduler {study.scheduler}: {SLOW_START}")
+    return [f"warning: {text}." for text in said]
+
+
+def _too_short(plan: Plan) -> list[str]:
+    epochs = min(cell.typical().training.epochs for cell in plan.cells)
+    if epochs >= FEWEST_EPOCHS:
+        return []
+    text = "the final accuracy cannot be predicted, so the report will name no lambda"
+    return [f"with {_count(epochs, 'epoch')} (fewer than {FEWEST_EPOCHS}) {text}. Set training.epochs higher"]
+
+
+def _too_few_samples(plan: Plan) -> list[str]:
+    """The smallest difference that the sampling error of the validation set lets be seen, where it exceeds a point."""
+    study = plan.study
+    if study.objective != "val_accuracy" or not any(setting.path == LAMBDA for setting in study.searched):
+        return []
+    first, samples = first_categorical(study.dataset.label_sets), split_sizes(study.dataset)["validation"]
+    shrinkage = min(accuracy_shrinkage(cell.at(max).noise, first) for cell in plan.cells)
+    if shrinkage <= 0 or not samples:
+        return []
+    error = 0.5 / (samples * len(study.seeds)) ** 0.5  # at most, of the mean over seeds of one lambda's accuracy
+    least = TWO_SIDED_95 * 2**0.5 * error / shrinkage
+    if least <= 0.01:
+        return []
+    seeds = _count(len(study.seeds), "seed")
+    return [
+        f"with {samples} validation samples and {seeds}, lambdas that differ by less than about {least:.2g} in "
+        "accuracy cannot be told apart. More validation samples or seeds tell smaller differences"
+    ]

@@ -10,7 +10,7 @@ from types import ModuleType
 from fer_tune.cli import data
 from fer_tune.cli.exits import INTERRUPTED, USER_ERROR
 from fer_tune.errors import UserError
-from fer_tune.system.output import never_fail_to_print
+from fer_tune.system.output import is_closed, never_fail_to_print, quiet_when_closed
 from fer_tune.system.surroundings import provide_home
 
 COMMANDS = {  # each is a module of this room with HELP, EPILOG, add_options, read_options and run
@@ -61,9 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `fer-tune`; return the exit code."""
     _prepare_process()
     words = sys.argv[1:] if arguments is None else arguments
-    namespace = parser().parse_args(data.as_options(words))
-    module = _module(namespace.command)
-    return guarded(lambda: module.run(module.read_options(namespace, ("fer-tune", namespace.command))))
+    with quiet_when_closed():
+        namespace = parser().parse_args(data.as_options(words))
+        module = _module(namespace.command)
+        return guarded(lambda: module.run(module.read_options(namespace, ("fer-tune", namespace.command))))
 
 
 def door(command: str) -> Callable[..., int]:
@@ -81,20 +82,26 @@ def door(command: str) -> Callable[..., int]:
         module.add_options(single)
         _prepare_process()
         given = sys.argv[1:] if arguments is None else arguments
-        namespace = single.parse_args(data.as_options(given))
-        return guarded(lambda: module.run(module.read_options(namespace, words)))
+        with quiet_when_closed():
+            namespace = single.parse_args(data.as_options(given))
+            return guarded(lambda: module.run(module.read_options(namespace, words)))
 
     return door_main
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Run a command; print what the user can change as one message, and return the exit code."""
+    """Run a command; print what the user can change as one message, and return the exit code.
+
+    Raises BrokenPipeError where standard output is closed.
+    """
     try:
         return command()
     except (UserError, ChildProcessError) as error:
         print(error, file=sys.stderr)
         return USER_ERROR
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_closed():
+            raise
         named = f"{error.filename}: " if error.filename else ""
         print(f"{named}{error.strerror or error}", file=sys.stderr)
         return USER_ERROR

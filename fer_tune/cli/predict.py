@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 HELP = "Label images with a trained network, or export it as TorchScript."
 EPILOG = """examples:
+  fer-tune predict results/NAME photos/                      with the network that the study recommends
   fer-tune predict results/NAME/trials/KEY photos/ --output predictions.csv
   fer-tune predict results/NAME/trials/KEY --export encoder.pt"""
 
@@ -36,7 +37,7 @@ class PredictOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
-    add("checkpoint", type=Path, help="a trial folder: results/NAME/trials/KEY")
+    add("checkpoint", type=Path, help="a results folder (the network that it recommends), or a trial folder of one")
     add("images", type=Path, nargs="*", help="image files, or folders of them")
     add("--output", type=Path, help="CSV file to write (default: print the CSV)")
     add("--export", type=Path, help="write the encoder to this file as TorchScript and label nothing")
@@ -51,7 +52,7 @@ def run(options: PredictOptions) -> int:
     """Run the command; return the exit code: 0, or 1 where images were skipped."""
     from fer_tune.search.checkpoint import export, find_images, load_checkpoint
 
-    checkpoint = load_checkpoint(options.checkpoint)
+    checkpoint = load_checkpoint(_trial_folder(options.checkpoint))
     if options.export:
         difference = export(checkpoint, options.export)
         size = checkpoint.image_size
@@ -65,6 +66,20 @@ def run(options: PredictOptions) -> int:
         return _write(checkpoint, paths, sys.stdout)
     with open(options.output, "w", newline="", encoding="utf-8") as file:
         return _write(checkpoint, paths, file)
+
+
+def _trial_folder(path: Path) -> Path:
+    """The trial folder that the user named; of a results folder that of the recommended network, which is said."""
+    if not (path / "study.json").exists():
+        return path
+    from fer_tune.analysis.recommendation import findings
+    from fer_tune.analysis.tables import load
+    from fer_tune.analysis.trained import trained_network
+
+    results = load(path)
+    network = trained_network(results, findings(results))
+    print(f"Using {network.folder}: {network.why}", file=sys.stderr)
+    return network.folder
 
 
 def _write(checkpoint: "Checkpoint", paths: Sequence[Path], file: TextIO) -> int:

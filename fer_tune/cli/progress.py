@@ -57,9 +57,9 @@ class TerminalDisplay:
 
 
 def _summary(progress: "Progress") -> str:
-    remaining = (
-        f", about {duration(progress.left)} left" if progress.left > 0 and progress.done < progress.total else ""
-    )
+    ended = progress.done + progress.failed
+    more = progress.running > 0 and ended < progress.total  # the estimate knows nothing of trials that failed
+    remaining = f", about {duration(progress.left)} left" if more and progress.left > 0 else ""
     failed = f", {progress.failed} failed" if progress.failed else ""
     return (
         f"{progress.running} running, {progress.done} of {progress.total} done{failed}; "

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from fer_tune.errors import UserError
 
-HELP = """Recommend a lambda for another noise ratio, or for a new data set (its noise is estimated).
+HELP = """Recommend a lambda for the study's own data, for another noise ratio, or for a new data set.
 
-The finished study must have added noise to its labels, like studies/noise_kinds.yaml. Between two noise ratios that the
-study tried, the answer is interpolated. It is never extrapolated: for other noise ratios, or for other settings (image
-size, width, learning rate, epochs ...), the answer is "no evidence" and names what differs."""
+The study's own data are known by their content, and answered at once with its lambda. So are data that are labelled
+alike, where the study used labels as they come. Otherwise the study must have added noise to its labels, like
+studies/noise_kinds.yaml, and the noise of your labels is estimated: first you are told what that costs. Between two
+noise ratios that the study tried, the answer is interpolated. It is never extrapolated: for other noise ratios, or for
+other settings (image size, width, learning rate, epochs ...), the answer is "no evidence" and names what differs."""
 EPILOG = """examples:
+  fer-tune recommend results/mine --data data/mine
   fer-tune recommend results/noise_kinds --noise-kind symmetric --noise-ratio 0.3
   fer-tune recommend results/noise_kinds --noise-kind symmetric --data data/mine"""
 
@@ -32,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("results", type=Path, help="results folder of a finished study, such as results/noise_kinds")
     add("--noise-ratio", type=float, metavar="R", help="share of wrong labels, within the range that the study tried")
     add("--noise-kind", metavar="KIND", help="kind of noise, if the study has several: symmetric, instance, ...")
-    add("--data", type=Path, help="your data: a study file (YAML), data folder or table; its noise is estimated")
+    add("--data", type=Path, help="your data: a study file (YAML), data folder or table")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RecommendOptions:

@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from fer_tune.analysis.gaps import ReportFailed
-from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, say
+from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, preparation, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
 from fer_tune.cli.preflight import (
     check_precision,
@@ -178,6 +178,8 @@ def _execute(run: StudyRun) -> int:
         mark_incomplete(results)
         with kept_only_if_begun(results):
             check_space(plan, results)
+            for text in preparation(plan, results):
+                run.say(text)
             with _preparing(plan, results, options.repeated) as wait:
                 ending, account = _search(run, wait, background, report.prepare)
         write_tables(results)
@@ -188,6 +190,7 @@ def _execute(run: StudyRun) -> int:
             "over_budget": ending is Ending.OVER_BUDGET,
         }
         _note_run(results, spent)
+        run.say("Writing the report…")
         report.begin()
         exported = background.submit(_export, plan, results)
         code = _conclude(run, ending, report)
@@ -235,12 +238,14 @@ def _search(
             run.say("Already complete: nothing to run. The report is written again.")
             ending = Ending.COMPLETE
         else:
+            run.say("Starting Ray…")
             with ExitStack() as session:
                 session.enter_context(
                     ray_session(options.address, options.verbose, None if options.address else _cpus(options))
                 )
                 wait()
                 spent = time.monotonic() - run.started + REPORT_SECONDS
+                run.say("Starting the first trials…")
                 with display:
                     ending = run_search(plan, results, callback, options.verbose, limit, spent)
                 background.submit(session.pop_all().close)

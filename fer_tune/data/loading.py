@@ -77,6 +77,14 @@ def write_dataset(spec: DatasetSpec, folder: Path, workers: int = 1) -> Path:
     return write_saved(folder, _described(spec, index, np.empty(0)), write_images)
 
 
+def dataset_digest(spec: DatasetSpec) -> str:
+    """The digest of a data set's files and labels as they are now, by which `write_dataset` names its folder.
+
+    Images are read and not decoded. Raises DataError for unusable data, ValueError for faces that are drawn.
+    """
+    return content_digest(index_dataset(spec), spec.image_size)
+
+
 def index_dataset(spec: DatasetSpec) -> Index:
     """What the label files of a data set say, checked. Raises DataError for unusable data."""
     index = read_index(spec)

@@ -20,15 +20,14 @@ class Interpolation:
     Attributes:
         lam: the λ of least expected regret.
         interval: the range that holds the best λ with 95 %; None where one seed allows none.
-        gain: expected gain over λ = 0 in accuracy on clean labels with its 95 % interval (mean, low, high); None where
-            λ = 0 is the answer or was not run.
         sources: the studied ratio, or the two around it, with their recommendations.
+        weight: of the second of two sources, 0 to 1; 0 with one.
     """
 
     lam: float
     interval: tuple[float, float] | None
-    gain: tuple[float, float, float] | None
     sources: Studied
+    weight: float
 
 
 def interpolate(studied: Studied, ratio: float, between: tuple[float, float] | None = None) -> Interpolation:
@@ -77,17 +76,12 @@ def _between(sources: Studied, ratio: float) -> Interpolation:
     weight = 0.0 if single else (ratio - sources[0][0]) / (sources[1][0] - sources[0][0])
     mixed = draws[0] if single else (1 - weight) * draws[0] + weight * draws[1]
     regret = (mixed.max(1, keepdims=True) - mixed).mean(0)
-    lam = shared[int(regret.argmin())]
-    gain = _gain(mixed[:, shared.index(lam)] - mixed[:, 0]) if shared[0] == 0 and lam > 0 else None
+    lam = sources[0][1].lam if single else shared[int(regret.argmin())]
     if not all(r.response.degrees_of_freedom for _, r in sources):
-        return Interpolation(lam, None, gain, sources)
+        return Interpolation(lam, None, sources, weight)
     if single:
-        return Interpolation(lam, sources[0][1].response.interval(), gain, sources)
+        return Interpolation(lam, sources[0][1].response.interval(), sources, weight)
     best = np.sort(np.array(shared)[mixed.argmax(1)])
     tail = int((1 - CONFIDENCE) / 2 * len(best))
-    return Interpolation(lam, (min(lam, float(best[tail])), max(lam, float(best[-tail - 1]))), gain, sources)
-
-
-def _gain(draws: np.ndarray) -> tuple[float, float, float]:
-    low, high = np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(draws.mean()), float(low), float(high)
+    interval = min(lam, float(best[tail])), max(lam, float(best[-tail - 1]))
+    return Interpolation(lam, interval, sources, weight)

@@ -9,8 +9,8 @@ import pandas as pd
 from fer_tune.decision.response import Response, respond, rises_then_falls, validation_size
 from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, Trend, trend
 from fer_tune.decision.rules import Pick
+from fer_tune.names import FEWEST_EPOCHS
 
-FEWEST_EPOCHS = 6  # with fewer nothing is known of a curve's end
 LEAST_SHRINKAGE = 0.05  # where labels are nearly random, points of clean accuracy would divide by 0
 
 

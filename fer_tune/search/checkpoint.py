@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fer_tune.data.labels import LabelSet
-from fer_tune.data.pictures import UNREADABLE, read_picture, why_unreadable, without_warnings
+from fer_tune.data.pictures import IMAGE_SUFFIXES, UNREADABLE, read_picture, why_unreadable, without_warnings
 from fer_tune.errors import UserError
 from fer_tune.models.encoder import Encoder
 from fer_tune.results.folder import TrialFolder
@@ -20,7 +20,6 @@ from fer_tune.study.schema import TrialConfig
 from fer_tune.system.safe_loading import why_not_loaded
 from fer_tune.training.averaging import evaluated_encoder
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 BATCH = 64
 EXPORT_TOLERANCE = 1e-4  # largest absolute difference between exported and own outputs
 
@@ -115,7 +114,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     """The named files, and every image below the named folders. Raises CheckpointError where there are none."""
     found: list[Path] = []
     for path in paths:
-        found += sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        found += sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES) if path.is_dir() else [path]
     if not found:
         raise CheckpointError("name images, or folders of them")
     return found

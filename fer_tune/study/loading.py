@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fer_tune.names import LAMBDA, Setting, completed
+from fer_tune.names import LAMBDA, NOISE_RATIO, Setting, completed
 from fer_tune.study.errors import MisplacedError, StudyError
 from fer_tune.study.placement import StudySource, explain, explain_misplaced
 from fer_tune.study.plan import Plan, make_plan
@@ -93,8 +93,9 @@ def _can_race(raw: Mapping[str, Any]) -> bool:
     listed = [values.get("grid") for values in grids if isinstance(values, Mapping)]
     several = len(listed) == 1 and isinstance(listed[0], Sequence) and len(listed[0]) > 1
     ranges = any(isinstance(v, Mapping) and {"uniform", "log_uniform"} & set(v) for v in search.values())
+    gain = any(Setting.named(str(name)).path == NOISE_RATIO for name in search)
     sampled = any(isinstance(values, Mapping) for values in conditions.values())
-    return several and not ranges and not sampled and raw.get("scheduler", "none") == "none"
+    return several and not (ranges or gain or sampled) and raw.get("scheduler", "none") == "none"
 
 
 def _split_override(text: str) -> tuple[str, Any]:

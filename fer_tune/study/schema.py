@@ -136,6 +136,16 @@ class Decide(_Spec):
         return self
 
 
+class ReportSpec(_Spec):
+    """What the report shows of the data."""
+
+    faces: Literal["none", "few"] | None = Field(
+        None,
+        description="test images on which methods disagree: `few` puts up to 24 of them into the report's page, and "
+        "whoever gets the page sees these people. Default: few for synthetic (drawn) faces, none for all other data",
+    )
+
+
 class TrialConfig(_Spec):
     """Everything that one trial is a function of."""
 
@@ -235,9 +245,11 @@ class Study(_Spec):
     )
     scheduler: Literal["none", "asha", "median"] = Field(
         "none",
-        description="stops weak trials early, within each condition. Caution: a large lambda learns slowly at first",
+        description="stops weak trials early, within each condition. Not for choosing lambda: large ones learn slowly "
+        "at first, and halving at epochs 11 and 22 stopped the best one in 58 to 83 % of simulated studies",
     )
     resources: Resources = Field(default_factory=Resources)
+    report: ReportSpec = Field(default_factory=ReportSpec)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -306,6 +318,10 @@ class Study(_Spec):
             raise MisplacedError(("decide",), "needs conditions with listed values: use `seeds` where one is sampled")
         if self.scheduler != "none":
             raise MisplacedError(("scheduler",), f"{self.scheduler} would end trials that the race compares: use none")
+        if self.maximises_gain:
+            raise MisplacedError(
+                ("decide",), "cannot race gains over lambda = 0: use `seeds` where noise_ratio is searched"
+            )
         if self.methods and self.decide.baselines:
             raise MisplacedError(("decide", "baselines"), "the condition method compares methods already")
 

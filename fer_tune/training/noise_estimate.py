@@ -32,7 +32,7 @@ RESAMPLES = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the resampled estimates
 CONFIDENT_LEARNING_ERROR = 0.15  # the most that it was too high, on synthetic faces (docs/reading_the_report.md)
 DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/training/test_noise_estimate.py)
-LEAST_TIMES_CHANCE = 2.0  # held-out accuracy below this is mostly the network's own mistakes
+LEAST_GAIN = 1 / 6  # of what the largest class alone leaves wrong: a network that does less makes its own mistakes
 
 
 class EstimateError(UserError):
@@ -67,14 +67,10 @@ def estimate_noise(
 
     Raises EstimateError if too few samples have a label, or the network learns too little from them.
     """
-    first, voters = first_categorical(data.label_sets), voting_sets(data.label_sets)
-    used = np.sort(np.concatenate([data.dataset.splits["train"], data.dataset.splits["validation"]]))
-    if len(voters) > 1:
-        answers = np.stack([data.labels[s.name][used] for s in voters], axis=1)
-        shared = answers[(answers != MISSING_CLASS).sum(axis=1) > 1]
-        if len(shared):
-            return _from_annotators(shared, first.size, seed)
-    labelled = used[data.labels[first.name][used] != MISSING_CLASS]
+    first, shared = first_categorical(data.label_sets), _shared_answers(data)
+    if len(shared):
+        return _from_annotators(shared, first.size, seed)
+    labelled = _labelled(data)
     classes = data.labels[first.name][labelled]
     counts = np.bincount(classes, minlength=first.size)
     if (counts[counts > 0] < FOLDS).any() or (counts > 0).sum() < 2:
@@ -83,13 +79,45 @@ def estimate_noise(
             f"each with {FOLDS} labels or more"
         )
     probabilities = held_out_probabilities(data, labelled, model, training, seed, progress)
-    accuracy, chance = float((probabilities.argmax(1) == classes).mean()), 1 / int((counts > 0).sum())
-    if accuracy < LEAST_TIMES_CHANCE * chance:
+    accuracy, largest = float((probabilities.argmax(1) == classes).mean()), float(counts.max() / counts.sum())
+    if accuracy < largest + LEAST_GAIN * (1 - largest):  # with seven equal classes twice their share
         raise EstimateError(
             f"cannot estimate how many labels are wrong: a network predicts only {accuracy:.0%} of held-out labels "
-            f"(chance: {chance:.0%}). Set --noise-ratio, or provide more images"
+            f"(the largest class alone: {largest:.0%}). Set --noise-ratio, or provide more images"
         )
     return _from_probabilities(classes, probabilities, seed)
+
+
+def network_epochs(data: NoisyData, training: TrainingSpec) -> tuple[int, int]:
+    """On how many samples `estimate_noise` trains its networks, and for how many epochs each at most.
+
+    (0, 0) where annotators' disagreement tells the noise and no network is needed.
+    """
+    samples = 0 if len(_shared_answers(data)) else len(_labelled(data))
+    return (samples, _epochs(samples * (FOLDS - 1) // FOLDS, training)) if samples else (0, 0)
+
+
+def _epochs(samples: int, training: TrainingSpec) -> int:
+    size = max(1, min(training.batch_size, samples))
+    return min(MAX_EPOCHS, -(-MAX_STEPS // max(1, samples // size)))
+
+
+def _used(data: NoisyData) -> np.ndarray:
+    """Indices of the training and validation samples, rising."""
+    return np.sort(np.concatenate([data.dataset.splits["train"], data.dataset.splits["validation"]]))
+
+
+def _shared_answers(data: NoisyData) -> np.ndarray:
+    """Classes (n, A) that A annotators gave to samples that two or more labelled, missing ones -1; n = 0 with one."""
+    voters, used = voting_sets(data.label_sets), _used(data)
+    answers = np.stack([data.labels[s.name][used] for s in voters], axis=1)
+    return answers[(answers != MISSING_CLASS).sum(axis=1) > 1]
+
+
+def _labelled(data: NoisyData) -> np.ndarray:
+    """Indices of the training and validation samples that have a label of the first categorical set."""
+    used = _used(data)
+    return used[data.labels[first_categorical(data.label_sets).name][used] != MISSING_CLASS]
 
 
 def annotator_error(answers: np.ndarray, classes: int) -> float:
@@ -137,8 +165,7 @@ def held_out_probabilities(
         own = samples[held_out]
         splits = {"train": samples[others], "validation": own, "test": own[:1]}
         part = NoisyData(replace(data.dataset, splits=splits), data.labels)
-        size = min(training.batch_size, len(others))
-        epochs = min(MAX_EPOCHS, -(-MAX_STEPS // (len(others) // size)))
+        size, epochs = min(training.batch_size, len(others)), _epochs(len(others), training)
         plain = {"lam": 0.0, "epochs": epochs, "method": "gce", "warmup_epochs": 0, "augment": False}
         trainer = build_trainer(part, model, training.model_copy(update={**plain, "batch_size": size}), seed)
         best, since = -1.0, 0

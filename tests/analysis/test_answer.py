@@ -1,11 +1,16 @@
 """Answers for other noise ratios: read off, interpolated, or refused."""
 
+import numpy as np
 import pytest
 
-from fer_tune.analysis.answer import answer, differences
-from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.answer import answer, answer_as_given, differences
+from fer_tune.analysis.gains import gain_between
+from fer_tune.analysis.recommendation import against_baseline, findings
 from fer_tune.analysis.study_record import StudyRecord
 from fer_tune.analysis.tables import load
+from fer_tune.decision.intervals import mean_interval
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.tables import write_tables
 
 RATIOS = {"noise_ratio": [0.2, 0.4]}
 
@@ -31,12 +36,64 @@ def test_a_studied_ratio_is_read_off(asked):
     assert found.why[0] == "Studied at noise ratio 0.4 (λ = 0.2)."
 
 
-def test_between_two_ratios_the_scores_are_interpolated_and_the_gain_is_on_clean_labels(asked):
+def test_between_two_ratios_the_scores_are_interpolated_and_so_is_the_gain_of_each_seed(asked):
     found = asked(0.3, conditions=RATIOS)
     assert found.lam == 0.2
     assert found.why[0] == "Interpolated between noise ratios 0.2 (λ = 0.2) and 0.4 (λ = 0.2)."
-    assert "Expected gain over λ = 0: +0.012 (" in found.why[1]
+    assert found.why[1] == (
+        "Interpolated difference from λ = 0: +0.012 (+0.012 to +0.012) accuracy on clean test labels."
+    )
     assert found.text().startswith("λ = 0.2 (best λ between")
+
+
+def uneven(lam, seed, epoch):
+    """Seeds gain 0.1, 0.12 and 0.17 at 0.2."""
+    return 0.6 + 0.01 * seed + [0.1, 0.12, 0.17][seed] * (lam == 0.2) + 0 * epoch
+
+
+@pytest.mark.parametrize(("seeds", "difference"), [([0, 1, 2], "+0.130 (+0.040 to +0.220)"), ([1], "+0.120")])
+def test_at_a_studied_ratio_the_gain_is_that_of_the_report(results_folder, seeds, difference):
+    """With one seed there is no interval."""
+    results = load(results_folder(uneven, seeds=seeds))
+    found = answer(results, findings(results), 0.4)
+    assert f"Measured difference from λ = 0: {difference} accuracy on clean test labels." in found.why
+    (row,) = [row for row in against_baseline(results) if row["λ"] == "0.2"]
+    assert row["difference from λ = 0"] == difference
+    assert ("With one seed there is no interval." in found.why) == (len(seeds) == 1)
+    assert (found.interval is None) == (len(seeds) == 1)
+
+
+def test_between_two_ratios_gains_are_paired_and_mixed_by_seed(results_folder):
+    """Gains at 0.2 are those above, at 0.4 half of them; at 0.25 a quarter of the way."""
+
+    def curve(lam, seed, epoch):
+        return uneven(lam, seed, epoch)
+
+    path = results_folder(curve, conditions=RATIOS)
+    for folder in map(TrialFolder, (path / "trials").glob("*noise_ratio=0.4*lambda=0.2*")):
+        loss = [0.1, 0.12, 0.17][folder.record().seed] / 2
+        folder.write_history([{**row, "test_accuracy": row["test_accuracy"] - loss} for row in folder.history()])
+    write_tables(path)
+    results = load(path)
+    mean, low, high = gain_between(results, ("noise_ratio=0.2", "noise_ratio=0.4"), 0.2, 0.25)
+    expected = mean_interval(np.array([0.1, 0.12, 0.17]) * (0.75 + 0.25 / 2))
+    assert (mean, low, high) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_noise_of_several_annotators_counts_label_set_by_label_set(results_folder):
+    """Two annotators, one with a ratio of its own: the study's noise is their mean, as that of an estimate is."""
+    sets = [{"name": n, "kind": "categorical", "columns": [n], "classes": ["calm", "glad"]} for n in ("one", "two")]
+    dataset = {"kind": "manifest", "file": "faces.csv", "sets": sets}
+    results = load(results_folder(moving, dataset=dataset, noise={"ratio": 0.1, "ratios": {"two": 0.5}}))
+    found = findings(results)
+    assert answer(results, found, 0.3).lam == 0.2
+    assert "noise ratio is 0.3; 0.1 is outside" in answer(results, found, 0.1).text()
+
+
+def test_a_matrix_says_how_many_labels_are_wrong(results_folder):
+    matrix = np.full((7, 7), 0.05) + 0.65 * np.eye(7)
+    results = load(results_folder(moving, noise={"kind": "confusion", "matrix": matrix.tolist()}))
+    assert answer(results, findings(results), 0.3).lam == 0.2
 
 
 @pytest.mark.parametrize(
@@ -103,6 +160,20 @@ def test_a_study_of_labels_as_given_does_not_know_its_noise_ratio(asked):
     found = asked(0.3, dataset=dataset, noise={"ratio": 0.0})
     assert found.text().startswith(
         "No evidence.\nThis study added no noise to its labels, so its noise ratio is unknown."
+    )
+
+
+def test_for_labels_as_noisy_as_its_own_it_answers_with_the_noise_that_they_already_have(results_folder):
+    sets = [{"name": "mood", "kind": "categorical", "columns": ["mood"], "classes": ["calm", "glad"]}]
+    results = load(
+        results_folder(moving, dataset={"kind": "manifest", "file": "faces.csv", "sets": sets}, noise={"ratio": 0.0})
+    )
+    found = answer_as_given(results, findings(results))
+    assert found.lam == 0.2
+    assert found.why[0] == "Studied with the noise that the labels already have."
+    assert "noise ratio" not in found.text()
+    assert answer_as_given(results, findings(results), added=0.2).text() == (
+        "No evidence.\nThe study added no noise to these labels. Yours are with noise of ratio 0.2 added."
     )
 
 

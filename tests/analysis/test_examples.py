@@ -1,14 +1,28 @@
 """Confusion matrices and faces: known predictions give known matrices and captions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tune.analysis.examples import confusion_figure, confusion_matrix, disagreements, faces_figure, system_trials
+from fer_tune.analysis import page
+from fer_tune.analysis.examples import (
+    confusion_figure,
+    confusion_matrix,
+    disagreements,
+    faces_figure,
+    faces_notices,
+    shows_faces,
+    system_trials,
+)
 from fer_tune.analysis.labels import annotator_matrix, digests
+from fer_tune.analysis.report import main
 from fer_tune.analysis.tables import load
-from fer_tune.results.files import write_json
-from tests.support.made_up import plateau
+from fer_tune.results.files import read_json, write_json
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.tables import write_tables
+from tests.support.made_up import add_classes, plateau
 
 TRUE = np.repeat([0, 1, 2], 20)
 NAMES = ("calm", "glad", "cross")
@@ -83,3 +97,70 @@ def test_without_predictions_or_images_there_is_no_figure(results_folder):
     assert confusion_figure(results) is None
     assert faces_figure(results) is None
     assert digests(results) == []
+
+
+PEOPLE = {
+    "kind": "manifest",
+    "file": "faces.csv",
+    "sets": [{"name": "mood", "kind": "categorical", "columns": ["mood"], "classes": list(NAMES)}],
+}
+
+
+def with_faces(results_folder, **changes):
+    """A folder whose methods disagree on some test images."""
+    return add_classes(results_folder(plateau(lambda lam: 0.6 + 0.1 * (lam == 0.6)), **changes), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "option", "shown"),
+    [
+        ({}, None, True),
+        ({}, "none", False),
+        ({"report": {"faces": "none"}}, None, False),
+        ({"dataset": PEOPLE}, None, False),
+        ({"dataset": PEOPLE}, "few", True),
+        ({"dataset": PEOPLE, "report": {"faces": "few"}}, None, True),
+        ({"dataset": PEOPLE, "report": {"faces": "few"}}, "none", False),
+    ],
+)
+def test_faces_of_people_are_only_shown_where_that_was_asked_for(results_folder, changes, option, shown):
+    results = replace(load(with_faces(results_folder, **changes)), faces=option)
+    assert (faces_figure(results) is not None) == shown
+    warned = "".join(faces_notices(results))
+    assert warned.startswith("Warning: the page shows images of your data set.") == (shown and "dataset" in changes)
+
+
+def test_a_study_of_an_older_version_has_the_same_default(results_folder):
+    path = with_faces(results_folder, dataset=PEOPLE)
+    old = {name: part for name, part in read_json(path / "study.json").items() if name != "report"}
+    write_json(path / "study.json", old)
+    assert not shows_faces(load(path))
+
+
+def test_the_page_holds_faces_of_people_and_a_warning_only_where_asked_for(results_folder, capsys):
+    path = with_faces(results_folder, dataset=PEOPLE)
+    title = "Test faces that methods disagree on"
+    assert main([str(path)]) == 0
+    shown = (path / "report" / "index.html").read_text()
+    assert f"<h2>{title}" not in shown
+    assert "images of people stay out of the page" in shown
+    assert "Warning" not in capsys.readouterr().out
+    assert main([str(path), "--faces", "few"]) == 0
+    assert (path / "report" / "figures" / "faces.png").exists()
+    assert title in (path / "report" / "index.html").read_text()
+    assert f"run: fer-tune report {path} --faces none" in capsys.readouterr().out
+    assert main([str(path)]) == 0
+    assert not (path / "report" / "figures" / "faces.png").exists()
+
+
+def test_recalls_of_the_page_are_the_diagonals_of_the_confusion_matrices(results_folder):
+    path = with_faces(results_folder)
+    for folder in map(TrialFolder, (path / "trials").iterdir()):  # means of epochs before the last say something else
+        folder.write_history([{**row, "test_recall_glad": 0.123} for row in folder.history()])
+    write_tables(path)
+    results = load(path)
+    systems = {trials["lambda"].iloc[0]: trials for trials in system_trials(results).values()}
+    shown = {row[1]: row[2:] for row in page.recalls(results).rows}
+    for lam, trials in systems.items():
+        matrix, _ = confusion_matrix(results, trials)
+        assert shown[f"{lam:.3g}"] == [f"{share:.2f}" for share in matrix.diagonal()]

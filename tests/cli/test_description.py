@@ -1,6 +1,11 @@
 """What is said of a study before it runs: `--dry-run`."""
 
+import pytest
+
+from fer_tune.cli.description import preparation
+from fer_tune.results.files import write_json
 from fer_tune.run import main
+from tests.support import folders
 
 
 def test_dry_run_prints_trials_and_cost_and_writes_nothing(study_file, capsys, tmp_path):
@@ -31,3 +36,41 @@ def test_what_is_searched_and_what_is_drawn_is_said(study_file, capsys):
     out = capsys.readouterr().out
     assert "noise_ratio sampled from [0.1, 0.5]" in out
     assert "lr searched in [0.0001, 0.01]" in out
+
+
+def warned(capsys, path):
+    """The lines of a dry run that warn."""
+    assert main([str(path), "--dry-run"]) == 0
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+
+
+def test_what_the_report_will_lack_is_said_beforehand(study_file, capsys):
+    changes = {"training": {"epochs": 4, "batch_size": 32}, "search": {"lambda": {"grid": [0.3, 1.0]}}}
+    short, small, baseline = warned(capsys, study_file(**changes))
+    assert "with 4 epochs (fewer than 6) the final accuracy cannot be predicted" in short
+    # 28 samples, noise 0.4 of 7 classes: 1.96 x sqrt(2) x 0.5 / sqrt(28) / (1 - 0.4 x 7 / 6)
+    assert "with 28 validation samples and 1 seed, lambdas that differ by less than about 0.49 in" in small
+    assert "lambda = 0 (plain training) is not among the lambdas" in baseline
+
+
+def test_a_study_that_can_tell_a_point_apart_is_not_warned_of(study_file, capsys):
+    data = {"kind": "synthetic", "train": 64, "validation": 40_000, "test": 28}
+    training = {"epochs": 30, "batch_size": 32}
+    assert warned(capsys, study_file(dataset=data, noise={"ratio": 0.0}, training=training)) == []
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_scheduler_that_may_stop_the_best_lambda_is_warned_of(study_file, capsys, scheduler):
+    last = warned(capsys, study_file(scheduler=scheduler))[-1]
+    assert last.startswith(f"warning: scheduler {scheduler}: it compares trials by their first epochs")
+    assert "58 to 83 % of simulated studies" in last
+
+
+def test_what_is_prepared_is_said_once(plan_of, tmp_path):
+    plan = plan_of()
+    assert preparation(plan, tmp_path) == ["Drawing 120 faces…"]
+    (tmp_path / "data").mkdir()
+    write_json(tmp_path / "data" / "digests.json", dict.fromkeys(plan.datasets(), "ab"))
+    assert preparation(plan, tmp_path) == []
+    table = folders.write_manifest(tmp_path / "mine")
+    assert preparation(plan_of(dataset=table), tmp_path) == [f"Reading {tmp_path / 'mine' / 'faces.csv'}…"]

@@ -8,6 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.tables import load
+from fer_tune.analysis.trained import trained_network
 from fer_tune.predict import main
 from fer_tune.results.folder import TrialFolder
 from tests.support import folders
@@ -73,3 +76,23 @@ def test_a_mistake_is_one_message_and_exit_code_2(trial, tmp_path, capsys, place
         broken.state.write_bytes(b"not a state")
     assert main([str(checkpoint), *images]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_results_folder_gives_the_network_that_the_study_recommends(small, tmp_path, capsys):
+    results = load(small.results)
+    network = trained_network(results, findings(results))
+    folders.face(1, 0).save(tmp_path / "one.png")
+    assert main([str(small.results), str(tmp_path / "one.png")]) == 0
+    from_study = capsys.readouterr()
+    assert from_study.err.startswith(f"Using {network.folder}: {network.why}\n")
+    assert main([str(network.folder), str(tmp_path / "one.png")]) == 0
+    assert capsys.readouterr().out == from_study.out
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".ppm", ".jfif", ".PGM"])
+def test_every_kind_of_picture_that_can_be_read_is_found_in_a_folder(trial, tmp_path, capsys, suffix):
+    kind = {".gif": "GIF", ".ppm": "PPM", ".jfif": "JPEG", ".PGM": "PPM"}[suffix]
+    folders.face(1, 0).convert("L" if suffix == ".PGM" else "RGB").save(tmp_path / f"one{suffix}", kind)
+    assert main([str(trial.path), str(tmp_path)]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["path"] == str(tmp_path / f"one{suffix}")

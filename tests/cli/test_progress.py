@@ -1,6 +1,7 @@
 """What a person sees while a study runs. The trials are made up; a real terminal is in test_run.py."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -51,6 +52,19 @@ def test_failures_are_counted_and_nothing_is_said_of_an_unknown_end(running):
     assert shown(False, lambda display: display.update(progress, running)) == (
         "1 running, 3 of 16 done, 2 failed; 5 s elapsed\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"running": 0, "done": 16}, "0 running, 16 of 16 done; 65 s elapsed"),
+        ({"running": 0, "done": 15, "failed": 1}, "0 running, 15 of 16 done, 1 failed; 65 s elapsed"),
+        ({"running": 1, "done": 16}, "1 running, 16 of 16 done; 65 s elapsed"),
+    ],
+)
+def test_the_last_line_says_of_no_time_left(running, changes, said):
+    last = replace(PROGRESS, **changes)
+    assert shown(False, lambda display: display.update(last, running)) == f"{said}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """The command that answers for other noise and other data, on made-up results."""
 
+import re
+
 import numpy as np
 import pytest
 import yaml
 
 from fer_tune.cli.exits import USER_ERROR
+from fer_tune.data.loading import dataset_digest
 from fer_tune.recommend import main
 from fer_tune.results.files import read_json, write_json
 from tests.support import folders
@@ -55,6 +58,111 @@ def test_annotators_of_a_folder_give_the_ratio_that_is_answered(results_folder, 
     assert "The answer holds only for the study's settings" in out
     assert "λ = 0.2" in out
     assert "Caution" not in out
+
+
+GIVEN = {"ratio": 0.0}  # labels as they come
+
+
+@pytest.fixture
+def of_data(results_folder, tmp_path):
+    """A study of the small manifest below `tmp_path / "mine"`, and the words that ask it about other data."""
+
+    def write(noise=GIVEN, **changes):
+        data = {**folders.write_manifest(tmp_path / "mine"), "image_size": 32}
+        path = results_folder(PEAK, dataset=data, noise=noise, **changes)
+        about = read_json(path / "environment.json")
+        digest = dataset_digest(folders.spec_of(data))
+        write_json(path / "environment.json", {**about, "data_digests": [digest]})
+        (path / "data" / digest).mkdir(parents=True)
+        named = [
+            {"name": s["name"], "kind": s["kind"], "names": s.get("classes") or s["columns"]} for s in data["sets"]
+        ]
+        write_json(path / "data" / digest / "dataset.json", {"label_sets": named})
+        return path, data
+
+    return write
+
+
+def asked(capsys, path, data):
+    """The lines that the command prints, and what it says on standard error."""
+    assert main([str(path), "--data", str(data)]) == 0
+    said = capsys.readouterr()
+    return said.out.splitlines(), said.err
+
+
+def test_a_studys_own_data_are_known_and_answered_at_once(of_data, tmp_path, capsys):
+    path, data = of_data()
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    lines, told = asked(capsys, path, tmp_path / "moved")
+    assert lines[0] == "These are the study's own data."
+    assert lines[1].startswith("λ = 0.2 (")
+    assert "Studied with the noise that the labels already have." in lines
+    assert not any("stimat" in line or "noise ratio" in line for line in [*lines, told])
+    assert asked(capsys, path, tmp_path / "moved" / "faces.csv")[0] == lines
+    study = {"name": "mine", "dataset": {**data, "file": str(tmp_path / "moved" / "faces.csv")}, "noise": GIVEN,
+             "training": {"epochs": 30}, "search": {"lambda": {"grid": [0.0]}}}  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(study))
+    assert asked(capsys, path, tmp_path / "mine.yaml")[0] == lines
+
+
+def test_data_that_are_labelled_alike_are_answered_with_a_caution(of_data, tmp_path, capsys):
+    path, _ = of_data()
+    folders.write_manifest(tmp_path / "more", folders.manifest_rows(48))
+    lines, told = asked(capsys, path, tmp_path / "more")
+    assert lines[0].startswith("λ = 0.2 (")
+    assert any(line.startswith("Caution: these are not the study's data, but they have the same") for line in lines)
+    assert not any("stimat" in line for line in [*lines, told])
+
+
+def test_a_study_that_does_not_know_its_noise_answers_for_no_ratio_and_no_estimate_is_made(of_data, tmp_path, capsys):
+    path, _ = of_data()
+    assert main([str(path), "--noise-ratio", "0"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("No evidence.\nThis study added no noise to its labels, so its noise ratio is unknown.")
+    assert "the noise that the labels already have" in out
+    rows = [{**row, "label": {"calm": "a", "glad": "b"}.get(row["label"], "c")} for row in folders.manifest_rows()]
+    folders.write_manifest(tmp_path / "other", [{"path": r["path"], "label": r["label"]} for r in rows])
+    lines, told = asked(capsys, path, tmp_path / "other")
+    assert lines[0].startswith("No evidence")
+    assert "stimat" not in told
+
+
+def test_noise_that_the_study_added_to_its_own_data_is_not_taken_for_theirs(of_data, tmp_path, capsys):
+    path, _ = of_data(noise={"ratio": 0.4})
+    lines, _ = asked(capsys, path, tmp_path / "mine")
+    assert "The study added noise of ratio 0.4 to these labels. Yours are as they come." in lines
+
+
+def test_what_an_estimate_costs_is_said_before_it_is_made(of_data, tmp_path, capsys):
+    """There are too few labels of one class, so no network is trained here."""
+    path, _ = of_data(noise={"ratio": 0.4})
+    rows = [{**row, "label": "cross" if i < 2 else row["label"].replace("cross", "calm"), "label_b": ""}
+            for i, row in enumerate(folders.manifest_rows())]  # fmt: skip
+    rows[-1] |= {"label": "", "label_b": "1"}
+    folders.write_manifest(tmp_path / "other", rows)
+    assert main([str(path), "--data", str(tmp_path / "other")]) == 2
+    first, second = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert re.match(
+        r"Estimating how many labels are wrong trains 3 networks on \d+ images: up to about .* (s|min) of one CPU core",
+        first,
+    )
+    assert first.endswith("If you know the share, stop this and give --noise-ratio.")
+    assert second.startswith("too few labels of emotion")
+
+
+def test_the_noise_of_drawn_faces_is_that_of_the_study_file(results_folder, tmp_path, capsys):
+    path = results_folder(PEAK, conditions=RATIOS)
+    digest = read_json(path / "environment.json")["data_digests"][0]
+    (path / "data" / digest).mkdir(parents=True)
+    sets = [{"name": "emotion", "kind": "categorical", "names": list("abcdefg")},
+            {"name": "affect", "kind": "continuous", "names": ["valence", "arousal"]}]  # fmt: skip
+    write_json(path / "data" / digest / "dataset.json", {"label_sets": sets})
+    study = {"name": "mine", "dataset": {"kind": "synthetic", "seed": 9}, "noise": {"ratio": 0.3},
+             "training": {"epochs": 30}, "search": {"lambda": {"grid": [0.0]}}}  # fmt: skip
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(study))
+    lines, told = asked(capsys, path, tmp_path / "mine.yaml")
+    assert lines[1] == "Interpolated between noise ratios 0.2 (λ = 0.2) and 0.4 (λ = 0.2)."
+    assert "stimat" not in told
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ def test_smoke_says_what_it_does_and_ends_with_lambda_and_report(smoke):
     assert len(re.findall(r"\nshared warm-up finished \(seed [01]\): noise_ratio=", done.stdout)) == 8
     assert "λ = " in done.stdout
     assert f"Report: {results / 'report' / 'index.html'}" in done.stdout
-    assert "ray" not in done.stdout.lower()
+    said = ["faces…\nStarting Ray…\nStarting the first trials…\n", "\nWriting the report…\n"]
+    assert [done.stdout.count(text) for text in said] == [1, 1]
+    assert done.stdout.lower().count("ray") == 1  # none of its own messages
     assert done.stderr == ""
 
 

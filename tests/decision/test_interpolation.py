@@ -43,7 +43,6 @@ def test_an_uncertain_ratio_widens_the_interval_to_every_ratio_it_may_be():
     assert unsure.interval[1] >= 0.6
 
 
-def test_the_gain_is_on_the_scale_of_clean_accuracy():
-    mean, low, high = interpolate(STUDIED, 0.2).gain
-    assert mean == pytest.approx(0.6 * 0.2**2 / 0.5, abs=1e-3)
-    assert low <= mean <= high
+def test_the_second_source_weighs_as_much_as_the_ratio_is_near_it():
+    assert interpolate(STUDIED, 0.2).weight == 0
+    assert interpolate(STUDIED, 0.25).weight == pytest.approx(0.25)

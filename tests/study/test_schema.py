@@ -21,5 +21,5 @@ def test_the_schema_uses_the_names_of_study_files():
 
 def test_every_setting_of_a_study_file_is_described():
     properties = Study.model_json_schema(by_alias=True)["properties"]
-    sections = {"dataset", "noise", "model", "training", "optuna", "resources"}
+    sections = {"dataset", "noise", "model", "training", "optuna", "resources", "report"}
     assert {name for name, about in properties.items() if "description" not in about} <= sections

@@ -68,7 +68,7 @@ def test_several_annotators_need_no_network():
 def test_one_annotator_needs_networks_that_have_not_seen_the_labels(monkeypatch):
     """Too few faces and steps for a good estimate: how it is made is what is tested."""
     monkeypatch.setattr(estimate, "MAX_STEPS", 4)
-    monkeypatch.setattr(estimate, "LEAST_TIMES_CHANCE", 0.5)
+    monkeypatch.setattr(estimate, "LEAST_GAIN", -1.0)
     told = []
     found = estimate_noise(load_data(SMALL, {"ratio": 0.2}, seed=1), MODEL, TRAINING, progress=told.append)
     assert 0 < found.low <= found.ratio <= found.high < 1
@@ -107,8 +107,22 @@ def test_every_sample_is_predicted_by_a_network_trained_on_the_others_with_class
 
 def test_a_network_that_learns_nothing_gives_no_estimate(monkeypatch):
     monkeypatch.setattr(estimate, "MAX_STEPS", 1)
-    with pytest.raises(EstimateError, match=r"cannot estimate .*: a network predicts only .* \(chance: 14%\)"):
+    with pytest.raises(
+        EstimateError, match=r"cannot estimate .*: a network predicts only .* \(the largest class alone: 17%\)"
+    ):
         estimate_noise(load_data(SMALL, {"ratio": 0.6}, seed=1), MODEL, TRAINING)
+
+
+def test_a_network_that_answers_only_the_largest_class_has_learned_nothing(monkeypatch):
+    """With two classes too, where chance is half."""
+    data = load_data(SMALL, {"ratio": 0.0}, seed=1)
+    rare = np.arange(len(data.labels["emotion"])) % 3 == 0
+    uneven = replace(data, labels={**data.labels, "emotion": np.where(rare, 1, 0)})
+    monkeypatch.setattr(
+        estimate, "held_out_probabilities", lambda data, samples, *_: np.eye(7)[np.zeros(len(samples), int)]
+    )
+    with pytest.raises(EstimateError, match=r"predicts only 67% of held-out labels \(the largest class alone: 67%\)"):
+        estimate_noise(uneven, MODEL, TRAINING)
 
 
 def test_too_few_labels_are_refused():

@@ -1,0 +1,61 @@
+"""Which trained network of a study to use: the one that does best on held-out labels at the λ that leads."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_tune.analysis.gaps import counted, listed
+from fer_tune.analysis.recommendation import Findings, Verdict
+from fer_tune.analysis.tables import Results
+from fer_tune.decision.recommendation import Recommendation
+from fer_tune.decision.response import best_configurations
+from fer_tune.errors import UserError
+
+
+class NoNetwork(UserError):
+    """A study names no single trained network; the message says why and what to name instead."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and why it was taken.
+
+    Attributes:
+        folder: of its trial.
+        why: in words, to follow "Using KEY: ".
+    """
+
+    folder: Path
+    why: str
+
+
+def trained_network(results: Results, found: Findings) -> Trained:
+    """The network with the highest objective on held-out labels after its last epoch, of those of the leading λ.
+
+    Test labels play no part. Raises NoNetwork where a study has several conditions, each with a network of its own, or
+    no trial at that λ has kept its state.
+    """
+    networks = {r.condition: _of_condition(results, found, r) for r in found.recommendations}
+    if len(networks) == 1:
+        return next(iter(networks.values()))
+    named = [str(network.folder) for network in networks.values()]
+    raise NoNetwork(
+        f"{results.path} compares {counted(len(networks), 'condition')} ({listed(networks)}) and recommends a network "
+        f"for each. Name one:\n  " + "\n  ".join(named)
+    )
+
+
+def _of_condition(results: Results, found: Findings, r: Recommendation) -> Trained:
+    trials = best_configurations(results.trials[results.trials["condition"] == r.condition])
+    own = trials.loc[trials["lambda"] == r.lam, "key"]
+    kept = [key for key in own if (results.path / "trials" / key / "state.pt").exists()]
+    epochs = results.epochs[results.epochs["key"].isin(kept)].sort_values("epoch")
+    last = epochs.groupby("key")[results.objective].last()
+    if last.isna().all():
+        raise NoNetwork(f"{results.path}: no trial at λ = {r.lam:.3g} has kept its state.pt. Name a trial folder")
+    key = str(last.idxmax())
+    state = "which the study recommends" if found.verdict(r) is Verdict.RECOMMENDED else "which leads so far"
+    return Trained(
+        results.path / "trials" / key,
+        f"the best of {counted(len(last), 'network')} at λ = {r.lam:.3g}, {state} "
+        f"({results.objective} {last[key]:.3f} after the last epoch)",
+    )
