@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fer_tune.analysis.recommendation import Findings, certainty, fingerprint, lambdas
+from fer_tune.analysis import race, screen
+from fer_tune.analysis.recommendation import Findings, certainty, fingerprint
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
-from fer_tune.decision.recommendation import FEWEST_EPOCHS
 from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
 
 
@@ -104,7 +104,16 @@ def answer(
     except NoEvidence as why:
         return Answer(None, why=[str(why)])
     reply = interpolate(studied, place, between)
-    return Answer(reply.lam, reply.interval, [*_sources(reply), *_cautions(results, studied, reply, between)])
+    cautions = _cautions(results, studied, reply, between)
+    if len(reply.sources) == 1 and (own := found.answer(reply.sources[0][1])) is not None and own.lam is not None:
+        return Answer(own.lam, reply.interval, [*_sources(reply), *_as_reported(results, own), *cautions])
+    return Answer(reply.lam, reply.interval, [*_sources(reply), *_gain(reply), *cautions])
+
+
+def _as_reported(results: Results, own: race.Answer) -> list[str]:
+    """What the study's report says of its answer: the same numbers, from the same place."""
+    said = [screen.the_lambda(results, own), screen.why(own), *screen.compared(results, own), screen.the_loss(own)]
+    return [text for text in said if text]
 
 
 def _within(results: Results, studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
@@ -113,7 +122,7 @@ def _within(results: Results, studied: Studied, ratio: float, between: tuple[flo
     ratios = sorted(at for at, _ in studied)
     place = ratios[0] if len(ratios) == 1 and low <= ratios[0] <= high else ratio
     if not ratios[0] - SAME_RATIO <= place <= ratios[-1] + SAME_RATIO:
-        if ratios[-1] == 0 and _has_noise_of_its_own(results):
+        if ratios[-1] == 0 and results.labels_may_be_wrong:
             raise NoEvidence(
                 "This study added no noise to its labels, so its noise ratio is unknown. Ask a study that adds noise, "
                 "such as results/noise_kinds."
@@ -122,12 +131,6 @@ def _within(results: Results, studied: Studied, ratio: float, between: tuple[flo
             f"The study's noise ratio is {_range(studied)}; {ratio:.3g} is outside, and answers are not extrapolated."
         )
     return min(max(place, ratios[0]), ratios[-1])
-
-
-def _has_noise_of_its_own(results: Results) -> bool:
-    """Whether the labels may have been noisy before the study added noise: only synthetic faces have known labels."""
-    dataset = results.study.section("dataset")
-    return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
 
 
 def _range(studied: Studied) -> str:
@@ -140,11 +143,16 @@ def _sources(reply: Interpolation) -> list[str]:
     where = " and ".join(f"{at:g} (λ = {r.lam:.3g})" for at, r in reply.sources)
     single = len(reply.sources) == 1
     said = [f"Studied at noise ratio {where}." if single else f"Interpolated between noise ratios {where}."]
-    if reply.gain is not None:
-        said.append(f"Expected gain over λ = 0: {with_interval(*reply.gain, sign='+')} accuracy on clean labels.")
     if not all(r.response.degrees_of_freedom for _, r in reply.sources):
         said.append("With one seed there is no interval.")
     return said
+
+
+def _gain(reply: Interpolation) -> list[str]:
+    """The expected gain over λ = 0 in a sentence; none where λ = 0 is the answer or was not run."""
+    if reply.gain is None:
+        return []
+    return [f"Expected gain over λ = 0: {with_interval(*reply.gain, sign='+')} accuracy on clean labels."]
 
 
 def _cautions(
@@ -158,18 +166,8 @@ def _cautions(
             f"Your noise ratio is between {between[0]:.2f} and {between[1]:.2f}, but the study covers only "
             f"{_range(studied)}."
         )
-    if _has_noise_of_its_own(results):
+    if results.labels_may_be_wrong:
         said.append("The study's noise ratio counts only the noise that it added, not the noise already in its labels.")
-    if any(r.too_short for _, r in reply.sources):
-        said.append(
-            f"The study has no clear winner at this noise ratio: with fewer than {FEWEST_EPOCHS} epochs, the final "
-            "accuracy cannot be predicted."
-        )
-    elif rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
-        said.append(
-            f"The study has no clear winner at this noise ratio: accuracy at {lambdas(rising)} is still rising at the "
-            "last epoch. Its report says how many more epochs to train."
-        )
     return said
 
 

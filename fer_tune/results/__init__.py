@@ -25,11 +25,13 @@ What lies in a folder:
       .lock                 held by the run that works on the folder, with its process and host
       warm_start.json       the configurations and values of an earlier study, where this one starts from it
       trials/KEY/           one trial; KEY is CELL,nNUMBER,sSEED[,baseline] or CONDITION,warm_up=DIGEST,sSEED
-        trial.json          its role (trial, baseline, warm_up), cell, condition, suggestion, seed, configuration
+        trial.json          its role (trial, baseline, reference, warm_up), cell, condition, suggestion, seed,
+                            configuration
         state.pt            everything needed to continue it, its history included (weights-only loading)
         history.csv         one row per epoch, derived from state.pt
         predictions.csv     once finished, the test split: true label and prediction of each label set
-        predictions_validation.csv  once finished, the validation split: predicted class of the first categorical set
+        predictions_validation.csv  once finished, the validation split: for the first categorical set the predicted
+                            class, and the class given (the label that scores trials; -1 for none)
         labels.json         once finished: a digest of the noisy labels trained on; for the first categorical set the
                             classes, and counts of training labels given (columns) by known class (rows)
         result.json         once it has ended: status, objective, epochs, seconds, reason

@@ -13,6 +13,7 @@ class Role(StrEnum):
 
     TRIAL = "trial"
     BASELINE = "baseline"  # at lambda 0, so that another trial's gain can be told
+    REFERENCE = "reference"  # of a method without lambda, which every lambda is compared with
     WARM_UP = "warm_up"  # the epochs that trials differing only in lambda share
 
 
