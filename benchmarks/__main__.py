@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import around, equivalence, growth, load, projection, reading, report, workers
+from benchmarks import around, equivalence, growth, load, projection, race, reading, report, workers
 from benchmarks.steps import CASES, VARIANTS, bench_steps, top_costs
 
 PARTS = {
@@ -26,6 +26,7 @@ PARTS = {
     "load": "studies of very many small trials: seconds for each trial, memory of the driver",
     "report": "time and memory of a report by number of trials",
     "projection": "sweeps over RAF-DB and AffectNet on GPUs: estimated, not measured",
+    "race": "simulated races over seeds: how often the rule errs and what it costs",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
 }
 
@@ -40,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--rounds", type=int, default=5, help="steps: timed steps of each variant; around: runs of each (default 5)")
     add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
+    add("--studies", type=int, default=2000, help="race: simulated studies a scenario (default 2000)")
+    add("--seed", type=int, default=0, help="race: of the simulation (default 0)")
     add("--figure", type=Path, help="growth, load: also draw it into this PNG")
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
@@ -76,6 +79,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return {"load": list(load.by_trials(figure=options.figure))}
     if options.what == "projection":
         return {"projection": list(projection.project())}
+    if options.what == "race":
+        return race.tables(options.studies, options.seed)
     if options.what == "equivalence":
         return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
     return {"steps": bench_steps(cases, options.rounds)}
