@@ -326,7 +326,7 @@ TAGS = {
     Verdict.WINNER: "winner",
     Verdict.TIE: "taken",
     Verdict.BUDGET: "taken",
-    Verdict.UNDECIDED: "leads on this seed",
+    Verdict.UNDECIDED: "leads, not decided",
     Verdict.UNFINISHED: "leads so far",
     Verdict.ALONE: "",
 }

@@ -102,12 +102,16 @@ def the_lambda(results: Results, a: Answer) -> str:
         case Verdict.UNDECIDED if a.blocks == 0:
             return "Nothing is decided: no seed has a result with every λ."
         case Verdict.UNDECIDED:
-            return "Nothing is decided: one seed does not show how much seeds differ."
+            return f"Nothing is decided: {_few_seeds(a.blocks)} not show how much seeds differ."
         case Verdict.UNFINISHED:
             done = f"Unfinished ({results.done} of {'up to ' if a.early else ''}{results.study.planned_trials} trials)"
             return f"{done}: no λ leads yet." if a.lam is None else f"{done}: so far {lam} leads for {epochs}."
         case Verdict.ALONE:
             return f"Only {lam} was run, so there is nothing to choose."
+
+
+def _few_seeds(count: int) -> str:
+    return "one seed does" if count == 1 else f"{count} seeds do"
 
 
 def why(a: Answer) -> str:
@@ -129,7 +133,8 @@ def why(a: Answer) -> str:
         case Verdict.BUDGET:
             return f"It leads after all {counted(a.blocks, 'seed')}.{rivals}"
         case Verdict.UNDECIDED:
-            return f"On this seed, {lam} did best on held-out labels after {counted(a.epochs, 'epoch')} of training."
+            these = "this seed" if a.blocks == 1 else "these seeds"
+            return f"On {these}, {lam} did best on held-out labels after {counted(a.epochs, 'epoch')} of training."
         case Verdict.UNFINISHED:
             return (
                 f"It leads after {a.blocks} of {'up to ' if a.early else ''}{counted(a.most_blocks, 'seed')}.{rivals}"
