@@ -1,6 +1,6 @@
 """The largest class as a baseline, and networks that have collapsed: they name one class for nearly every image."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.tables import Results
 from fer_tune.analysis.text import plain_name
-from fer_tune.analysis.trial_files import predictions
+from fer_tune.analysis.trial_files import Predictions, predictions
 from fer_tune.decision.rules import NEAR_CONSTANT_SHARE
 
 NO_BETTER = 0.01  # of accuracy above the largest class alone: such a network has learnt nothing
@@ -29,14 +29,15 @@ class Majority:
     share: float
 
 
-def majority(results: Results) -> Majority | None:
-    """The largest class of the test labels; None where no trial has left predictions of labelled images."""
-    for key in results.trials["key"]:
-        table = predictions(results, str(key))
-        if table is not None and table.known.any():
-            counts = np.bincount(table.true[table.known], minlength=len(table.classes))
-            return Majority(table.classes[int(counts.argmax())], float(counts.max() / counts.sum()))
-    return None
+def majority(results: Results, keys: Iterable[str]) -> Majority | None:
+    """The largest class of the test labels of some trials; None where none left predictions of labelled images."""
+    tables = (predictions(results, key) for key in keys)
+    return next((_largest(table) for table in tables if table is not None and table.known.any()), None)
+
+
+def _largest(table: Predictions) -> Majority:
+    counts = np.bincount(table.true[table.known], minlength=len(table.classes))
+    return Majority(table.classes[int(counts.argmax())], float(counts.max() / counts.sum()))
 
 
 def warnings(results: Results, best: pd.DataFrame, lams: Mapping[str, float | None]) -> list[str]:
@@ -47,22 +48,22 @@ def warnings(results: Results, best: pd.DataFrame, lams: Mapping[str, float | No
         best: the trials of each λ's best configuration: columns key, condition, lambda.
         lams: the λ that is taken or leads in each condition.
     """
-    largest, said = majority(results), []
+    said = []
     for condition, lam in lams.items():
         rows = best[(best["condition"] == condition) & (best["lambda"] == lam)]
         where = "" if condition == "all" else f"At {condition}: "
         for key in map(str, rows["key"]):
-            if largest is not None and (text := _collapsed(results, key, largest)):
+            if text := _collapsed(predictions(results, key), key):
                 said.append(f"{where}{text}")
                 break
     return said
 
 
-def _collapsed(results: Results, key: str, largest: Majority) -> str:
-    """What is wrong with a network, in words; empty where it is better than naming the largest class."""
-    table = predictions(results, key)
+def _collapsed(table: Predictions | None, key: str) -> str:
+    """What is wrong with a network, in words; empty where nothing is, or nothing is known."""
     if table is None or not table.known.any():
         return ""
+    largest = _largest(table)
     predicted, accuracy = table.predicted[table.known], float(table.right[table.known].mean())
     counts = np.bincount(predicted, minlength=len(table.classes))
     named, share = plain_name(table.classes[int(counts.argmax())]), float(counts.max() / counts.sum())

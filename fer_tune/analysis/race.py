@@ -155,11 +155,13 @@ class Blocks:
     Attributes:
         lams: (A,) the arms, rising.
         scores: (B, A) of whole blocks in the order of the seeds; NaN where an arm was out of the race or broke.
+        seeds: of those blocks.
         standing: after the last of them; None before the first, or with one arm.
     """
 
     lams: tuple[float, ...]
     scores: np.ndarray
+    seeds: tuple[int, ...]
     standing: Standing | None
 
 
@@ -179,7 +181,7 @@ def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
     standing, lams = found.standing, found.lams
     alone = len(lams) == 1
     lam = lams[0] if alone else None if standing is None or standing.pick is None else lams[standing.pick]
-    first, *later = comparisons(results, condition, best, lam)
+    first, *later = comparisons(results, condition, best[best["seed"].isin(found.seeds)], lam)
     return Answer(
         condition=condition,
         verdict=_verdict(results, found),
@@ -269,6 +271,7 @@ def replay(results: Results, condition: str, best: pd.DataFrame, costs: dict[flo
     scores = best.groupby(["seed", "lambda"])["score"].mean()
     failed = set(zip(broken["seed"], broken["lambda"], strict=True))
     rows: list[list[float]] = []
+    seeds: list[int] = []
     standing, running = None, list(range(len(lams)))
     seconds = [costs.get(lam, math.inf) for lam in lams]
     lost = results.whole and results.study.decide is None  # what a complete fixed list lacks is gone for good
@@ -279,6 +282,7 @@ def replay(results: Results, condition: str, best: pd.DataFrame, costs: dict[flo
             if lost:
                 continue
             break
+        seeds.append(seed)
         rows.append([value if i in running else math.nan for i, value in enumerate(row)])
         if len(lams) > 1 and results.study.decide is not None:
             standing = _raced(results, rows, seconds, scale)
@@ -288,7 +292,7 @@ def replay(results: Results, condition: str, best: pd.DataFrame, costs: dict[flo
     table = np.array(rows, dtype=float).reshape(len(rows), len(lams))
     if rows and len(lams) > 1:
         standing = _raced(results, rows, seconds, scale, ended=True)
-    return Blocks(tuple(lams), table, standing)
+    return Blocks(tuple(lams), table, tuple(seeds), standing)
 
 
 def _raced(

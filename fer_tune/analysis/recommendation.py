@@ -284,14 +284,20 @@ def _what_is_missing(missing: Missing, may_drop_out: bool) -> list[str]:
 def against_baseline(results: Results) -> list[dict[str, str]]:
     """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows.
 
-    The last row is the accuracy of always naming the largest class.
+    The last row of a condition is the accuracy of always naming the largest class.
     """
-    conditions = results.trials["condition"].unique()
-    rows = [row for condition in conditions for row in _of_condition(results, str(condition)).values()]
-    if (largest := majority(results)) is not None:
-        named = f"none: always {plain_name(largest.name)}, the largest class"
-        rows.append({**dict.fromkeys(rows[0], ""), "λ": named, "test accuracy": f"{largest.share:.3f}"})
-    return rows
+    conditions = map(str, results.trials["condition"].unique())
+    return [row for name in conditions for row in (*_of_condition(results, name).values(), *_largest(results, name))]
+
+
+def _largest(results: Results, condition: str) -> list[dict[str, str]]:
+    """The row of the largest class alone; none where no trial of a condition has left predictions."""
+    largest = majority(results, map(str, results.trials.loc[results.trials["condition"] == condition, "key"]))
+    if largest is None:
+        return []
+    named = f"none: always {plain_name(largest.name)}, the largest class"
+    accuracy = {"test accuracy": f"{largest.share:.3f}", "seeds": "", "difference from λ = 0": ""}
+    return [{"condition": condition, "λ": named, **accuracy}]
 
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:
