@@ -22,6 +22,7 @@ CODES = (
     "script, such as Noto Sans CJK, to have it drawn."
 )
 CSS_PIXELS_PER_POINT = 4 / 3
+ONE_PLOT = 716  # CSS pixels: a figure with one plot is not wider
 FIRST = "accuracy_by_lambda"  # the figure of the first screen
 NO_GAME = "no trial with λ > 0 has joint losses"
 Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
@@ -49,6 +50,11 @@ class PageFigure(NamedTuple):
     notes: Sequence[str]
     folded: bool
     width: int
+
+    @property
+    def narrowest(self) -> int:
+        """How narrow the page may draw it, in CSS pixels, so that its type is legible: one plot fits on a phone."""
+        return self.width // 2 if self.width <= ONE_PLOT else self.width * 6 // 10
 
 
 class Drawn(NamedTuple):

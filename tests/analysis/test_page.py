@@ -157,7 +157,7 @@ def test_the_first_screen_holds_the_answer_and_its_figure_and_nothing_of_rules(p
     for title in ("What each rule would have chosen", "How certain the choice is", "When to stop a run"):
         (part,) = page.locator("details", has=page.get_by_role("heading", name=title)).all()
         assert part.get_attribute("open") is None
-    assert not page.get_by_text("peer score", exact=True).is_visible()
+    assert not page.get_by_role("cell", name="peer score").is_visible()
 
 
 def test_the_table_of_contents_leads_to_every_section_and_opens_it(page):
@@ -166,7 +166,7 @@ def test_the_table_of_contents_leads_to_every_section_and_opens_it(page):
     assert len(places) > 10
     assert all(places)
     page.get_by_role("link", name="What each rule would have chosen").click()
-    assert page.get_by_text("peer score", exact=True).is_visible()
+    assert page.get_by_role("cell", name="peer score").is_visible()
     page.get_by_role("link", name="Do converged losses predict accuracy?").click()
     assert page.get_by_alt_text("Two scatter plots of test accuracy").is_visible()
 
