@@ -20,7 +20,7 @@ LEVEL = 0.03  # SD of what all arms of a seed share
 # λ = 0, 0.3 and 1 of the default study with averaged weights; five: also 0.1 and 0.6
 CLEAR = {3: (0.81, 0.91, 0.79), 5: (0.81, 0.86, 0.91, 0.86, 0.79)}
 COSTS = {3: (1, 4, 4), 5: (1, 4, 4, 4, 4)}  # λ = 0 plays no game
-EARLIER_SEEDS = {3: 5, 5: 3}  # of the study that the prior comes from: 8 degrees of freedom
+EARLIER_DEGREES = 8  # of freedom, of the study that the prior comes from
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ SPREADS = {
     "t, 5 degrees": Spread(tails=5),
     "prior too small": Spread(prior=1 / 1.5),
     "no prior": Spread(prior=None),
+    "no prior, unequal SDs": Spread(factor=3, prior=None),
     "SD 0.02": Spread(sd=0.02),
     "SD 0.04": Spread(sd=0.04),
 }
@@ -80,7 +81,7 @@ def study(means: np.ndarray, spread: Spread, rng: np.random.Generator) -> tuple[
             noise = rng.standard_t(spread.tails, (seeds, arms)) * np.sqrt(1 - 2 / spread.tails)
         return means + LEVEL * rng.standard_normal((seeds, 1)) + scales * noise
 
-    earlier = prior_from([draw(EARLIER_SEEDS[arms])])
+    earlier = prior_from([draw(1 + EARLIER_DEGREES // (arms - 1))])
     if earlier is None or spread.prior is None:
         return draw(LOOKS), None
     return draw(LOOKS), Prior(earlier.spread * spread.prior, earlier.degrees_of_freedom, earlier.source)

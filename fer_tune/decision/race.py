@@ -4,14 +4,20 @@ Block s of a race is every surviving arm (a λ with its settings) trained on see
 arms, paired by seed, decide which arms drop out and whether the race stops. Decisions depend on the scores of whole
 blocks alone, so that a race that was killed and resumed decides the same again.
 
-The rule, with d the differences of two arms over n blocks: s² = (2 ν₀ s₀² + Σ (d − mean d)²) / (ν₀ + n − 1), where the
-prior says s₀ with ν₀ degrees of freedom. An arm drops out where another is ahead by more than c(n) s / √n. The limits
-c(n) are simulated with equal arms, see `critical_values`. Those of a race with a prior hold from its first block on. A
-prior that the blocks contradict counts no longer; what it decided before stands, since nobody trained on.
+The rule, with d the differences of two arms over n blocks:
 
-U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. The best
-arm is truly further ahead, or has dropped out, with 5 % at any look together: the error that dropping spends is the
-error of U, so that it counts at every look, however the race stopped, whichever arm is picked.
+    s² = (2 ν₀ s₀² + 2 ν s₁² + Σ (d − mean d)²) / (ν₀ + ν + n − 1)
+
+The prior says s₀ with ν₀ degrees of freedom; s₁ is the spread of all arms over the blocks at hand and ν its degrees of
+freedom beyond the two arms' own, at most 8, so that unequal arms are told by their own differences once there are many. An arm drops out where
+another is ahead by more than c(n) s / √n. The limits c(n) are simulated with equal arms, see `critical_values`. Without
+a prior ν₀ is 0 and the first look is after three blocks. A prior that the blocks contradict counts no longer; what it
+decided before stands, since an arm that dropped out has no later scores.
+
+U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. With
+95 %, at all looks together, the best arm is still in the race and truly ahead by no more: the error of U is the one
+that dropping spends. So U holds however the race stopped and whichever arm is picked. It says nothing of arms that left
+because they have no score; these count as if they had never run.
 """
 
 from collections.abc import Sequence
@@ -23,12 +29,12 @@ import numpy as np
 from scipy import special
 
 ERROR = 0.05  # chance that a given arm is dropped from among equal ones
-MOST_PRIOR_DEGREES = 8
+MOST_DEGREES = 8  # that a prior counts for
+MOST_SHARED = 8  # that the spread of all arms counts for, beside the prior and the two arms' own
 FEWEST_DEGREES = 2  # of a spread by which anything is decided: three blocks without a prior
-CONTRADICTION = 0.01  # chance that a true prior is contradicted at one look
-PAIRS = 3_000_000  # simulated pairs of arms: error of a limit below 0.01, a second or two, 150 MB
-MOST_STUDIES = 1_000_000
 DEGREES_STEP = 0.5  # a prior's degrees of freedom are rounded down to a multiple
+CONTRADICTION = 0.01  # chance that a true prior is contradicted at one look
+PAIRS, MOST_STUDIES = 2_000_000, 700_000  # simulated: errors of the limits about 0.01, a second, 150 MB
 
 
 class Outcome(StrEnum):
@@ -38,7 +44,7 @@ class Outcome(StrEnum):
     WINNER = "winner"  # every other arm has dropped out
     TIE = "tie, cheapest taken"  # taking the pick loses less than the tolerance
     BUDGET = "pick at budget"  # the blocks or the time are used up
-    UNDECIDED = "undecided"  # one seed and no prior: nothing is known of the spread between seeds
+    UNDECIDED = "undecided"  # too few seeds and no prior: nothing is known of the spread between seeds
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,11 @@ def run_race(
         first_look: nothing is decided before so many blocks; `looks` for seeds that are a fixed list, which has one
             look alone and spends the whole error there.
 
+    A race ends with its first winner or tie, and blocks after it do not count; nor do scores of an arm after it left.
+    An arm without a score in a block leaves before that block's look. Where one arm is left, it is the winner and loses
+    nothing against those that dropped out. Until the first look the outcome is RUNNING, or UNDECIDED where no block
+    follows. `looks` belongs to the limits: a race with more of them may decide otherwise.
+
     Raises ValueError for arrays of other shapes, or where there are fewer than two arms.
     """
     scores = np.asarray(scores, dtype=float)
@@ -142,41 +153,47 @@ def run_race(
 
 
 @lru_cache(maxsize=64)
-def critical_values(arms: int, looks: int, first: int, degrees_of_freedom: float) -> tuple[float, ...]:
+def critical_values(
+    arms: int, looks: int, first: int, degrees_of_freedom: float, shared: int = MOST_SHARED
+) -> tuple[float, ...]:
     """Limits c(n) of t = mean difference · √n / s at the looks after blocks `first` … `looks`.
 
     With `arms` equal ones, normal scores of one variance and a prior estimated with `degrees_of_freedom`, a given arm
     is first behind any other by more than its limit at look n with probability 0.05 n / Σ n, the sum over all looks.
     Other arms count whether or not they have dropped out themselves: U needs this, and the limits are the same to
-    0.001. Simulated with a fixed seed.
+    0.001. `shared` is the most degrees of freedom that the spread of all arms counts for. Simulated with a fixed seed:
+    the same numbers every time.
     """
     rng = np.random.default_rng(18)
-    first_arms, second_arms = np.triu_indices(arms, 1)
-    studies = max(1, min(PAIRS // len(first_arms), MOST_STUDIES))
-    known = np.zeros(studies)
-    if degrees_of_freedom > 0:
-        known = 2 * rng.chisquare(degrees_of_freedom, studies)
-    totals, squares = np.zeros((arms, studies)), np.zeros((len(first_arms), studies))
+    pairs = np.transpose(np.triu_indices(arms, 1))
+    studies = max(1, min(PAIRS // len(pairs), MOST_STUDIES))
+    known = 2 * rng.chisquare(degrees_of_freedom, studies) if degrees_of_freedom else np.zeros(studies)
+    totals, squares = np.zeros((arms, studies)), np.zeros((len(pairs), studies))
     inside = np.ones((arms, studies), dtype=bool)
     limits, weights = [], sum(range(first, looks + 1))
     for n in range(1, looks + 1):
         block = rng.standard_normal((arms, studies))
         totals += block
-        behind = np.full((arms, studies), -np.inf)
-        for square, one, other in zip(squares, first_arms, second_arms, strict=True):
+        for square, (one, other) in zip(squares, pairs, strict=True):
             square += (block[one] - block[other]) ** 2
-            if n < first:
-                continue
+        if n < first:
+            continue
+        weight, apart = 0, np.zeros(studies)
+        if n > 1:
+            weight = min(shared, (n - 1) * (arms - 2))
+            apart = squares.sum(0) / arms - ((totals - totals.mean(0)) ** 2).sum(0) / n
+            apart *= 2 * weight / ((n - 1) * (arms - 1))
+        behind = np.full((arms, studies), -np.inf)
+        for square, (one, other) in zip(squares, pairs, strict=True):
             total = totals[one] - totals[other]
-            variance = (known + square - total**2 / n) / (degrees_of_freedom + n - 1)
+            variance = (known + apart + square - total**2 / n) / (degrees_of_freedom + weight + n - 1)
             t = total / np.sqrt(n * variance)
             np.maximum(behind[other], t, out=behind[other])
             np.maximum(behind[one], -t, out=behind[one])
-        if n >= first:
-            behind[~inside] = -np.inf
-            rank = round(ERROR * n / weights * behind.size)
-            limits.append(float(np.partition(behind, behind.size - rank, axis=None)[behind.size - rank]))
-            inside &= behind < limits[-1]
+        behind[~inside] = -np.inf
+        place = behind.size - round(ERROR * n / weights * behind.size)
+        limits.append(float(np.partition(behind, place, axis=None)[place]))
+        inside &= behind < limits[-1]
     return tuple(limits)
 
 
@@ -282,7 +299,7 @@ class _Race:
 
     def _degrees(self) -> float:
         known = self.prior.degrees_of_freedom if self.prior else 0.0
-        return min(MOST_PRIOR_DEGREES, known // DEGREES_STEP * DEGREES_STEP)
+        return min(MOST_DEGREES, known // DEGREES_STEP * DEGREES_STEP)
 
     def _first_look(self) -> int:
         """After how many blocks the spread has degrees of freedom enough."""
@@ -293,9 +310,14 @@ class _Race:
         values, n, degrees = self.ran[: self.blocks, self.survivors], self.blocks, self._degrees()
         differences = values[:, :, None] - values[:, None, :]
         mean = differences.mean(0)
+        # Arms without a score count as if they had never run: fewer arms know less of a common spread.
+        arms = len(self.survivors) + sum(drop.by is not None for drop in self.drops)
+        limits = critical_values(arms, self.looks, self._first_look(), degrees)
         known = 2 * degrees * self.prior.spread**2 if self.prior else 0.0
-        variance = (known + ((differences - mean) ** 2).sum(0)) / (degrees + n - 1)
-        limits = critical_values(self.scores.shape[1], self.looks, self._first_look(), degrees)
+        squares, all_degrees = residual(self.ran)
+        weight = min(MOST_SHARED, all_degrees - (n - 1))
+        shared = 2 * weight * squares / all_degrees if all_degrees else 0.0
+        variance = (known + shared + ((differences - mean) ** 2).sum(0)) / (degrees + weight + n - 1)
         return mean, limits[n - self._first_look()] * np.sqrt(variance / n)
 
     def _look(self) -> None:
