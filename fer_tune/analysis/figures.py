@@ -199,9 +199,7 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
         ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=name)
         if (table["count"] > 1).all():
             half = pooled[table.index] / np.sqrt(table["count"])
-            band = table.assign(low=table["mean"] - half, high=table["mean"] + half)
-            band = within_shares(band) if metric == "test_accuracy" else band
-            ax.fill_between(table.index, band["low"], band["high"], color=colour, alpha=0.18, lw=0)
+            ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
@@ -223,8 +221,7 @@ def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
         )
         if (table["count"] > 1).all():
             half = pooled[table.index] / np.sqrt(table["count"])
-            band = within_shares(table.assign(low=table["mean"] - half, high=table["mean"] + half))
-            ax.fill_between(table["spent"], band["low"], band["high"], color=colour, alpha=0.18, lw=0)
+            ax.fill_between(table["spent"], table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
     return ax
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from fer_tune.analysis import (
-    collapse,
     conditions,
     curves,
     examples,
@@ -117,7 +116,6 @@ def content(results: Results, each: Each) -> Content:
         values |= {
             "headline": [Paragraph(f"There is no recommendation. {gaps[-1].why}.")],
             "details": [],
-            "collapsed": [],
             "chances": [],
             "rules": [],
         }
@@ -138,7 +136,7 @@ def content(results: Results, each: Each) -> Content:
     }
     values |= {"contents": contents(values), "titles": TITLES}
     said = [part.shown for part in values["headline"]]
-    return Content(values, (*said, *values["collapsed"], *values["leaks"]), found, tuple(gaps))
+    return Content(values, (*said, *values["leaks"]), found, tuple(gaps))
 
 
 def _first_figure(results: Results, figures: list[PageFigure]) -> dict[str, Any]:
@@ -170,10 +168,8 @@ def _uncounted(results: Results) -> list[Gap]:
 
 def _of_findings(results: Results, found: Findings) -> list[Section]:
     """What the study says of λ."""
-    taken = {r.condition: r.lam for r in found.recommendations}
     return [
         Section("headline", "headline", lambda: recommendation.headline(results, found)),
-        Section("collapsed", "networks that have collapsed", lambda: collapse.warnings(results, found.best, taken)),
         Section("details", "paragraphs of each condition", lambda: recommendation.details(results, found)),
         Section("chances", "table “how certain the choice is”", lambda: recommendation.chances(found)),
         Section(

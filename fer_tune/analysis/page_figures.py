@@ -293,9 +293,9 @@ def _predictions(results: Results) -> list[Recipe]:
             title=f"Confusion matrices{first}",
             reading="Predictions for the test split after the last epoch, all seeds together. Rows are the classes of "
             f"the {results.test_labels}. Joint training is the λ above 0 with the highest validation score, plain "
-            "training is λ = 0. The diagonal is the recall of each class, after the last epoch; the table of recalls "
-            "takes the mean of the last five. Where correct training labels are known, the first matrix shows "
-            "which classes the training labels confuse. A method that repeats this pattern has learned the noise.",
+            "training is λ = 0. The diagonal is the recall of each class. Where correct training labels are known, the "
+            "first matrix shows which classes the training labels confuse. A method that repeats this pattern has "
+            "learned the noise.",
             alt="Confusion matrices, one for each method, rows are the classes of the labels",
             absent="no trial has left predictions of the test images that can be read",
         ),

@@ -12,13 +12,11 @@ from typing import Any
 import pandas as pd
 
 from fer_tune.analysis import methods, race, rules, screen
-from fer_tune.analysis.collapse import majority
 from fer_tune.analysis.networks import Network, best_network
 from fer_tune.analysis.race import Answer, Verdict
 from fer_tune.analysis.screen import Paragraph, Screen
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, share_with_interval, with_interval
-from fer_tune.analysis.text import plain_name
 from fer_tune.decision.intervals import paired_difference, pooled_interval
 from fer_tune.decision.recommendation import Missing, Recommendation, recommend
 from fer_tune.decision.response import best_configurations
@@ -282,22 +280,9 @@ def _what_is_missing(missing: Missing, may_drop_out: bool) -> list[str]:
 
 
 def against_baseline(results: Results) -> list[dict[str, str]]:
-    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows.
-
-    The last row of a condition is the accuracy of always naming the largest class.
-    """
-    conditions = map(str, results.trials["condition"].unique())
-    return [row for name in conditions for row in (*_of_condition(results, name).values(), *_largest(results, name))]
-
-
-def _largest(results: Results, condition: str) -> list[dict[str, str]]:
-    """The row of the largest class alone; none where no trial of a condition has left predictions."""
-    largest = majority(results, map(str, results.trials.loc[results.trials["condition"] == condition, "key"]))
-    if largest is None:
-        return []
-    named = f"none: always {plain_name(largest.name)}, the largest class"
-    accuracy = {"test accuracy": f"{largest.share:.3f}", "seeds": "", "difference from λ = 0": ""}
-    return [{"condition": condition, "λ": named, **accuracy}]
+    """Test accuracy of each λ, and its paired difference from λ = 0 over the same seeds, as table rows."""
+    conditions = results.trials["condition"].unique()
+    return [row for condition in conditions for row in _of_condition(results, str(condition)).values()]
 
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:
