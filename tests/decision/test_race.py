@@ -188,3 +188,15 @@ def test_the_spread_is_that_about_arms_and_seeds():
 def test_other_shapes_are_errors(scores, costs):
     with pytest.raises(ValueError, match="two arms or more"):
         run_race(scores, costs, 6, 0.05)
+
+
+def test_a_fixed_list_of_seeds_has_one_look_that_spends_the_whole_error():
+    rng = np.random.default_rng(7)
+    lost, early = 0, set()
+    for _ in range(4000):
+        standing = run_race(rng.standard_normal((4, 3)), [1, 1, 1], looks=4, tolerance=0, first_look=4)
+        lost += any(drop.arm == 0 for drop in standing.drops)
+        early |= {drop.block for drop in standing.drops}
+    assert early == {4}
+    assert 0.04 < lost / 4000 < 0.06
+    assert np.isnan(run_race(rng.standard_normal((3, 3)), [1, 1, 1], looks=4, tolerance=0, first_look=4).loss)
