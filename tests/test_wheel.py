@@ -67,7 +67,7 @@ def test_the_wheel_holds_studies_schema_templates_and_types_and_nothing_else(whe
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"fer_tune/studies/{name}.yaml" for name in shipped_studies()}
     wanted |= {"fer_tune/studies/study.schema.json", "fer_tune/py.typed"}
-    wanted |= {f"fer_tune/analysis/templates/{name}" for name in ("report.html", "report.md", "page.js")}
+    wanted |= {f"fer_tune/analysis/templates/{name}" for name in ("report.html", "report.md", "page.js", "trials.js")}
     assert wanted <= names
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"fer_tune"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "fer_tune").rglob("*.py")}

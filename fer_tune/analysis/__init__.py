@@ -12,6 +12,8 @@ Statistics:
 - `statistics`: rank correlation, running means, trends over conditions
 - `rules`: what rules choose from, and what their choices cost
 - `gains`: what a λ gains over λ = 0 on the test labels
+- `race`: which λ the race over seeds answers with, what trusting it can lose, how it compares
+- `networks`: which trained network in hand is best
 - `recommendation`: which λ, how certain, at what cost; `recommendation.json`
 - `answer`: which λ at another noise ratio
 
@@ -26,6 +28,7 @@ One question each, with its figure:
 - `majority`: what the largest class alone scores, and which λs do no better
 
 Presentation:
+- `screen`: the words of the first screen, and the commands to paste
 - `text`: names that other people gave, literal or legibly replaced
 - `figures`: plot functions and the figures' style
 - `page_figures`, `page`: what the report shows

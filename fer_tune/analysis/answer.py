@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from fer_tune.analysis import race, screen
 from fer_tune.analysis.gains import Gain, gain, gain_between
-from fer_tune.analysis.recommendation import Findings, certainty, fingerprint, lambdas
+from fer_tune.analysis.recommendation import Findings, certainty, fingerprint
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
-from fer_tune.names import FEWEST_EPOCHS, NOISE_KIND, NOISE_RATIO, find
+from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
 
 UNKNOWN = (
     "This study added no noise to its labels, so its noise ratio is unknown. It answers for the noise that the labels "
@@ -111,7 +112,7 @@ def answer(
         place = _within(results, studied, ratio, between)
     except NoEvidence as why:
         return Answer(None, why=[str(why)])
-    return _said(results, studied, interpolate(studied, place, between), between)
+    return _said(results, found, studied, interpolate(studied, place, between), between)
 
 
 def answer_as_given(results: Results, found: Findings, added: float = 0.0, kind: str | None = None) -> Answer:
@@ -132,7 +133,7 @@ def answer_as_given(results: Results, found: Findings, added: float = 0.0, kind:
         theirs = f"noise of ratio {_range(studied)}" if any(at for at, _ in studied) else "no noise"
         yours = f"with noise of ratio {added:g} added" if added else "as they come"
         return Answer(None, why=[f"The study added {theirs} to these labels. Yours are {yours}."])
-    return _said(results, studied, interpolate(own, own[0][0]), None)
+    return _said(results, found, studied, interpolate(own, own[0][0]), None)
 
 
 def refusal(results: Results, found: Findings, kind: str | None = None) -> Answer | None:
@@ -149,9 +150,21 @@ def knows_noise(results: Results) -> bool:
     return not results.labels_may_be_wrong or any(_added(results, value) for value in _ratios(results))
 
 
-def _said(results: Results, studied: Studied, reply: Interpolation, between: tuple[float, float] | None) -> Answer:
-    said = [*_sources(results, reply), *_cautions(results, studied, reply, between)]
-    return Answer(reply.lam, reply.interval, said)
+def _said(
+    results: Results, found: Findings, studied: Studied, reply: Interpolation, between: tuple[float, float] | None
+) -> Answer:
+    """An answer in words. At a ratio that was studied these are the report's: the same numbers, from the same place."""
+    own = found.answer(reply.sources[0][1]) if len(reply.sources) == 1 else None
+    cautions = _cautions(results, studied, reply, between)
+    if own is None or own.lam is None:
+        return Answer(reply.lam, reply.interval, [*_sources(results, reply), *_measured(results, reply), *cautions])
+    return Answer(own.lam, reply.interval, [*_sources(results, reply), *_as_reported(results, own), *cautions])
+
+
+def _as_reported(results: Results, own: race.Answer) -> list[str]:
+    """What the study's report says of its answer: the same numbers, from the same place."""
+    said = [screen.the_lambda(results, own), screen.why(own), *screen.compared(results, own), screen.the_loss(own)]
+    return [text for text in said if text]
 
 
 def _within(results: Results, studied: Studied, ratio: float, between: tuple[float, float] | None) -> float:
@@ -181,13 +194,18 @@ def _sources(results: Results, reply: Interpolation) -> list[str]:
         said = ["Studied with the noise that the labels already have."]
     else:
         said = [f"Studied at noise ratio {where}." if single else f"Interpolated between noise ratios {where}."]
-    if (measured := _gain(results, reply)) is not None:
-        how = "Measured" if single else "Interpolated"
-        text = with_interval(*measured, sign="+")
-        said.append(f"{how} difference from λ = 0: {text} accuracy on {results.test_labels}.")
     if not all(r.response.degrees_of_freedom for _, r in reply.sources):
         said.append("With one seed there is no interval.")
     return said
+
+
+def _measured(results: Results, reply: Interpolation) -> list[str]:
+    """The gain over λ = 0 in a sentence; none where λ = 0 is the answer or was not run."""
+    if (measured := _gain(results, reply)) is None:
+        return []
+    how = "Measured" if len(reply.sources) == 1 else "Interpolated"
+    text = with_interval(*measured, sign="+")
+    return [f"{how} difference from λ = 0: {text} accuracy on {results.test_labels}."]
 
 
 def _gain(results: Results, reply: Interpolation) -> Gain | None:
@@ -211,16 +229,6 @@ def _cautions(
         )
     if results.labels_may_be_wrong and any(at for at, _ in reply.sources):
         said.append("The study's noise ratio counts only the noise that it added, not the noise already in its labels.")
-    if any(r.too_short for _, r in reply.sources):
-        said.append(
-            f"The study has no clear winner at this noise ratio: with fewer than {FEWEST_EPOCHS} epochs, the final "
-            "accuracy cannot be predicted."
-        )
-    elif rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
-        said.append(
-            f"The study has no clear winner at this noise ratio: accuracy at {lambdas(rising)} is still rising at the "
-            "last epoch. Its report says how many more epochs to train."
-        )
     return said
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from fer_tune.analysis.answer import Difference, differences
 from fer_tune.analysis.curves import of_best
-from fer_tune.analysis.recommendation import Verdict, findings
+from fer_tune.analysis.recommendation import findings
 from fer_tune.analysis.study_record import StudyRecord
 from fer_tune.analysis.tables import Results, as_text, load, with_interval
 from fer_tune.analysis.text import visible
@@ -81,15 +81,16 @@ def not_shared(first: Results, second: Results) -> list[str]:
 
 
 def describe(first: Results, second: Results) -> list[str]:
-    """What each study recommends, and the settings in which they differ, a line each."""
+    """What each study answers, and the settings in which they differ, a line each."""
     lines = []
     for results in (first, second):
         lines += [f"{results.study.name}, left out: {gap.text()}" for gap in results.gaps]
         found = findings(results)
         for r in found.recommendations:
-            verdict = found.verdict(r)
-            state = "recommends" if verdict is Verdict.RECOMMENDED else f"{verdict}, so far"
-            lines.append(f"{results.study.name} ({r.condition}): {state} λ = {r.lam:.3g}")
+            answer = found.answer(r)
+            lam = r.lam if answer is None else answer.lam
+            shown = "no λ yet" if lam is None else f"λ = {lam:.3g}"
+            lines.append(f"{results.study.name} ({r.condition}): {shown} ({found.verdict(r)})")
     settings = differences(first, second.study, second.label_sets)
     named = {difference.setting for difference in settings}
     data = [difference for difference in _of_data(first.study, second.study) if difference.setting not in named]

@@ -10,17 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import (
+    PLOT_INCHES,
     accuracy_curves,
     by_condition,
+    cost_by_lambda,
     grid,
     label,
     loss_curves,
+    reference_lines,
     response,
     response_curve,
     save,
+    stacked,
     surface,
 )
 from fer_tune.analysis.gaps import listed
+from fer_tune.analysis.race import Verdict, reference_trials, seconds_a_trial, seconds_of
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.intervals import pooled_interval
@@ -54,10 +59,34 @@ def loss_figure(results: Results) -> Figure:
     )
 
 
-def response_figure(results: Results) -> Figure:
-    """Test and validation accuracy by λ, with intervals."""
+def response_figure(results: Results, found: Findings | None) -> Figure:
+    """Test and validation accuracy by λ with intervals, beside the comparison methods; below it what each λ costs."""
     best = of_best(results)
-    return by_condition(best, best.trials, lambda ax, rows: response(ax, rows, results.objective))
+    answers = {} if found is None else found.answers
+
+    def accuracies(ax: Axes, condition: str) -> Axes:
+        rows = best.trials[best.trials["condition"] == condition]
+        response(ax, rows, results.objective)
+        others = {
+            name: trials["test_accuracy"].dropna() for name, trials in reference_trials(results, condition).items()
+        }
+        reference_lines(ax, {name: values.to_numpy() for name, values in others.items() if len(values)}, "share")
+        own = answers.get(condition)
+        if own is not None and own.lam is not None and own.verdict is not Verdict.ALONE:
+            named = "λ taken" if own.decided else "λ that leads"
+            mean = rows.loc[rows["lambda"] == own.lam, "test_accuracy"].mean()
+            ax.scatter([own.lam], [mean], 260, "none", edgecolor="black", linewidth=2, zorder=5, label=named)
+        return ax
+
+    def costs(ax: Axes, condition: str) -> Axes:
+        rows = best.trials[best.trials["condition"] == condition]
+        spent = {name: seconds_of(results, trials) for name, trials in reference_trials(results, condition).items()}
+        cost_by_lambda(ax, seconds_a_trial(results, rows))
+        reference_lines(ax, spent, "seconds")
+        ax.set_ylim(0, max(ax.get_ylim()[1], *(1.2 * values.max() for values in spent.values()), 0))
+        return ax
+
+    return stacked(best, [accuracies, costs], (PLOT_INCHES[1], 1.3))
 
 
 def smooth_figure(results: Results, found: Findings) -> Figure | None:
@@ -93,11 +122,12 @@ def surface_figure(results: Results, condition: str) -> Figure:
 
 def show(results: Results) -> str:
     """Write the figures into the results folder's report; return where."""
+    found = findings(results)
     figures = {
         "accuracy_by_epoch": accuracy_figure(results),
         "losses_by_epoch": loss_figure(results),
-        "accuracy_by_lambda": response_figure(results),
-        "smooth_response": smooth_figure(results, findings(results)),
+        "accuracy_by_lambda": response_figure(results, found),
+        "smooth_response": smooth_figure(results, found),
     }
     drawn = {name: figure for name, figure in figures.items() if figure is not None}
     for name, figure in drawn.items():

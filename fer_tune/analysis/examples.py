@@ -16,6 +16,7 @@ from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import CAPTION_EMS, class_names, confusion, face_grid, heading_grid, save
 from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.labels import annotator_matrix
+from fer_tune.analysis.methods import NAMES
 from fer_tune.analysis.statistics import row_shares
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results, script
@@ -24,13 +25,7 @@ from fer_tune.names import METHOD, find
 from fer_tune.results.files import damaged
 
 MEANS_OVER_CLASSES = ("test_mean_class_accuracy", "test_macro_f1")
-LETTERS = {"multitask": "V", "coteaching": "C", "gce": "G", "joint": "P"}  # as in the paper's Fig. 4
-NAMES = {
-    "multitask": "multi-task training",
-    "coteaching": "Co-teaching",
-    "gce": "generalised cross-entropy",
-    "joint": "joint training",
-}
+SHORT = {"multitask": "plain", "coteaching": "Co-teaching", "gce": "robust loss", "joint": "joint"}  # under a face
 TRAINING_LABELS = "training labels"
 FACES_SHOWN = 12  # of each kind
 
@@ -45,7 +40,7 @@ def system_trials(results: Results) -> dict[str, pd.DataFrame]:
     names = pd.Series("joint", index=best.index) if method is None else best[column(method)].astype(str)
     names = names.where((names != "joint") | (best["lambda"] > 0), "multitask")
     found = {}
-    for name in LETTERS:
+    for name in SHORT:
         rows = best[names == name]
         if len(rows):
             rows = rows[rows["condition"] == rows["condition"].iloc[0]]
@@ -90,7 +85,8 @@ def confusion_figure(results: Results) -> Figure | None:
     if not any(matrices.values()):
         return None
     annotator = annotator_matrix(results, pd.concat(systems.values()))
-    present = {name: found for name, found in {TRAINING_LABELS: annotator, **matrices}.items() if found is not None}
+    named = {NAMES[name]: matrix for name, matrix in matrices.items()}
+    present = {name: found for name, found in {TRAINING_LABELS: annotator, **named}.items() if found is not None}
 
     def draw(ax: Axes, name: str) -> Axes:
         confusion(ax, *present[name])
@@ -204,9 +200,8 @@ def faces_figure(results: Results) -> Figure | None:
 
 
 def legend(results: Results) -> str:
-    """What the letters under the faces stand for: the label and the methods that the study has."""
-    present = system_trials(results)
-    return "; ".join(["L: label", *(f"{LETTERS[name]}: {NAMES[name]}" for name in LETTERS if name in present)])
+    """What the words under the faces stand for: the methods that the study has."""
+    return "; ".join(f"{SHORT[name]}: {NAMES[name]}" for name in system_trials(results))
 
 
 def _count(faces: pd.DataFrame) -> str:
@@ -220,8 +215,8 @@ def _spread(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _caption(row: pd.Series, classes: list[str], others: list[str]) -> str:
-    lines = [f"L: {classes[row['true']]}"] + [f"{LETTERS[name]}: {classes[row[name]]}" for name in (*others, "joint")]
-    return "\n".join(lines)
+    lines = [f"label: {classes[row['true']]}"]
+    return "\n".join([*lines, *(f"{SHORT[name]}: {classes[row[name]]}" for name in (*others, "joint"))])
 
 
 def _images(results: Results) -> np.ndarray | None:

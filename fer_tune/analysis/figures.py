@@ -2,10 +2,11 @@
 
 import io
 import itertools
+import math
 import re
 import textwrap
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
@@ -32,17 +33,18 @@ from matplotlib.ticker import MaxNLocator
 from fer_tune.analysis.statistics import pooled_by_epoch
 from fer_tune.analysis.tables import Results
 from fer_tune.analysis.text import code, numbered, plain_name, shortened
-from fer_tune.decision.intervals import pooled_interval
+from fer_tune.decision.intervals import mean_interval, pooled_interval
 from fer_tune.decision.rules import PAPER_TARGET
 
 PLOT_INCHES = (6.0, 4.2)
 TARGET_COLOUR = "#c23b22"
+TEST_COLOUR, REFERENCE_COLOUR = "#0b6e99", "#8f2d6b"
 PLAIN_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
 MARKERS = "osD^vPX*"
 MOST_LINES, RANGES = 8, 5  # more lambdas than eight lines are shown in five ranges
 DOTS_PER_INCH = 130
 MOST_OF_A_CLASS, MOST_OF_A_TITLE, TITLE_WIDTH = 24, 120, 48  # characters
-CLASS_EMS, CAPTION_EMS, TITLE_EMS, ENTRY_EMS = 15.0, 10.5, 30.0, 24.0  # most of a line of text, in its own size
+CLASS_EMS, CAPTION_EMS, TITLE_EMS, ENTRY_EMS = 15.0, 9.0, 30.0, 24.0  # most of a line of text, in its own size
 EM_POINTS = 20.0  # size at which characters are measured
 INCHES_OF_A_CLASS, MOST_WRITTEN = 0.5, 30  # more classes make a confusion matrix larger, and leave out its numbers
 LITERAL: dict[str, str] = {}  # what this process drew for a text, and the text
@@ -259,20 +261,48 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
 
 
 def response(ax: Axes, trials: pd.DataFrame, objective: str) -> Axes:
-    """Test accuracy and the objective on noisy validation labels by λ, with pooled 95 % intervals."""
+    """Test accuracy and the objective on noisy validation by λ, with pooled 95 % intervals that end at 0 and 1."""
     apart = 0.006 * (trials["lambda"].max() - trials["lambda"].min())
     for metric, name, colour, marker, shift in (
-        ("test_accuracy", "test accuracy", "#0b6e99", "o", -apart),
-        (objective, "noisy validation", "#8a5a00", "s", apart),
+        ("test_accuracy", "test accuracy", TEST_COLOUR, "o", -apart),
+        (objective, "noisy validation, by which λ is chosen", "#8a5a00", "s", apart),
     ):
-        table = pooled_interval(trials, metric, "lambda").sort_index()
+        table = within_shares(pooled_interval(trials, metric, "lambda").sort_index())
         place = table.index + shift
         ax.plot(place, table["mean"], color=colour, marker=marker, label=name)
         if table["low"].notna().any():
             bars = np.stack([table["mean"] - table["low"], table["high"] - table["mean"]])
             ax.errorbar(place, table["mean"], bars, color=colour, capsize=4, linestyle="none")
         ax.scatter(trials["lambda"] + shift, trials[metric], color=colour, s=18, alpha=0.5)
-    return label(ax, "λ, weight of the joint loss", "accuracy (share)", legend="labels")
+    return label(ax, "λ, weight of the joint loss", "accuracy (share)", legend=None)
+
+
+def within_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Means with intervals, columns mean, low and high, whose ends stay within 0 and 1 where the means do."""
+    if table["mean"].between(0, 1).all():
+        return table.assign(low=table["low"].clip(0, 1), high=table["high"].clip(0, 1))
+    return table
+
+
+def reference_lines(ax: Axes, values: Mapping[str, np.ndarray], axis_name: str) -> Axes:
+    """A dashed line at the mean of each method's values (seeds,), with its 95 % interval as a band, and its name."""
+    for i, (name, own) in enumerate(values.items()):
+        mean, low, high = mean_interval(own)
+        ax.axhline(mean, color=REFERENCE_COLOUR, linestyle=("--", ":", "-.")[i % 3], label=legend_entry(name))
+        if not np.isnan(low) and axis_name == "share":
+            ax.axhspan(max(low, 0.0), min(high, 1.0), color=REFERENCE_COLOUR, alpha=0.12, lw=0)
+    return ax
+
+
+def cost_by_lambda(ax: Axes, seconds: Mapping[float, float]) -> Axes:
+    """What one trial of each λ costs, in seconds, from 0."""
+    lams, costs = list(seconds), list(seconds.values())
+    ax.vlines(lams, 0, costs, color="0.45", linewidth=5)
+    for lam, cost in seconds.items():
+        ax.annotate(f"{cost:.3g}", (lam, cost), (0, 3), textcoords="offset points", ha="center", fontsize=13)
+    ax.set_ylim(0, 1.35 * max(costs))
+    ax.yaxis.set_major_locator(MaxNLocator(3))
+    return label(ax, "λ, weight of the joint loss", "seconds\na trial", legend=None)
 
 
 def surface(ax: Axes, trials: pd.DataFrame, condition: str) -> Axes:
@@ -295,7 +325,7 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
         if empty[row] or len(classes) > MOST_WRITTEN:
             continue
         ink = "white" if share > 0.5 else "black"
-        text = ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=10, color=ink)
+        text = ax.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=12, color=ink)
         text.set_in_layout(False)  # it stays within its cell, and measuring so many is slow
     names = class_names(classes)
     for row in np.flatnonzero(empty).tolist():
@@ -310,12 +340,17 @@ def confusion(ax: Axes, matrix: np.ndarray, classes: list[str]) -> Axes:
 
 
 def heading_grid(names: list[str], draw: Callable[[Axes, str], Axes], classes: int) -> Figure:
-    """A row of plots under their names. `classes` is how many classes each shows, which takes space."""
+    """Plots under their names, two in a row. `classes` is how many classes each shows, which takes space."""
     set_style()
     more = min(INCHES_OF_A_CLASS * max(0, classes - 10), 12.0)
-    size = ((7.2 + more) * len(names), 6.6 + more)
-    figure, axes = plt.subplots(1, len(names), figsize=size, squeeze=False, layout=ConstrainedLayoutEngine(w_pad=0.3))
-    for ax, name in zip(axes[0], names, strict=True):
+    columns = min(len(names), 2)
+    rows = math.ceil(len(names) / columns)
+    size = ((7.2 + more) * columns, (6.6 + more) * rows)
+    layout = ConstrainedLayoutEngine(w_pad=0.3)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout=layout)
+    for ax in axes.flat[len(names) :]:
+        ax.set_axis_off()
+    for ax, name in zip(axes.flat, names, strict=False):
         draw(ax, name).set_title(name)
     return figure
 
@@ -349,7 +384,7 @@ def score_surface(ax: Axes, trials: pd.DataFrame) -> Axes:
     return label(ax, "λ, weight of the joint loss", "learning rate", None)
 
 
-def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 6) -> Figure:
+def face_grid(images: np.ndarray, captions: list[str], titles: list[str], columns: int = 4) -> Figure:
     """Faces uint8 (N, 3, S, S) with a caption under each; a new row begins with each new title."""
     set_style()
     rows: list[list[int]] = []
@@ -358,14 +393,14 @@ def face_grid(images: np.ndarray, captions: list[str], titles: list[str], column
             rows.append([])
         rows[-1].append(i)
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(1.9 * columns, 3.1 * len(rows)), squeeze=False, layout=ConstrainedLayoutEngine()
+        len(rows), columns, figsize=(2.6 * columns, 3.9 * len(rows)), squeeze=False, layout=ConstrainedLayoutEngine()
     )
     for members, line in zip(rows, axes, strict=True):
         for ax in line:
             ax.set_axis_off()
         for i, ax in zip(members, line, strict=False):
             ax.imshow(images[i].transpose(1, 2, 0))
-            ax.text(0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=11)
+            ax.text(0.5, -0.04, captions[i], transform=ax.transAxes, ha="center", va="top", fontsize=13)
         title = line[0].text(0, 1.04, titles[members[0]], transform=line[0].transAxes, va="bottom", fontsize=15)
         title.set_in_layout(False)  # wider than its face, it would push the next one aside
     return figure
@@ -379,6 +414,30 @@ def label(ax: Axes, x: str, y: str, legend: str | None = "λ") -> Axes:
     if legend and handles:
         ax.legend(title=legend, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return ax
+
+
+def stacked(results: Results, draws: Sequence[Callable[[Axes, str], Axes]], heights: Sequence[float]) -> Figure:
+    """A figure in which every condition has plots one above the other, with one x axis and one legend above them.
+
+    Args:
+        results: its trials name the conditions.
+        draws: called with the axes and the name of a condition.
+        heights: of each plot, in inches.
+    """
+    set_style()
+    conditions = list(dict.fromkeys(map(str, results.trials["condition"])))
+    size = (PLOT_INCHES[0] + 0.8, (sum(heights) + 0.9) * len(conditions))
+    figure = plt.figure(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
+    parts = figure.subfigures(len(conditions), 1, squeeze=False)[:, 0]
+    for part, condition in zip(parts, conditions, strict=True):
+        axes = part.subplots(len(draws), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for ax, draw in zip(axes, draws, strict=True):
+            draw(ax, condition)
+            ax.label_outer()
+        handles, names = axes[0].get_legend_handles_labels()
+        title = None if condition == "all" else plot_title(condition)
+        axes[0].legend(handles, names, loc="lower left", bbox_to_anchor=(0, 1), frameon=False, title=title, fontsize=14)
+    return figure
 
 
 def by_condition(results: Results, table: pd.DataFrame, draw: Callable[[Axes, pd.DataFrame], Axes]) -> Figure:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from fer_tune.analysis.figures import by_condition, label, save, system_curves
 from fer_tune.analysis.majority import on_test_of
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.tables import Results, as_text, script, share_with_interval, with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
 from fer_tune.decision.response import best_configurations, spread_of
@@ -21,6 +21,12 @@ from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
 
 MAJORITY, BALANCE = "training.majority", "training.balance"
 SYSTEM_SETTINGS = (METHOD, MAJORITY, BALANCE)
+NAMES = {
+    "multitask": "plain training",
+    "coteaching": "Co-teaching",
+    "gce": "generalised cross-entropy",
+    "joint": "joint training",
+}  # of the methods, in words
 
 
 def compared(results: Results) -> list[Setting]:
@@ -52,7 +58,7 @@ def _named(setting: Setting, value: object) -> str:
     """What a system is called by one of the settings that systems differ in."""
     if setting.path == MAJORITY:
         return "majority vote" if value else "every annotator"
-    return f"balance {value}" if setting.path == BALANCE else str(value)
+    return f"balance {value}" if setting.path == BALANCE else NAMES.get(str(value), str(value))
 
 
 def _order(results: Results, setting: Setting) -> dict[object, int]:
@@ -170,7 +176,7 @@ def _tied(trials: pd.DataFrame, chosen: str) -> list[str]:
 
 
 def _interval(line: pd.Series) -> str:
-    return with_interval(line["mean"], line["low"], line["high"])
+    return share_with_interval(line["mean"], line["low"], line["high"])
 
 
 def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:

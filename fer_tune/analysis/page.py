@@ -1,7 +1,7 @@
 """What the report shows: the values that its templates are filled with, and what it lacks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from fer_tune.analysis import (
 from fer_tune.analysis.gaps import Gap, Kind, attempted, listed
 from fer_tune.analysis.page_figures import Each, PageFigure
 from fer_tune.analysis.recommendation import Findings
+from fer_tune.analysis.screen import Paragraph
 from fer_tune.analysis.tables import Results
 from fer_tune.analysis.text import numbered, plain_name
 from fer_tune.analysis.trial_files import damaged_files
@@ -47,6 +48,23 @@ COLUMNS = {
     "seconds": "seconds",
 }
 CURVES = ("test_accuracy", "generator_joint_loss", "discriminator_joint_loss")  # beside the objective, on demand
+
+
+TITLES = {
+    "systems": "Methods side by side",
+    "details": "What the answer rests on",
+    "chances": "How certain the choice is",
+    "baseline": "Each λ compared with λ = 0",
+    "rules": "What each rule would have chosen, and what that cost",
+    "stopping": "When to stop a run",
+    "recalls": "Recall of each class",
+    "trials": "Trials",
+    "broken": "Diverged or failed",
+    "absent": "Not shown, and why",
+    "labels": "Noisy labels",
+}  # of the sections of the page, by the name of their value
+AFTER_FIGURES = ("recalls", "trials", "broken", "absent", "labels")
+REPEAT = "How to reproduce it"
 
 
 class Table(NamedTuple):
@@ -97,7 +115,7 @@ def content(results: Results, each: Each) -> Content:
     values: dict[str, Any] = {"name": results.study.name, "partial": results.partial, "objective": results.objective}
     if found is None:
         values |= {
-            "headline": [f"There is no recommendation. {gaps[-1].why}."],
+            "headline": [Paragraph(f"There is no recommendation. {gaps[-1].why}.")],
             "details": [],
             "chances": [],
             "rules": [],
@@ -111,12 +129,30 @@ def content(results: Results, each: Each) -> Content:
     gaps += _uncounted(results)
     nothing: list[PageFigure] = []
     values["figures"] = attempted("figures", lambda: _figures(results, found, each, gaps), nothing, gaps)
+    values |= _first_figure(results, values["figures"])
     values |= {
         "wrong": [gap.text() for gap in gaps if gap.kind != Kind.ABSENT],
         "absent": [gap.text() for gap in gaps if gap.kind == Kind.ABSENT],
         **_provenance(results),
     }
-    return Content(values, (*values["headline"], *values["leaks"]), found, tuple(gaps))
+    values |= {"contents": contents(values), "titles": TITLES}
+    said = [part.shown for part in values["headline"]]
+    return Content(values, (*said, *values["leaks"]), found, tuple(gaps))
+
+
+def _first_figure(results: Results, figures: list[PageFigure]) -> dict[str, Any]:
+    """The figure of the first screen apart from the others; with many conditions it is one of these."""
+    few = results.trials["condition"].nunique() <= recommendation.MOST_SCREENS
+    first = next((figure for figure in figures if few and figure.name == page_figures.FIRST), None)
+    return {"first": first, "figures": [figure for figure in figures if figure is not first]}
+
+
+def contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The table of contents: the anchor and the title of every section that the page has."""
+    sections = [(name, title) for name, title in TITLES.items() if values.get(name)]
+    figures = [(f"figure-{figure.name}", figure.title) for figure in values["figures"]]
+    before = [entry for entry in sections if entry[0] not in AFTER_FIGURES]
+    return [*before, *figures, *(entry for entry in sections if entry[0] in AFTER_FIGURES), ("repeat", REPEAT)]
 
 
 def _figures(results: Results, found: Findings | None, each: Each, gaps: list[Gap]) -> list[PageFigure]:

@@ -21,6 +21,9 @@ CODES = (
     "In the PNG a code such as [U+6807] stands for a character that no installed font has. Install a font for its "
     "script, such as Noto Sans CJK, to have it drawn."
 )
+CSS_PIXELS_PER_POINT = 4 / 3
+ONE_PLOT = 716  # CSS pixels: a figure with one plot is not wider
+FIRST = "accuracy_by_lambda"  # the figure of the first screen
 NO_GAME = "no trial with λ > 0 has joint losses"
 Each = Callable[[Callable[[Any], Any], list[Any]], Iterable[Any]]
 
@@ -35,6 +38,8 @@ class PageFigure(NamedTuple):
         alt: what it shows, for readers who cannot see it.
         svg: the figure as a data URI; empty where it could not be drawn.
         notes: what it says, a sentence each.
+        folded: whether the page shows it only on demand.
+        width: of the figure at its own size, in CSS pixels; 0 where it could not be drawn.
     """
 
     name: str
@@ -43,6 +48,13 @@ class PageFigure(NamedTuple):
     alt: str
     svg: str
     notes: Sequence[str]
+    folded: bool
+    width: int
+
+    @property
+    def narrowest(self) -> int:
+        """How narrow the page may draw it, in CSS pixels, so that its type is legible: one plot fits on a phone."""
+        return self.width // 2 if self.width <= ONE_PLOT else self.width * 6 // 10
 
 
 class Drawn(NamedTuple):
@@ -70,6 +82,7 @@ class Recipe:
         absent: why a study may have nothing to show in it.
         notes: what it says, a sentence each.
         legend: what follows the reading, where that is computed.
+        folded: whether the page shows it only on demand.
     """
 
     draw: Callable[[], Figure | None]
@@ -80,6 +93,7 @@ class Recipe:
     absent: str = ""
     notes: Callable[[], Sequence[str]] = tuple
     legend: Callable[[], str] = str
+    folded: bool = False
 
     def drawn(self, results: Results) -> Drawn:
         """Write the figure. One that fails is a gap, and its notes are kept; so are notes that fail."""
@@ -98,7 +112,9 @@ class Recipe:
         notes = [*notes, CODES] if has_codes(svg or b"") else notes
         reading = f"{self.reading} {attempted(f'the legend of {what}', self.legend, '', gaps)}".strip()
         uri = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}" if svg else ""
-        return Drawn(PageFigure(self.name, self.title, reading, self.alt, uri, notes), gaps)
+        width = re.search(rb'<svg[^>]* width="([0-9.]+)pt"', svg or b"")
+        pixels = round(float(width[1]) * CSS_PIXELS_PER_POINT) if width else 0
+        return Drawn(PageFigure(self.name, self.title, reading, self.alt, uri, notes, self.folded, pixels), gaps)
 
     def _written(self, results: Results) -> bytes | None:
         figure = self.draw()
@@ -116,7 +132,7 @@ def recipes(results: Results, found: Findings | None) -> list[Recipe]:
     plays = bool(results.trials["generator_joint_loss"].notna().any())
     return [
         *(_systems(results) if methods.compared(results) else []),
-        *_over_lambda(results),
+        *_over_lambda(results, found),
         *(_of_findings(results, found) if found is not None else []),
         *_over_epochs(results, plays),
         *_convergence(results, found, plays),
@@ -139,19 +155,22 @@ def _systems(results: Results) -> list[Recipe]:
     ]
 
 
-def _over_lambda(results: Results) -> list[Recipe]:
+def _over_lambda(results: Results, found: Findings | None) -> list[Recipe]:
     return [
         Recipe(
-            draw=lambda: curves.response_figure(results),
-            name="accuracy_by_lambda",
-            title="Accuracy by λ",
+            draw=lambda: curves.response_figure(results, found),
+            name=FIRST,
+            title="Accuracy by λ, and what it costs",
             reading="Each point is the mean over the last five epochs (all epochs of a shorter run). Bars are 95 % "
-            "intervals over seeds. λ is chosen on the noisy validation line. " + _test_line(results),
-            alt="Line plot of test and noisy validation accuracy against lambda",
+            "intervals over seeds. λ is chosen on the noisy validation line. "
+            + _test_line(results)
+            + " Below: seconds of training of one trial.",
+            alt="Line plot of test and noisy validation accuracy against lambda, above the seconds that a trial takes",
         ),
         Recipe(
             draw=lambda: conditions.interaction_figure(results),
             name="lambda_and_learning_rate",
+            folded=True,
             title="λ and learning rate together",
             reading="Brighter colours are higher scores. White dots are the configurations that were run. A slanted "
             "ridge means that λ and learning rate must be chosen together.",
@@ -166,6 +185,7 @@ def _of_findings(results: Results, found: Findings) -> list[Recipe]:
         Recipe(
             draw=lambda: curves.smooth_figure(results, found),
             name="smooth_response",
+            folded=True,
             title="Smooth curve of the validation score over λ",
             reading="The curve is a Gaussian process fitted to the means. Its 95 % band shows how well λs can be "
             "compared: it leaves out differences between seeds that are equal for all λs. Where the band is wide "
@@ -208,6 +228,7 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
         Recipe(
             draw=lambda: budget.figure(results, budgets()),
             name="budget",
+            folded=True,
             title="Leading λ by number of epochs",
             reading="Each dot is the λ that noisy validation would choose after so many epochs. Larger dots are more "
             "certain. A λ that leads only at the end learns slowly at first, and shorter runs would reject it.",
@@ -218,6 +239,7 @@ def _over_epochs(results: Results, plays: bool) -> list[Recipe]:
         Recipe(
             draw=lambda: curves.loss_figure(results) if plays else None,
             name="losses_by_epoch",
+            folded=True,
             title="Joint losses during training",
             reading="The paper reports that good runs converge to the dashed values. λ = 0 has no joint loss and "
             "therefore no line. The axes leave out the lowest and highest 2 % of values, which may be single spikes.",
@@ -238,6 +260,7 @@ def _convergence(results: Results, found: Findings | None, plays: bool) -> list[
         Recipe(
             draw=lambda: convergence.figure(results) if plays else None,
             name="convergence",
+            folded=True,
             title="Do converged losses predict accuracy?",
             reading="Each mark is a trial. Its losses are means of the last five epochs. If the paper's observation "
             "held here, accuracy would peak at the dashed values.",
@@ -248,6 +271,7 @@ def _convergence(results: Results, found: Findings | None, plays: bool) -> list[
         Recipe(
             draw=lambda: convergence.early_figure(results, early()),
             name="convergence_by_epoch",
+            folded=True,
             title="How early do the losses predict accuracy?",
             reading="For each epoch, the rank correlation between the distance of the losses (L_G, L_D) to "
             "(2.6, 0.45) and the final test accuracy, ranked within each condition. Below 0, a smaller distance goes "
@@ -268,10 +292,10 @@ def _predictions(results: Results) -> list[Recipe]:
             name="confusion",
             title=f"Confusion matrices{first}",
             reading="Predictions for the test split after the last epoch, all seeds together. Rows are the classes of "
-            f"the {results.test_labels}. joint is the λ above 0 with the highest validation score, multitask is "
-            "λ = 0. The diagonal is the recall of each class. Where correct training labels are known, the first "
-            "matrix shows which classes the training labels confuse. A method that repeats this pattern has learned "
-            "the noise.",
+            f"the {results.test_labels}. Joint training is the λ above 0 with the highest validation score, plain "
+            "training is λ = 0. The diagonal is the recall of each class. Where correct training labels are known, the "
+            "first matrix shows which classes the training labels confuse. A method that repeats this pattern has "
+            "learned the noise.",
             alt="Confusion matrices, one for each method, rows are the classes of the labels",
             absent="no trial has left predictions of the test images that can be read",
         ),

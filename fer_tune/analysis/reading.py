@@ -11,6 +11,7 @@ import pandas as pd
 
 from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.text import plain_name
+from fer_tune.decision.race import Prior
 from fer_tune.errors import UserError
 from fer_tune.results.files import Damaged, read_json
 
@@ -38,14 +39,19 @@ class Environment:
         packages: versions by name.
         machine: platform and CPUs, in words.
         commit: of the fer-tune checkout; empty where there was none.
-        command: the command line.
+        words: of the command line.
     """
 
     digests: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     machine: str = ""
     commit: str = ""
-    command: str = ""
+    words: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command line, as it was typed but for quotes."""
+        return " ".join(self.words)
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,14 @@ class Run:
     Attributes:
         wall_seconds: how long it took.
         peak_memory_bytes: of all its processes; 0 where it was not measured.
-        complete: whether every trial had ended.
+        complete: whether every trial that the study needs had ended.
+        budget_spent: whether it ended because the time, epochs or trials that it was given were used up.
     """
 
     wall_seconds: float
     peak_memory_bytes: int
     complete: bool
+    budget_spent: bool = False
 
 
 def damaged(path: Path, why: str, advice: str = WRITTEN_AGAIN) -> NothingToReport:
@@ -84,7 +92,7 @@ def read_environment(path: Path, gaps: list[Gap]) -> tuple[Any, Environment]:
         packages={str(name): str(version) for name, version in packages.items()} if isinstance(packages, dict) else {},
         machine=machine,
         commit=str(found.get("git_commit") or ""),
-        command=" ".join(command) if _is_list_of(command, str) else "",
+        words=tuple(command) if _is_list_of(command, str) else (),
     )
 
 
@@ -98,11 +106,31 @@ def read_runs(path: Path, gaps: list[Gap]) -> tuple[Run, ...] | None:
         return None
     try:
         return tuple(
-            Run(float(run["wall_seconds"]), int(run.get("peak_memory_bytes") or 0), bool(run["complete"]))
+            Run(
+                wall_seconds=float(run["wall_seconds"]),
+                peak_memory_bytes=int(run.get("peak_memory_bytes") or 0),
+                complete=bool(run["complete"]),
+                budget_spent=bool(run.get("budget_spent")),
+            )
             for run in found
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         gaps.append(Gap(what, f"{path / 'run.json'} is damaged", Kind.FAILED))
+        return None
+
+
+def read_prior(path: Path, gaps: list[Gap]) -> Prior | None:
+    """What `prior.json` says of the spread between seeds; None where there is none, or where it is damaged (a gap)."""
+    if not (path / "prior.json").exists():
+        return None
+    what = "What earlier studies say of the spread between seeds"
+    found = _json_or_gap(path / "prior.json", dict, what, gaps)
+    if found is None:
+        return None
+    try:
+        return Prior(float(found["spread"]), float(found["degrees_of_freedom"]), str(found["source"]))
+    except (KeyError, TypeError, ValueError):
+        gaps.append(Gap(what, f"{path / 'prior.json'} is damaged", Kind.FAILED))
         return None
 
 

@@ -6,45 +6,28 @@ python -m analysis.recommendation results/NAME
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from fer_tune.analysis import majority, methods, rules
+from fer_tune.analysis import majority, methods, race, rules, screen
 from fer_tune.analysis.gains import gain
+from fer_tune.analysis.networks import Network, best_network
+from fer_tune.analysis.race import Answer, Verdict
+from fer_tune.analysis.screen import Paragraph, Screen
 from fer_tune.analysis.study_record import StudyRecord, column
-from fer_tune.analysis.tables import Results, as_text, script, with_interval
-from fer_tune.analysis.text import joined
+from fer_tune.analysis.tables import Results, as_text, script, share_with_interval, with_interval
 from fer_tune.decision.intervals import pooled_interval
 from fer_tune.decision.recommendation import Missing, Recommendation, recommend
-from fer_tune.decision.response import MOST_SEEDS, best_configurations
+from fer_tune.decision.response import best_configurations
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
-from fer_tune.names import FEWEST_EPOCHS
+from fer_tune.names import FINGERPRINT
 from fer_tune.results.records import Role
 
-FORMAT_VERSION = 1
-FINGERPRINT = {
-    "dataset": ("image_size",),
-    "noise": ("kind",),
-    "model": ("width", "features", "encoder_norm", "encoder_input"),
-    "training": (
-        "epochs", "batch_size", "warmup_epochs", "gamma", "score_weights", "augment", "balance", "average", "order",
-    ),
-}  # fmt: skip  # settings that the best lambda may depend on: a result does not carry over to other values
-MOST_PARAGRAPHS = 2  # of a headline
+FORMAT_VERSION = 2
+MOST_SCREENS = 2  # whole ones, in a headline
 SIGNIFICANT = 0.05
-
-
-class Verdict(StrEnum):
-    """Whether a study recommends a λ in a condition, or why it only names the λ that leads so far."""
-
-    RECOMMENDED = "recommended"
-    UNFINISHED = "unfinished"
-    TOO_SHORT = "too short to tell"
-    BUDGET_LIMITED = "budget-limited"
-    OPEN = "no clear winner"
 
 
 @dataclass(frozen=True)
@@ -56,40 +39,35 @@ class Findings:
         picks: what each rule would choose in each condition.
         why: why noisy validation chooses, and how good its choices were.
         recommendations: one for each condition, in the study's order.
-        complete: whether every trial of the study has ended.
+        answers: what the race over seeds answers in each condition; empty where λ is searched.
+        complete: whether every trial that the study needs has ended.
     """
 
     best: pd.DataFrame
     picks: list[Pick]
     why: str
     recommendations: list[Recommendation]
+    answers: Mapping[str, Answer]
     complete: bool
 
+    def answer(self, r: Recommendation) -> Answer | None:
+        """What the race over seeds answers in a condition; None where λ is searched."""
+        return self.answers.get(r.condition)
+
     def verdict(self, r: Recommendation) -> Verdict:
-        """Whether λ is recommended in a condition."""
-        if not self.complete:
-            return Verdict.UNFINISHED
-        if r.too_short:
-            return Verdict.TOO_SHORT
-        if r.rising:
-            return Verdict.BUDGET_LIMITED
-        return Verdict.OPEN if _is_open(r) else Verdict.RECOMMENDED
-
-
-def _is_open(r: Recommendation) -> bool:
-    """Whether any λ that was tried may be the best: the interval holds them all, or with one seed none stands out."""
-    lams = r.response.lams
-    if not r.response.degrees_of_freedom:
-        return 1 < len(lams) == len(r.indistinguishable) + 1
-    low, high = r.response.interval()
-    return len(lams) > 1 and low <= lams.min() and high >= lams.max()
+        """What is known of λ in a condition. A searched λ, of which no two seeds are alike, is a pick at budget."""
+        if (found := self.answer(r)) is not None:
+            return found.verdict
+        decided = Verdict.BUDGET if r.response.degrees_of_freedom else Verdict.UNDECIDED
+        return decided if self.complete else Verdict.UNFINISHED
 
 
 def findings(results: Results) -> Findings:
-    """The recommendation of every condition, in the study's order, and what it rests on."""
+    """The answer of every condition, in the study's order, and what it rests on."""
     best = rules.readings(results)
     found = picks(best)
-    answers = [
+    raced = {answer.condition: answer for answer in race.answers(results)}
+    recommendations = [
         recommend(
             condition=str(condition),
             best=rows,
@@ -101,9 +79,16 @@ def findings(results: Results) -> Findings:
         )
         for condition, rows in best.groupby("condition", sort=False)
     ]
-    complete = results.complete if results.runs is not None else results.done >= results.study.planned_trials
-    why = rules.trust_sentence(trust(found) if complete else None, results.test_labels)
-    return Findings(best, found, why, answers, complete)
+    why = rules.trust_sentence(trust(found) if results.whole else None, results.test_labels)
+    told = [_answered(r, raced.get(r.condition)) for r in recommendations]
+    return Findings(best, found, why, told, raced, results.whole)
+
+
+def _answered(r: Recommendation, found: Answer | None) -> Recommendation:
+    """A recommendation of the λ that the race answers with."""
+    if found is None or found.lam is None or found.lam not in r.response.lams:
+        return r
+    return replace(r, answer=found.lam)
 
 
 def cost(results: Results) -> str:
@@ -121,101 +106,125 @@ def cost(results: Results) -> str:
     return f"{_count(count, 'trial')}{shared}, {compute / 60:.1f} minutes of training{clock}{memory}"
 
 
-def headline(results: Results, found: Findings) -> list[str]:
-    """What the report opens with: a paragraph for each condition, then one on cost, epochs and what is missing.
+def headline(results: Results, found: Findings) -> list[Paragraph]:
+    """What the report opens with: for each condition the λ, how it compares, what trusting it may lose, what is next.
 
-    An unfinished study says so first. With more than two conditions each has one line here and its paragraph in
-    `details`.
+    With more than two conditions each has one line here and its own paragraphs in `details`.
     """
-    systems = methods.compared(results)
-    told = _answered(results, found)
-    answers = methods.sentences(results) if systems else []
-    answers += [(_line if len(told) > MOST_PARAGRAPHS else _paragraph)(results, found, r) for r in told]
-    if not found.complete:
-        answers = [_unfinished(results), *answers] if len(answers) > 1 else [f"{_unfinished(results)} {answers[0]}"]
-    return [*answers, _closing(results, found, told)]
+    told = _shown(results, found)
+    said = [Paragraph(text) for text in methods.sentences(results)] if methods.compared(results) else []
+    if len(told) > MOST_SCREENS:
+        said += [Paragraph(_line(results, found, r)) for r in told]
+        if (first := next((a for r in told if (a := found.answer(r)) is not None), None)) is not None:
+            more, command = screen.knowing_more(results, first)
+            said += [Paragraph(text, text == command) for text in (more, command) if text]
+    else:
+        said += [part for r in told for part in _screen(results, found, r).paragraphs(_where(r))]
+    if not told and (network := _network(found)) is not None:
+        said += [Paragraph(screen.the_network(network)), Paragraph(screen.predict_command(results, network), True)]
+    return [*said, Paragraph(_closing(results))]
 
 
-def _unfinished(results: Results) -> str:
-    return f"Unfinished ({results.done} of {results.study.planned_trials} trials): no recommendation yet."
+def _network(found: Findings) -> Network | None:
+    """The best network of all conditions, where none of them has a λ to answer."""
+    networks = [answer.network for answer in found.answers.values() if answer.network is not None]
+    return max(networks, key=lambda network: network.score, default=None)
 
 
-def _closing(results: Results, found: Findings, told: Sequence[Recommendation]) -> str:
-    """Cost, for what the answer holds, and what is missing."""
-    budgets = results.trials["epochs"]
-    epochs = f"{budgets.min()} to {budgets.max()}" if budgets.nunique() > 1 else str(budgets.max())
-    seeds = _count(results.trials["seed"].nunique(), "seed")
-    said = [
-        f"Cost of the study: {cost(results)}.",
-        f"The result holds for {epochs} epochs of training ({seeds}), with the noise and data studied.",
-    ]
-    if any(len(r.response.lams) > 1 for r in told):
-        said.append(f"λ is chosen by {NOISY}: {found.why}.")
+def _closing(results: Results) -> str:
+    said = [f"Cost of the study: {cost(results)}."]
     if len(results.broken):
         said.append(f"{_count(len(results.broken), 'trial')} diverged or failed; the list is below.")
     return " ".join(said)
 
 
 def details(results: Results, found: Findings) -> list[str]:
-    """The paragraph of each condition, where the headline has only a line for each."""
-    told = _answered(results, found)
-    return [_paragraph(results, found, r) for r in told] if len(told) > MOST_PARAGRAPHS else []
+    """What limits each condition's answer, a paragraph each; with many conditions also the whole answer."""
+    told = _shown(results, found)
+    said = []
+    for r in told:
+        whole = _screen(results, found, r).paragraphs() if len(told) > MOST_SCREENS else []
+        texts = [part.text for part in whole if not part.is_command and not part.text.endswith(":")]
+        texts += caveats(results, r, found.answer(r))
+        if texts:
+            said.append(f"{_where(r)}{' '.join(texts)}")
+    if any(len(r.response.lams) > 1 for r in told):
+        said.append(f"λ is chosen by {NOISY} ({results.objective}{_gain(results)}): {found.why}.")
+    return said
 
 
-def _answered(results: Results, found: Findings) -> list[Recommendation]:
+def _shown(results: Results, found: Findings) -> list[Recommendation]:
     """Conditions with something to say about λ; a study of methods may have one λ in each."""
     systems = methods.compared(results)
     return [r for r in found.recommendations if len(r.response.lams) > 1 or not systems]
 
 
-def _line(results: Results, found: Findings, r: Recommendation) -> str:
-    verdict = found.verdict(r)
-    state = "" if verdict is Verdict.RECOMMENDED else f"{verdict}, so far "
-    said = [f"{r.condition}: {state}λ = {r.lam:.3g}{_certainty(r)}.", _accuracy(results, r)]
-    if r.indistinguishable:
-        seeds = _count(r.response.seeds, "seed")
-        said.append(f"Statistically indistinguishable from {lambdas(r.indistinguishable)} with {seeds}.")
-    if r.edge and r.lam > 0:
-        said.append("It is at the edge of the λs tried.")
-    return " ".join(said)
+def _where(r: Recommendation) -> str:
+    return "" if r.condition == "all" else f"At {r.condition}: "
 
 
-def _paragraph(results: Results, found: Findings, r: Recommendation) -> str:
-    where = "" if r.condition == "all" else f"At {r.condition}: "
-    if len(r.response.lams) == 1:
-        if found.complete:
-            return f"{where}Only λ = {r.lam:.3g} was run, so there is nothing to choose."
-        return f"{where}So far only λ = {r.lam:.3g} has results."
-    return " ".join([where + _answer(results, found, r), _accuracy(results, r), *caveats(results, r)])
+def _gain(results: Results) -> str:
+    return ", gain over λ = 0" if results.study.maximises_gain else ""
 
 
-def _answer(results: Results, found: Findings, r: Recommendation) -> str:
-    """The recommended λ, or why there is none yet and which one leads."""
-    gain = ", gain over λ = 0" if results.study.maximises_gain else ""
-    rule = f"{NOISY} ({results.objective}{gain})"
-    lam = f"λ = {r.lam:.3g}{_certainty(r)}"
+def _screen(results: Results, found: Findings, r: Recommendation) -> Screen:
+    answer = found.answer(r)
+    return screen.screen(results, answer) if answer is not None else _searched(results, found, r)
+
+
+def _searched(results: Results, found: Findings, r: Recommendation) -> Screen:
+    """The first screen of a condition whose λ was searched: no two configurations are compared seed by seed."""
+    sure = bool(r.response.degrees_of_freedom)
+    own = f"Its accuracy on {results.test_labels} is {_of_condition(results, r.condition)[r.lam]['test accuracy']}."
+    least = screen.points(float(r.response.regret.min()) / r.shrinkage)
+    network = best_network(results, _named(found.best[found.best["condition"] == r.condition]))
+    return Screen(
+        lam=_of_search(results, found, r),
+        why="",
+        compared=() if results.trials["test_accuracy"].isna().all() else (own,),
+        loss=f"Trusting it loses {least} on average, by the smooth curve; a searched λ has no 95 % bound."
+        if sure
+        else "",
+        more="" if found.complete else "To finish it:",
+        command="" if found.complete else screen.run_command(results, flags=["--resume"]),
+        network=screen.the_network(network),
+        predict=screen.predict_command(results, network),
+    )
+
+
+def _of_search(results: Results, found: Findings, r: Recommendation) -> str:
+    """The λ that a search favours, and what is known of it."""
+    lam, count = f"λ = {r.lam:.3g}", len(r.response.lams)
     match found.verdict(r):
-        case Verdict.RECOMMENDED:
-            return f"Recommended {lam}, chosen by {rule}."
-        case Verdict.TOO_SHORT:
-            reason = (
-                f"Too short to tell. With fewer than {FEWEST_EPOCHS} epochs, the final accuracy cannot be predicted. "
-            )
-        case Verdict.BUDGET_LIMITED:
-            reason = (
-                f"Budget-limited, no winner yet. Accuracy at {lambdas(r.rising)} is still rising at the last epoch and "
-                f"could overtake the leader. Train about {r.more_epochs} more epochs. "
-            )
-        case Verdict.OPEN:
-            reason = "No clear winner. "
         case Verdict.UNFINISHED:
-            reason = ""
-    return f"{reason}So far {rule} favours {lam}."
+            done = f"{results.done} of {results.study.planned_trials} trials"
+            return f"Unfinished ({done}). So far the search favours {lam}{_certainty(r)}."
+        case Verdict.UNDECIDED:
+            doubt = "one seed does not show how much seeds differ"
+            return f"Nothing is decided: {doubt}. Of the {count} λs searched, {lam} did best."
+        case _:
+            epochs = f"{_count(int(results.trials['epochs'].max()), 'epoch')} of training"
+            return f"Take {lam} (pick at budget) for {epochs}: the best of {count} λs searched{_certainty(r)}."
 
 
-def lambdas(lams: Sequence[float]) -> str:
-    """Several λs in words: `λ = 0.3 and λ = 1`."""
-    return joined([f"λ = {lam:.3g}" for lam in lams])
+def _named(trials: pd.DataFrame) -> pd.DataFrame:
+    return trials.assign(name=trials["lambda"].map("λ = {:.3g}".format))
+
+
+def _line(results: Results, found: Findings, r: Recommendation) -> str:
+    """A condition's answer in one line."""
+    answer = found.answer(r)
+    if answer is None or answer.lam is None:
+        return f"{r.condition}: {_screen(results, found, r).lam}"
+    said = [f"{r.condition}: λ = {answer.lam:.3g} ({answer.verdict})"]
+    if loss := screen.bound(answer):
+        said.append(f"trusting it loses {loss}")
+    own = _of_condition(results, r.condition).get(answer.lam, {})
+    if own.get("test accuracy"):
+        said.append(f"test accuracy {own['test accuracy']}")
+    if own.get("difference from λ = 0"):
+        said.append(f"{own['difference from λ = 0']} over plain training")
+    return f"{'; '.join(said)}."
 
 
 def _count(number: int, what: str) -> str:
@@ -231,35 +240,18 @@ def certainty(interval: tuple[float, float]) -> str:
     return f" (best λ between {interval[0]:.2g} and {interval[1]:.2g} with at least 95 % confidence)"
 
 
-def _accuracy(results: Results, found: Recommendation) -> str:
-    """Test accuracy at the λ, compared with λ = 0 and with the highest one."""
-    own = _of_condition(results, found.condition)[found.lam]
-    if not own["test accuracy"]:
-        return "Its accuracy on test labels is unknown: no test image has a label."
-    text = f"Its accuracy on {results.test_labels} is {own['test accuracy']}"
-    if own["difference from λ = 0"]:
-        text += f", a difference of {own['difference from λ = 0']} from λ = 0"
+def caveats(results: Results, found: Recommendation, answer: Answer | None) -> list[str]:
+    """The limitations of an answer, a sentence each."""
+    said = _what_is_missing(found.missing, results.study.decide is not None)
+    if answer is not None:
+        said += [screen.dropped(each) for each in answer.dropped]
     oracle = next((pick for pick in found.picks if pick.rule == ORACLE), None)
-    if oracle is not None and oracle.lam != found.lam:
-        text += f"; the highest is {oracle.accuracy:.3f}, at λ = {oracle.lam:.3g}"
-    return text + "."
-
-
-def caveats(results: Results, found: Recommendation) -> list[str]:
-    """The limitations of a recommendation, a sentence each."""
-    said = _what_is_missing(found.missing)
-    if found.indistinguishable:
-        said += _doubt(found)
-    if found.best_rises and not found.rising:
-        said.append(
-            f"Its accuracy is still rising at the last epoch, and no other λ can catch up. About {found.more_epochs} "
-            "more epochs would improve it."
-        )
-    if found.edge:
-        beyond = (
-            "largest λ tried: try larger" if found.lam == found.response.lams.max() else "smallest λ tried: try smaller"
-        )
-        said.append(f"It is the {beyond} ones." if found.lam > 0 else "No λ above 0 did better.")
+    if oracle is not None and oracle.lam != found.lam and len(found.response.lams) > 1:
+        said.append(f"The highest accuracy on {results.test_labels} is {oracle.accuracy:.3f}, at λ = {oracle.lam:.3g}.")
+    tried = results.study.lambda_grid or [float(lam) for lam in found.response.lams]
+    if len(tried) > 2 and found.lam in (min(tried), max(tried)):
+        beyond = "largest λ tried: try larger" if found.lam == max(tried) else "smallest λ tried: try smaller"
+        said.append(f"λ = {found.lam:.3g} is the {beyond} ones." if found.lam > 0 else "No λ above 0 did better.")
     if found.peak is not None:
         lam, p = found.peak
         said.append(
@@ -271,36 +263,15 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
     return said
 
 
-def _doubt(found: Recommendation) -> list[str]:
-    """Which λs may be as good, and how many more seeds would tell."""
-    text = f"Statistically indistinguishable from {lambdas(found.indistinguishable)}"
-    if not found.response.degrees_of_freedom:
-        return [f"{text} on this validation set."]
-    seeds = found.response.seeds
-    most = max(found.more_seeds(lam) for lam in found.indistinguishable)
-    enough = f"about {_more(most)}" if most < MOST_SEEDS - seeds else f"more than {MOST_SEEDS - 100} more seeds"
-    return [
-        f"{text} with {_count(seeds, 'seed')}.",
-        f"Telling them apart (a difference of at least 0.01) would take {enough}.",
-    ]
-
-
-def _more(seeds: int) -> str:
-    return f"{seeds} more seed{'' if seeds == 1 else 's'}"
-
-
-def _what_is_missing(missing: Missing) -> list[str]:
+def _what_is_missing(missing: Missing, may_drop_out: bool) -> list[str]:
+    """What a comparison lacks. `may_drop_out`: a λ need not have run on every seed."""
     said = []
-    if missing.seeds:
+    if missing.seeds and not may_drop_out:
         parts = ", ".join(f"λ = {lam:.3g} has {n} of {missing.seeds_wanted}" for lam, n in missing.seeds.items())
         said.append(f"Some seeds have no result (not run yet, diverged or failed): {parts}.")
-    if missing.baseline:
-        said.append("λ = 0 has no result yet, so there is no baseline.")
     if missing.stopped:
-        said.append(
-            f"The scheduler stopped trials of {lambdas(missing.stopped)} early. Their scores come from fewer epochs "
-            "and might have risen."
-        )
+        stopped = f"The scheduler stopped trials of {screen.lambdas(missing.stopped)} early"
+        said.append(f"{stopped}. Their scores come from fewer epochs and might have risen.")
     return said
 
 
@@ -325,30 +296,45 @@ def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str
         rows[lam] = {
             "condition": condition,
             "λ": f"{lam:.3g}",
-            "test accuracy": with_interval(line["mean"], line["low"], line["high"]),
+            "test accuracy": share_with_interval(line["mean"], line["low"], line["high"]),
             "seeds": str(int(line["n"])),
             "difference from λ = 0": with_interval(*measured, sign="+") if measured else "",
         }
     return rows
 
 
+TAGS = {
+    Verdict.WINNER: "winner",
+    Verdict.TIE: "taken",
+    Verdict.BUDGET: "taken",
+    Verdict.UNDECIDED: "leads, not decided",
+    Verdict.UNFINISHED: "leads so far",
+    Verdict.ALONE: "",
+}
+
+
 def chances(found: Findings) -> list[dict[str, str]]:
-    """How certain the choice among the λs is, as table rows; expected regret is in units of the deciding score."""
+    """How certain the choice among the λs is, as table rows; expected regret is in units of the deciding score.
+
+    With one seed, P(best) is only said of the networks in hand.
+    """
+    one_seed = not any(r.response.degrees_of_freedom for r in found.recommendations)
+    named = "P(best network in hand)" if one_seed else "P(best)"
     rows = []
-    for r in found.recommendations:
-        tag = "recommended" if found.verdict(r) is Verdict.RECOMMENDED else "leads so far"
-        close, near = r.indistinguishable, r.response.within(r.point)
+    for r in (r for r in found.recommendations if len(r.response.lams) > 1):
+        tag, answer = TAGS[found.verdict(r)], found.answer(r)
+        leads = r.lam if answer is None else answer.lam
+        near = r.response.within(r.point)
         for i, lam in enumerate(map(float, r.response.lams)):
-            more = str(r.more_seeds(lam)) if r.response.degrees_of_freedom else "unknown (one seed)"
             rows.append(
                 {
                     "condition": r.condition,
-                    "λ": f"{lam:.3g}" + (f" ({tag})" if lam == r.lam and len(r.response.lams) > 1 else ""),
+                    "λ": f"{lam:.3g}" + (f" ({tag})" if tag and lam == leads else ""),
                     "score": f"{r.response.means[i]:.3f}",
-                    "P(best)": f"{r.response.p_best[i]:.2f}",
-                    "expected regret": f"{r.response.regret[i]:.3f}",
+                    "race over seeds": screen.place_in_race(answer, lam),
+                    named: f"{r.response.p_best[i]:.2f}",
+                    "expected regret": f"{r.response.regret[i]:.3f}" if r.response.degrees_of_freedom else "",
                     "within 0.01 of the best": "yes" if lam in near else "",
-                    "extra seeds needed": more if lam in close else "",
                 }
             )
     return rows
@@ -375,7 +361,7 @@ def fingerprint(study: StudyRecord, label_sets: list[list[Any]]) -> dict[str, An
 
 
 def as_json(results: Results, found: Findings) -> str:
-    """The recommendation as `recommendation.json`: format version 1, one entry a condition."""
+    """The answers as `recommendation.json`: format version 2, one entry a condition."""
     content = {
         "format_version": FORMAT_VERSION,
         "study": results.study.name,
@@ -383,7 +369,7 @@ def as_json(results: Results, found: Findings) -> str:
         "complete": results.complete,
         "fingerprint": fingerprint(results.study, results.label_sets),
         "fitted_target": _target(found.best),
-        "conditions": [_entry(results, r, found.why) for r in found.recommendations],
+        "conditions": [_entry(results, r, found) for r in found.recommendations],
     }
     return json.dumps(_without_nan(content), indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -403,28 +389,25 @@ def _target(best: pd.DataFrame) -> dict[str, float] | None:
     return dict(zip(("generator_joint_loss", "discriminator_joint_loss"), place, strict=True)) if place else None
 
 
-def _entry(results: Results, r: Recommendation, why: str) -> dict[str, Any]:
+def _entry(results: Results, r: Recommendation, found: Findings) -> dict[str, Any]:
     lams = [float(lam) for lam in r.response.lams]
-    sure = bool(r.response.degrees_of_freedom)
+    answer = found.answer(r)
     return {
         "condition": _listed_values(results, r.condition),
         "panel": r.condition,
-        "lambda": r.lam,
-        "interval_95": list(r.response.interval()) if sure else None,
+        "verdict": found.verdict(r),
+        "lambda": r.lam if answer is None else answer.lam,
+        "decided": found.verdict(r) is Verdict.BUDGET if answer is None else answer.decided,
+        "answer": None if answer is None else asdict(answer),
+        "interval_95": list(r.response.interval()) if r.response.degrees_of_freedom else None,
         "rule": NOISY,
-        "why": why,
-        "decided": r.decided,
-        "too_short": r.too_short,
-        "rising": r.rising,
-        "more_epochs": r.more_epochs,
-        "edge": r.edge,
+        "why": found.why,
         "p_best": _by_lambda(lams, r.response.p_best.tolist()),
         "expected_regret": _by_lambda(lams, r.response.regret.tolist()),
         "within_a_point": r.response.within(r.point),
-        "not_told_apart": {f"{lam:g}": r.more_seeds(lam) if sure else None for lam in r.indistinguishable},
         "score_against": _score_against(r, lams),
         "test_accuracy": {row["λ"]: row["test accuracy"] for row in _of_condition(results, r.condition).values()},
-        "caveats": caveats(results, r),
+        "caveats": caveats(results, r, answer),
     }
 
 
@@ -453,7 +436,8 @@ def _score_against(r: Recommendation, lams: list[float]) -> dict[str, list[float
 def show(results: Results) -> str:
     """The headline, how certain the choice is, and the differences from the baseline, as text."""
     found = findings(results)
-    return "\n".join([*headline(results, found), "", as_text([*chances(found), *against_baseline(results)])])
+    said = [part.shown for part in headline(results, found)]
+    return "\n".join([*said, "", as_text([*chances(found), *against_baseline(results)])])
 
 
 if __name__ == "__main__":

@@ -27,13 +27,27 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Decide:
+    """How a study decides: its seeds are the blocks of a race, which may stop early.
+
+    Attributes:
+        tolerance: the race stops where the pick can lose at most so much accuracy, a share.
+        baselines: comparison methods that run on the same seeds, by the settings in which they differ from a trial.
+    """
+
+    tolerance: float
+    baselines: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """A resolved study.
 
     Attributes:
         name: its own name.
         objective: the metric that it maximises.
-        seeds: one trial of a configuration for each.
+        seeds: one trial of a configuration for each, in order.
+        decide: how a race over the seeds decides; None where the seeds are a fixed list, all of which run.
         conditions: within which trials compare.
         search: how each setting is searched, as the study file says (`{"grid": [0.0, 0.4]}`), without empty entries.
         raw: the content of `study.json`; newer settings that it lacks hold what its version did.
@@ -42,6 +56,7 @@ class StudyRecord:
     name: str
     objective: str
     seeds: tuple[int, ...]
+    decide: Decide | None
     conditions: Mapping[Setting, Condition]
     search: Mapping[Setting, Mapping[str, Any]]
     raw: Mapping[str, Any]
@@ -55,6 +70,7 @@ class StudyRecord:
             name=str(raw["name"]),
             objective=str(raw["objective"]),
             seeds=tuple(raw["seeds"]),
+            decide=_decide(raw.get("decide")),
             conditions={Setting.named(name): _condition(values) for name, values in raw["conditions"].items()},
             search={
                 Setting.named(name): {how: values for how, values in dimension.items() if values}
@@ -95,16 +111,15 @@ class StudyRecord:
 
     @property
     def planned_trials(self) -> int:
-        """How many trials the whole study has, a race at the most; shared warm-ups are not counted."""
+        """How many trials the whole study has, or has at most where it decides; shared warm-ups are not counted.
+
+        Baselines of a gain and comparison methods are included.
+        """
         methods = self._values(METHOD) or (self.section("training")["method"],)
         others = math.prod(len(values) for setting, values in self.listed.items() if setting.path != METHOD)
         runs = len(self.seeds) * (2 if self.maximises_gain else 1)
-        return others * runs * (sum(self._configurations(str(method)) for method in methods) + self._baselines)
-
-    @property
-    def _baselines(self) -> int:
-        """How many other methods a race compares with."""
-        return len((self.raw.get("decide") or {}).get("baselines", ()))
+        compared = len(self.decide.baselines) * len(self.seeds) if self.decide is not None else 0
+        return others * (runs * sum(self._configurations(str(method)) for method in methods) + compared)
 
     def _configurations(self, method: str) -> int:
         """How many configurations a condition with this method has; a method other than joint has no λ to vary."""
@@ -126,6 +141,15 @@ class StudyRecord:
 def column(setting: Setting) -> str:
     """The column of a setting in trials.csv and epochs.csv: λ and the learning rate have one name there."""
     return {LAMBDA: "lambda", LR: "lr"}.get(setting.path, setting.name)
+
+
+def _decide(found: Any) -> Decide | None:
+    """The section `decide`, which older versions did not write. Raises ValueError where it is damaged."""
+    if found is None:
+        return None
+    if not isinstance(found, Mapping) or "tolerance" not in found:
+        raise ValueError("decide has no tolerance")
+    return Decide(float(found["tolerance"]), tuple(dict(each) for each in found.get("baselines") or ()))
 
 
 def _condition(values: Any) -> Condition:

@@ -18,6 +18,7 @@ from fer_tune.analysis.reading import (
     Run,
     damaged,
     read_environment,
+    read_prior,
     read_runs,
     read_study,
     read_table,
@@ -25,6 +26,7 @@ from fer_tune.analysis.reading import (
 from fer_tune.analysis.statistics import without_trend
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.text import visible
+from fer_tune.decision.race import Prior
 from fer_tune.decision.stationarity import LOSSES
 from fer_tune.errors import UserError
 from fer_tune.results.files import Damaged, read_json
@@ -57,7 +59,10 @@ class Results:
             within: the values of the listed conditions, and a third of the range of a drawn one.
         epochs: one row an epoch of those trials.
         broken: one row a trial that diverged or failed.
-        auxiliary: one row a trial that only served others: baselines of a gain, shared warm-ups.
+        auxiliary: one row a trial that only served others: baselines of a gain, comparison methods (role reference),
+            shared warm-ups.
+        auxiliary_epochs: one row an epoch of those trials.
+        prior: what earlier studies say of the spread between seeds, by `prior.json`; None without it.
         runs: one entry a run of the study that has ended; None where `run.json` cannot be read.
         environment: where the study was begun.
         gaps: what does not count or could not be read.
@@ -71,8 +76,10 @@ class Results:
     epochs: pd.DataFrame
     broken: pd.DataFrame
     auxiliary: pd.DataFrame
+    auxiliary_epochs: pd.DataFrame
     runs: tuple[Run, ...] | None
     environment: Environment
+    prior: Prior | None = None
     gaps: tuple[Gap, ...] = ()
     formats: tuple[str, ...] = FORMATS
     faces: str | None = None
@@ -84,8 +91,18 @@ class Results:
 
     @property
     def partial(self) -> bool:
-        """Whether the study still runs or was stopped."""
-        return self.runs is not None and not self.complete
+        """Whether the study still runs or was stopped before its budget was used up."""
+        return self.runs is not None and not (self.complete or self.budget_spent)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every trial that the study needs has ended; counted where no run says so."""
+        return self.complete if self.runs is not None else self.done >= self.study.planned_trials
+
+    @property
+    def budget_spent(self) -> bool:
+        """Whether the last run ended because the time, epochs or trials that it was given were used up."""
+        return self.runs is not None and len(self.runs) > 0 and self.runs[-1].budget_spent
 
     @property
     def figures(self) -> Path:
@@ -194,9 +211,14 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     compared["configuration"] = compared["cell"] + " #" + compared["number"].astype(str)
     compared = _across_draws(compared, study)
     about = compared[["key", "condition", "configuration"]]
+    served = epochs[epochs["key"].isin(auxiliary["key"])]
     epochs = epochs.drop(columns="condition").merge(about, on="key")
     broken = trials[trials["status"].isin(BROKEN)]
-    return Results(path, study, compared, epochs, broken, auxiliary, runs, environment, tuple(gaps), formats)
+    broken, auxiliary = (rows.assign(condition=_conditions(rows, study)) for rows in (broken, auxiliary))
+    prior = read_prior(path, gaps)
+    return Results(
+        path, study, compared, epochs, broken, auxiliary, served, runs, environment, prior, tuple(gaps), formats
+    )
 
 
 def _read(path: Path, gaps: list[Gap]) -> tuple[StudyRecord, Any, Environment, pd.DataFrame, pd.DataFrame]:
@@ -292,6 +314,11 @@ def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
+def share_with_interval(mean: float, low: float, high: float) -> str:
+    """A share and its interval in words; the interval ends at 0 and 1."""
+    return with_interval(mean, max(low, 0.0) if low == low else low, min(high, 1.0) if high == high else high)
+
+
 def as_text(rows: list[dict[str, str]]) -> str:
     """Table rows as text, one line for each row: each filled cell after its column's name."""
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)
@@ -351,7 +378,7 @@ def _conditions(trials: pd.DataFrame, study: StudyRecord) -> pd.Series:
     """The name of the condition that each trial is compared within: listed values, and thirds of drawn ranges."""
     names = trials["condition"].astype(str).str.replace(",", ", ")
     for setting, (low, high) in study.drawn.items():
-        third = ((trials[column(setting)] - low) / (high - low) * 3).clip(0, 2.999).astype(int)
+        third = ((trials[column(setting)] - low) / (high - low) * 3).clip(0, 2.999).fillna(0).astype(int)
         edges = [low + (high - low) * i / 3 for i in range(4)]
         labels = third.map(lambda i, n=setting.name, e=edges: f"{n} {e[i]:.2g} to {e[i + 1]:.2g}")
         names = labels if (names == "all").all() else names + ", " + labels

@@ -1,10 +1,10 @@
-"""Which trained network of a study to use: the one that does best on held-out labels at the λ that leads."""
+"""Which trained network of a study to use: the best one in hand on held-out labels, as the report names it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from fer_tune.analysis.gaps import counted, listed
-from fer_tune.analysis.recommendation import Findings, Verdict
+from fer_tune.analysis.recommendation import Findings
 from fer_tune.analysis.tables import Results
 from fer_tune.decision.recommendation import Recommendation
 from fer_tune.decision.response import best_configurations
@@ -29,10 +29,10 @@ class Trained:
 
 
 def trained_network(results: Results, found: Findings) -> Trained:
-    """The network with the highest objective on held-out labels after its last epoch, of those of the leading λ.
+    """The network that the report names: the best one in hand; where λ is searched or that one is gone, of the best λ.
 
-    Test labels play no part. Raises NoNetwork where a study has several conditions, each with a network of its own, or
-    no trial at that λ has kept its state.
+    Best means the highest objective on held-out labels after the last epoch. Test labels play no part. Raises NoNetwork
+    where a study has several conditions, each with a network of its own, or no trial has kept its state.
     """
     networks = {r.condition: _of_condition(results, found, r) for r in found.recommendations}
     if len(networks) == 1:
@@ -45,6 +45,14 @@ def trained_network(results: Results, found: Findings) -> Trained:
 
 
 def _of_condition(results: Results, found: Findings, r: Recommendation) -> Trained:
+    answer = found.answer(r)
+    named = None if answer is None else answer.network
+    if named is not None and (results.path / "trials" / named.key / "state.pt").exists():
+        return Trained(
+            results.path / "trials" / named.key,
+            f"the best of {counted(named.count, 'network')} in hand, that of {named.name}, seed {named.seed} "
+            f"({results.objective} {named.score:.3f} after the last epoch)",
+        )
     trials = best_configurations(results.trials[results.trials["condition"] == r.condition])
     own = trials.loc[trials["lambda"] == r.lam, "key"]
     kept = [key for key in own if (results.path / "trials" / key / "state.pt").exists()]
@@ -53,9 +61,8 @@ def _of_condition(results: Results, found: Findings, r: Recommendation) -> Train
     if last.isna().all():
         raise NoNetwork(f"{results.path}: no trial at λ = {r.lam:.3g} has kept its state.pt. Name a trial folder")
     key = str(last.idxmax())
-    state = "which the study recommends" if found.verdict(r) is Verdict.RECOMMENDED else "which leads so far"
     return Trained(
         results.path / "trials" / key,
-        f"the best of {counted(len(last), 'network')} at λ = {r.lam:.3g}, {state} "
+        f"the best of {counted(len(last), 'network')} at λ = {r.lam:.3g}, which leads "
         f"({results.objective} {last[key]:.3f} after the last epoch)",
     )

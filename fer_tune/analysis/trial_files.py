@@ -56,6 +56,22 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class ValidationPredictions:
+    """A trial's predictions of the validation images for the first categorical label set.
+
+    Attributes:
+        index: (N,) of each sample in the data set.
+        predicted: (N,) classes.
+        given: (N,) classes of the held-out, possibly wrong labels, -1 where there is none; None in trials of older
+            versions, which did not keep them.
+    """
+
+    index: np.ndarray
+    predicted: np.ndarray
+    given: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class TrainingLabels:
     """The noisy labels that a trial was trained on.
 
@@ -77,6 +93,12 @@ def predictions(results: Results, key: str) -> Predictions | None:
 
 def validation_predictions(results: Results, key: str) -> np.ndarray | None:
     """Classes (N,) that a trial predicts on the validation split, in order of the samples."""
+    found = validation_split(results, key)
+    return None if found is None else found.predicted
+
+
+def validation_split(results: Results, key: str) -> ValidationPredictions | None:
+    """A trial's predictions of the validation images."""
     return _found(_read_validation, _folder(results, key) / "predictions_validation.csv")
 
 
@@ -176,14 +198,15 @@ def first_set(header: list[str], folder: Path) -> tuple[int, tuple[str, ...]]:
     raise ValueError("it has no columns of a categorical label set")
 
 
-def _read_validation(path: Path) -> np.ndarray:
+def _read_validation(path: Path) -> ValidationPredictions:
     rows = io.StringIO(_whole(path), newline="")
     width = len(next(csv.reader(rows)))
-    table = pd.read_csv(rows, header=None, names=list(range(width)), usecols=[1], dtype=np.int64, index_col=False)
-    classes = table[1].to_numpy()
+    places = list(range(min(width, 3)))
+    table = pd.read_csv(rows, header=None, names=list(range(width)), usecols=places, dtype=np.int64, index_col=False)
+    index, classes = table[0].to_numpy(), table[1].to_numpy()
     if not len(classes) or classes.min() < 0 or classes.max() > MOST_CLASSES:
         raise ValueError("it holds no classes")
-    return classes
+    return ValidationPredictions(index, classes, table[2].to_numpy() if width > 2 else None)
 
 
 def _read_labels(path: Path) -> TrainingLabels:

@@ -187,7 +187,7 @@ def _execute(run: StudyRun) -> int:
             "wall_seconds": round(time.monotonic() - run.started, 2),
             **account,
             "complete": ending is Ending.COMPLETE,
-            "over_budget": ending is Ending.OVER_BUDGET,
+            "budget_spent": ending is Ending.OVER_BUDGET,
         }
         _note_run(results, spent)
         run.say("Writing the report…")

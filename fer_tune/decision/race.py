@@ -117,6 +117,7 @@ def run_race(
     tolerance: float,
     prior: Prior | None = None,
     stopped: bool = False,
+    first_look: int = 1,
 ) -> Standing:
     """Replay a race from its scores.
 
@@ -128,6 +129,8 @@ def run_race(
         tolerance: the race stops when the pick can lose at most so much; in score units, 0 or more.
         prior: what is known of the spread between seeds.
         stopped: no further block will be run, although there are fewer than `looks`.
+        first_look: nothing is decided before so many blocks; `looks` for seeds that are a fixed list, which has one
+            look alone and spends the whole error there.
 
     A race ends with its first winner or tie, and blocks after it do not count; nor do scores of an arm after it left.
     An arm without a score in a block leaves before that block's look. Where one arm is left, it is the winner and loses
@@ -141,7 +144,7 @@ def run_race(
         raise ValueError(f"scores {scores.shape} are not (blocks, arms) with two arms or more and {len(costs)} costs")
     if prior is not None and min(prior.spread, prior.degrees_of_freedom) <= 0:
         raise ValueError(f"{prior} needs a spread and degrees of freedom above 0")
-    race = _Race(scores[: max(looks, 0)], np.asarray(costs, dtype=float), looks, tolerance, prior)
+    race = _Race(scores[: max(looks, 0)], np.asarray(costs, dtype=float), looks, tolerance, prior, first_look)
     while race.blocks < len(race.scores):
         race.next_block()
         if race.decision is not None:
@@ -220,8 +223,15 @@ class _Race:
     """A race while it is replayed, block by block."""
 
     def __init__(
-        self, scores: np.ndarray, costs: np.ndarray, looks: int, tolerance: float, prior: Prior | None
+        self,
+        scores: np.ndarray,
+        costs: np.ndarray,
+        looks: int,
+        tolerance: float,
+        prior: Prior | None,
+        first_look: int = 1,
     ) -> None:
+        self.first_look = first_look
         self.scores, self.costs, self.looks, self.tolerance, self.prior = scores, costs, looks, tolerance, prior
         self.ran = np.full(scores.shape, np.nan)  # what counts: an arm's scores up to the block in which it left
         self.blocks = 0
@@ -295,7 +305,7 @@ class _Race:
 
     def _first_look(self) -> int:
         """After how many blocks the spread has degrees of freedom enough."""
-        return max(1, int(np.ceil(FEWEST_DEGREES + 1 - self._degrees())))
+        return max(self.first_look, int(np.ceil(FEWEST_DEGREES + 1 - self._degrees())))
 
     def _margins(self) -> tuple[np.ndarray, np.ndarray]:
         """By how much each survivor (column) is behind each other one (row), and c(n) s / √n: both square."""

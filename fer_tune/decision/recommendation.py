@@ -39,6 +39,8 @@ class Recommendation:
         condition: its name, "all" where the study has one.
         response: of the deciding score on noisy validation. Its λ of least expected regret is recommended.
         picks: what each rule would choose here.
+        answer: the λ that a race over seeds answers with; None where there is none, and the λ of least expected regret
+            is the answer.
         rising: λs that still rise at the end of training and could overtake the best; then no winner is known. Each
             is given as many more epochs as it has had, at the slope that it ends with, and so is the best.
         best_rises: whether the best one rises too.
@@ -62,11 +64,12 @@ class Recommendation:
     peak: tuple[float, float] | None
     missing: Missing
     shrinkage: float
+    answer: float | None = None
 
     @property
     def lam(self) -> float:
-        """The recommended λ."""
-        return self.response.lam
+        """The λ to take."""
+        return self.response.lam if self.answer is None else self.answer
 
     @property
     def point(self) -> float:

@@ -127,7 +127,7 @@ class TrialRun:
     def _write_predictions(self) -> None:
         """For the test split the index and, for each label set, true label, prediction and probabilities.
 
-        For the validation split the index and the predicted class of the first categorical set.
+        For the validation split the index and, of the first categorical set, the predicted class and the label given.
         """
         dataset = self.trainer.data.dataset  # its test labels are the true ones
         indices = dataset.splits["test"]
@@ -143,7 +143,9 @@ class TrialRun:
         self._write_columns("predictions.csv", columns)
         first, indices = self.trainer.first, dataset.splits["validation"]
         classes = self.trainer.predict(indices)[first.name].argmax(1).numpy()
-        self._write_columns("predictions_validation.csv", {"index": indices, f"{first.name}_predicted": classes})
+        given = self.trainer.data.labels[first.name][indices]
+        columns = {"index": indices, f"{first.name}_predicted": classes, f"{first.name}_given": given}
+        self._write_columns("predictions_validation.csv", columns)
 
     def _write_columns(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
         rows = list(zip(*(column.tolist() for column in columns.values()), strict=True))

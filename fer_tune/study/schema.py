@@ -320,7 +320,7 @@ class Study(_Spec):
             raise MisplacedError(("scheduler",), f"{self.scheduler} would end trials that the race compares: use none")
         if self.maximises_gain:
             raise MisplacedError(
-                ("decide",), "cannot race gains over lambda = 0: use `seeds` where noise_ratio is searched"
+                ("decide",), "cannot race gains over lambda = 0: use `seeds` if noise_ratio is searched"
             )
         if self.methods and self.decide.baselines:
             raise MisplacedError(("decide", "baselines"), "the condition method compares methods already")

@@ -5,7 +5,7 @@ import pytest
 
 from fer_tune.analysis.answer import answer, answer_as_given, differences
 from fer_tune.analysis.gains import gain_between
-from fer_tune.analysis.recommendation import against_baseline, findings
+from fer_tune.analysis.recommendation import against_baseline, findings, headline
 from fer_tune.analysis.study_record import StudyRecord
 from fer_tune.analysis.tables import load
 from fer_tune.decision.intervals import mean_interval
@@ -144,14 +144,22 @@ def test_several_kinds_of_noise_have_an_answer_each(asked):
     assert asked(0.3, "pairflip", conditions=conditions).lam == 0.2
 
 
-def test_an_undecided_study_says_so(results_folder):
+def test_a_studied_ratio_gets_the_answer_of_the_report_word_for_word(results_folder):
     results = load(results_folder(lambda lam, seed, epoch: epoch / 36 if lam == 1.0 else moving(lam, seed, epoch)))
-    text = answer(results, findings(results), 0.4).text()
-    assert "no clear winner at this noise ratio: accuracy at λ = 1 is still rising at the last epoch" in text
+    found = findings(results)
+    reply = answer(results, found, 0.4)
+    assert reply.lam == found.answers["all"].lam == 0.2
+    reported = [part.text for part in headline(results, found)]
+    assert reported[0] == "Take λ = 0.2 for 30 epochs of training (winner)."
+    assert reply.why[1:6] == reported[:5]
+    assert "still rising" not in reply.text()
 
 
-def test_a_study_that_is_too_short_says_so(asked):
-    assert "with fewer than 6 epochs, the final accuracy cannot be predicted" in asked(0.4, epochs=4).text()
+def test_a_study_of_one_seed_is_no_decision_here_either(asked):
+    text = asked(0.4, seeds=[0]).text()
+    assert "Nothing is decided: one seed does not show how much seeds differ." in text
+    assert "one seed: no interval." in text
+    assert "(+0" not in text
 
 
 def test_a_study_of_labels_as_given_does_not_know_its_noise_ratio(asked):

@@ -24,8 +24,8 @@ def test_what_both_have_is_paired_by_seed(results_folder, tmp_path, capsys):
     assert rows[0]["difference"].startswith("-0.065 (")
     assert main([str(first), str(second)]) == 0
     out = capsys.readouterr().out
-    assert "made_up (all): recommends λ = 1" in out
-    assert "other (all): recommends λ = 1" in out
+    assert "made_up (all): λ = 1 (winner)" in out
+    assert "other (all): λ = 1 (winner)" in out
     third = results_folder(better, name="noisier", noise={"ratio": 0.6})
     main([str(first), str(third)])
     assert "noise.ratio: the first has 0.4, the second has 0.6" in capsys.readouterr().out

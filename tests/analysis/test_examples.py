@@ -77,10 +77,10 @@ def test_faces_are_those_that_systems_disagree_on(results):
     assert set(losses["true"]) == {2}
     figure = faces_figure(results)
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
-    assert "L: cross\nV: cross\nP: calm" in texts
-    assert "L: calm\nV: glad\nP: calm" in texts
+    assert "label: cross\nplain: cross\njoint: calm" in texts
+    assert "label: calm\nplain: glad\njoint: calm" in texts
     titles = [ax.get_title() for ax in confusion_figure(results).axes]
-    assert titles == ["training labels", "multitask", "joint"]
+    assert titles == ["training labels", "plain training", "joint training", ""]
 
 
 def test_what_the_annotator_confuses_is_said_by_rows_of_the_known_class(results):

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from fer_tune.analysis.report import write_report
-from tests.support.made_up import PEAK, folder_writer
+from tests.support.made_up import PEAK, add_classes, folder_writer
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -27,7 +27,7 @@ def browser():
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """The report of a made-up study with one broken trial."""
-    path = folder_writer(tmp_path_factory.mktemp("page"))(PEAK, broken=1)
+    path = add_classes(folder_writer(tmp_path_factory.mktemp("page"))(PEAK, broken=1), ["calm", "glad", "cross"])
     write_report(path)
     return path / "report" / "index.html"
 
@@ -99,10 +99,81 @@ def test_nothing_serious_stands_against_using_it_with_aids(page, scheme):
 
 
 def test_a_phone_needs_no_sideways_scrolling_and_print_hides_the_controls(page):
-    page.set_viewport_size({"width": 380, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert all(page.locator("figure img").evaluate_all("images => images.map(i => i.complete && i.naturalWidth > 0)"))
     assert all(page.locator("figure img").evaluate_all("images => images.map(i => i.alt.length > 20)"))
     page.emulate_media(media="print")
     assert not page.locator("#filter").is_visible()
     assert page.locator("#trials").is_visible()
+
+
+WIDE = "parts => parts.filter(p => p.scrollWidth > p.clientWidth + 1).length"
+MARKED = "parts => parts.filter(p => p.classList.contains('more')).length"
+
+
+def test_on_a_phone_what_is_wider_than_it_scrolls_and_says_so(page):
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    page.set_viewport_size({"width": 390, "height": 800})
+    parts = page.locator(".scroll")
+    assert parts.evaluate_all(WIDE) > 3
+    page.wait_for_function("document.querySelectorAll('.scroll.more').length > 3")
+    assert parts.evaluate_all(MARKED) == parts.evaluate_all(WIDE)
+    trials = page.locator(".scroll.tall")
+    trials.evaluate("part => part.scrollLeft = 100")
+    assert trials.evaluate("part => part.scrollLeft") == 100
+
+
+def test_on_a_screen_every_table_is_whole(page):
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert page.locator(".scroll").evaluate_all(WIDE) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+
+
+SMALLEST = 8.5  # CSS pixels of type in a figure
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_small_type_of_figures_is_legible(page, width):
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    page.set_viewport_size({"width": width, "height": 800})
+    sizes = page.locator("figure img").evaluate_all(
+        """images => images.map(image => {
+          const text = atob(image.src.split(",")[1]);
+          const sizes = [...text.matchAll(/font: ([0-9.]+)px|font-size: ?([0-9.]+)px/g)].map(m => +(m[1] ?? m[2]));
+          const own = +text.match(/viewBox="0 0 ([0-9.]+)/)[1];
+          return Math.min(...sizes) * image.getBoundingClientRect().width / own;
+        })"""
+    )
+    assert len(sizes) > 5
+    assert min(sizes) >= SMALLEST
+
+
+def test_the_first_screen_holds_the_answer_and_its_figure_and_nothing_of_rules(page):
+    answer, figure = page.locator(".headline").bounding_box(), page.locator(".first figure img").bounding_box()
+    assert answer["y"] + answer["height"] < 900
+    assert figure["y"] + figure["height"] < 900
+    assert page.locator(".headline p").first.inner_text() == "Take λ = 0.2 for 30 epochs of training (winner)."
+    for title in ("What each rule would have chosen", "How certain the choice is", "When to stop a run"):
+        (part,) = page.locator("details", has=page.get_by_role("heading", name=title)).all()
+        assert part.get_attribute("open") is None
+    assert not page.get_by_role("cell", name="peer score").is_visible()
+
+
+def test_the_table_of_contents_leads_to_every_section_and_opens_it(page):
+    links = page.locator(".contents a")
+    places = links.evaluate_all("links => links.map(a => document.getElementById(a.hash.slice(1)) !== null)")
+    assert len(places) > 10
+    assert all(places)
+    page.get_by_role("link", name="What each rule would have chosen").click()
+    assert page.get_by_role("cell", name="peer score").is_visible()
+    page.get_by_role("link", name="Do converged losses predict accuracy?").click()
+    assert page.get_by_alt_text("Two scatter plots of test accuracy").is_visible()
+
+
+def test_commands_stand_apart_whole_and_can_be_pasted(page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    commands = page.locator(".headline pre")
+    assert all(text.startswith("fer-tune ") for text in commands.all_inner_texts())
+    assert commands.count() == 2
+    assert commands.evaluate_all("parts => parts.every(p => p.scrollWidth <= p.clientWidth)")

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from fer_tune.analysis.recommendation import findings, headline
+from fer_tune.analysis.recommendation import details, findings
 from fer_tune.analysis.tables import NothingToReport, load
 from fer_tune.results.tables import write_tables
 from tests.support.made_up import plateau
@@ -84,7 +84,7 @@ class TestGain:
         np.testing.assert_allclose(results.trials["test_score"], 0.2 * results.trials["lambda"])
         shrunk = 0.2 * results.trials["lambda"] * results.trials["accuracy_shrinkage"]
         np.testing.assert_allclose(results.trials["score"], shrunk)
-        assert "gain over λ = 0" in "\n".join(headline(results, findings(results)))
+        assert "gain over λ = 0" in "\n".join(details(results, findings(results)))
 
     def test_trials_whose_baseline_has_not_ended_do_not_count(self, results_folder):
         assert len(load(self.folder(results_folder, baselines=3)).trials) == 3

@@ -20,7 +20,7 @@ def test_a_race_within_a_budget_answers_and_goes_on_to_its_end(tmp_path):
     assert "The budget of 4trials is used up" in first.stdout
     assert 3 <= len(list(trial_folders(results))) <= 4
     runs = json.loads((results / "run.json").read_text())
-    assert runs[-1]["over_budget"]
+    assert runs[-1]["budget_spent"]
     assert not runs[-1]["complete"]
     second = run_command(study, "--resume", cwd=tmp_path)
     assert second.returncode == 0, second.stdout + second.stderr

@@ -194,3 +194,15 @@ def test_other_shapes_are_errors(scores, costs):
 def test_a_prior_that_says_nothing_is_an_error(prior):
     with pytest.raises(ValueError, match="above 0"):
         run_race(np.zeros((2, 3)), (1, 1, 1), 6, 0.05, prior)
+
+
+def test_a_fixed_list_of_seeds_has_one_look_that_spends_the_whole_error():
+    rng = np.random.default_rng(7)
+    lost, early = 0, set()
+    for _ in range(4000):
+        standing = run_race(rng.standard_normal((4, 3)), [1, 1, 1], looks=4, tolerance=0, first_look=4)
+        lost += any(drop.arm == 0 for drop in standing.drops)
+        early |= {drop.block for drop in standing.drops}
+    assert early == {4}
+    assert 0.04 < lost / 4000 < 0.06
+    assert np.isnan(run_race(rng.standard_normal((3, 3)), [1, 1, 1], looks=4, tolerance=0, first_look=4).loss)

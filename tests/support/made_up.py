@@ -1,7 +1,9 @@
 """Made-up results folders with known answers, in the real format. Their numbers come from no training."""
 
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,58 @@ def write_trial(folder: TrialFolder, record: TrialRecord, curve: Curve, epochs: 
     rows = zip(passed, accuracies, strict=True)
     folder.write_history([epoch_row(float(e), lam, float(a), record.accuracy_shrinkage) for e, a in rows])
     folder.end(Status.FINISHED, objective)
+
+
+def add_decide(
+    path: Path, tolerance: float = 0.05, prior: Mapping[str, Any] | None = None, spent: bool = False
+) -> Path:
+    """Make the seeds of a study the blocks of a race; return its path.
+
+    Args:
+        path: the results folder.
+        tolerance: the loss at which the race stops, a share of clean accuracy.
+        prior: the content of `prior.json`.
+        spent: whether the study ended because its budget was used up.
+    """
+    study, runs = (json.loads((path / name).read_text()) for name in ("study.json", "run.json"))
+    with patch("os.fsync"):
+        write_json(path / "study.json", {**study, "decide": {"tolerance": tolerance, "prior": None, "baselines": []}})
+        if prior is not None:
+            write_json(path / "prior.json", prior)
+        if spent:
+            write_json(path / "run.json", [{**runs[-1], "complete": False, "budget_spent": True}])
+    return path
+
+
+def add_references(path: Path, curve: Curve, seconds: float, method: str = "gce") -> Path:
+    """Add a trial of a comparison method on every seed of a study with λ = 0; return the study's path.
+
+    `seconds` is what an epoch of it takes.
+    """
+    for folder in map(TrialFolder, sorted((path / "trials").iterdir())):
+        record = folder.record()
+        if record.config["training"]["lambda"] > 0 or record.role is not Role.TRIAL:
+            continue
+        config = {**record.config, "training": {**record.config["training"], "method": method}}
+        changes = {"role": Role.REFERENCE, "cell": f"method={method}", "varied": {"method": method}, "config": config}
+        own = TrialFolder(folder.path.with_name(f"method={method},n000,s{record.seed}"))
+        with patch("os.fsync"):
+            write_trial(own, replace(record, **changes), curve, len(folder.history()), "val_accuracy")
+            own.write_history([{**row, "seconds": seconds} for row in own.history()])
+    with patch("os.fsync"):
+        write_tables(path)
+    return path
+
+
+def remove_trials(path: Path, lam: float, seeds: Iterable[int]) -> Path:
+    """Remove the trials of a λ on these seeds, as if they had not been run; return the study's path."""
+    for folder in map(TrialFolder, sorted((path / "trials").iterdir())):
+        record = folder.record()
+        if record.config["training"]["lambda"] == lam and record.seed in seeds:
+            shutil.rmtree(folder.path)
+    with patch("os.fsync"):
+        write_tables(path)
+    return path
 
 
 SAMPLES = 60  # test images of the folders below

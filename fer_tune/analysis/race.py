@@ -1,0 +1,386 @@
+"""Which λ a race over seeds answers with, what trusting it can lose, and how it compares with plain training.
+
+The race is replayed from the scores of whole blocks (every λ still in the race, on one seed). A study whose seeds are a
+fixed list has one look, after its last seed. Test labels only score the answer.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+
+from fer_tune.analysis.methods import NAMES, at_seconds, with_warm_up
+from fer_tune.analysis.networks import Network, best_network
+from fer_tune.analysis.study_record import column
+from fer_tune.analysis.tables import Results
+from fer_tune.decision.intervals import paired_difference
+from fer_tune.decision.race import Drop, Outcome, Standing, run_race
+from fer_tune.decision.recommendation import LEAST_SHRINKAGE
+from fer_tune.decision.response import best_configurations
+from fer_tune.names import METHOD, find
+from fer_tune.results.records import Role
+
+TOLERANCE = 0.05  # of a study that does not say which loss it tolerates: five points of accuracy
+CLEAN, HELD_OUT = "clean accuracy", "accuracy on held-out labels"
+MEASURES = {
+    "val_accuracy": HELD_OUT,
+    "val_mean_class_accuracy": "mean class accuracy on held-out labels",
+    "val_macro_f1": "macro F1 on held-out labels",
+    "val_ccc": "CCC on held-out labels",
+}
+
+
+class Verdict(StrEnum):
+    """What is known of λ in a condition."""
+
+    WINNER = "winner"  # every other λ has dropped out of the race
+    TIE = "tie, cheapest taken"  # taking it loses less than the tolerance
+    BUDGET = "pick at budget"  # the best so far when the seeds, or the time, were used up
+    UNDECIDED = "nothing is decided"  # one seed, and nothing known of how much seeds differ
+    UNFINISHED = "unfinished"  # more trials are to come
+    ALONE = "only one λ"
+
+
+VERDICTS = {
+    Outcome.WINNER: Verdict.WINNER,
+    Outcome.TIE: Verdict.TIE,
+    Outcome.BUDGET: Verdict.BUDGET,
+    Outcome.UNDECIDED: Verdict.UNDECIDED,
+    Outcome.RUNNING: Verdict.UNFINISHED,
+}
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A λ that has left the race.
+
+    Attributes:
+        lam: the λ.
+        block: after how many seeds it left.
+        by: the λ that it lost to; None where it diverged or failed.
+        behind: by how much, in the unit of the answer; NaN where `by` is None.
+    """
+
+    lam: float
+    block: int
+    by: float | None
+    behind: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the answer's λ compares with another way to train, on the test labels and the same seeds.
+
+    Attributes:
+        name: the other way, in words.
+        own, other: mean test accuracy of either, after all epochs.
+        difference: own less other with its 95 % interval: mean, low, high; the ends are NaN with one seed.
+        seeds: how many seeds have both.
+        own_seconds, other_seconds: what one trial of either costs.
+        own_then, other_then: mean test accuracy of either after the seconds that the cheaper one takes.
+    """
+
+    name: str
+    own: float
+    other: float
+    difference: tuple[float, float, float]
+    seeds: int
+    own_seconds: float
+    other_seconds: float
+    own_then: float
+    other_then: float
+
+    @property
+    def seconds(self) -> float:
+        """The training time at which `own_then` and `other_then` hold."""
+        return min(self.own_seconds, self.other_seconds)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study answers in one condition.
+
+    Attributes:
+        condition: its name, "all" where the study has one.
+        verdict: what is known.
+        lam: the λ to take; of an unfinished study the one that leads; None where no seed has been trained with every λ.
+        loss: U, what taking it can lose against the best λ tried, with 95 %, in `measure`; NaN where unknown.
+        measure: what the loss is measured in: clean accuracy where it is known how noise shrinks it.
+        tolerance: the loss at which the race stops, in `measure`.
+        blocks: on how many seeds every λ still in the race has been trained.
+        most_blocks: how many seeds the study has, or may use.
+        early: whether it may stop before them.
+        epochs: what the answer holds for.
+        survivors: the λs still in the race.
+        dropped: the λs that left it, in order.
+        prior: where the knowledge of how much seeds differ comes from, beside this study; empty where there was none.
+        contradicted: whether the study's own seeds contradicted that.
+        plain: the comparison with plain training (λ = 0); where λ = 0 is the answer, that of the best λ above 0 with
+            it; None without it.
+        references: the comparisons with other methods.
+        network: the best trained network in hand; None where no trial tells.
+    """
+
+    condition: str
+    verdict: Verdict
+    lam: float | None
+    loss: float
+    measure: str
+    tolerance: float
+    blocks: int
+    most_blocks: int
+    early: bool
+    epochs: int
+    survivors: tuple[float, ...]
+    dropped: tuple[Dropped, ...]
+    prior: str
+    contradicted: bool
+    plain: Comparison | None
+    references: tuple[Comparison, ...]
+    network: Network | None
+
+    @property
+    def decided(self) -> bool:
+        """Whether the study has named its λ: it is complete, and knows what trusting that λ can lose."""
+        return self.verdict in (Verdict.WINNER, Verdict.TIE, Verdict.BUDGET, Verdict.ALONE)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The scores of whole blocks, and where the race over them stands.
+
+    Attributes:
+        lams: (A,) the arms, rising.
+        scores: (B, A) of whole blocks in the order of the seeds; NaN where an arm was out of the race or broke.
+        seeds: of those blocks.
+        standing: after the last of them; None before the first, or with one arm.
+    """
+
+    lams: tuple[float, ...]
+    scores: np.ndarray
+    seeds: tuple[int, ...]
+    standing: Standing | None
+
+
+def answers(results: Results) -> list[Answer]:
+    """The answer of every condition whose λs are listed, in the study's order; none where λ is searched."""
+    if not results.study.lambda_grid and results.trials.groupby("condition")["lambda"].nunique().max() > 1:
+        return []
+    return [_answer(results, str(name), rows) for name, rows in results.trials.groupby("condition", sort=False)]
+
+
+def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
+    best, scale = best_configurations(trials), shrinkage(trials)
+    costs = seconds_a_trial(results, best)
+    found = replay(results, condition, best, costs, scale)
+    known = measures_clean_accuracy(results, trials)
+    unit = scale if known else 1.0
+    standing, lams = found.standing, found.lams
+    alone = len(lams) == 1
+    lam = lams[0] if alone else None if standing is None or standing.pick is None else lams[standing.pick]
+    first, *later = comparisons(results, condition, best[best["seed"].isin(found.seeds)], lam)
+    return Answer(
+        condition=condition,
+        verdict=_verdict(results, found),
+        lam=lam,
+        loss=math.nan if standing is None else standing.loss / unit,
+        measure=CLEAN if known else MEASURES.get(results.objective, HELD_OUT),
+        tolerance=_tolerance(results) * scale / unit,
+        blocks=len(found.scores),
+        most_blocks=len(results.study.seeds),
+        early=results.study.decide is not None,
+        epochs=int(trials["epochs"].max()),
+        survivors=lams if standing is None else tuple(lams[i] for i in standing.survivors),
+        dropped=() if standing is None else tuple(_dropped(drop, lams, unit) for drop in standing.drops),
+        prior="" if results.prior is None else results.prior.source,
+        contradicted=standing is not None and standing.contradicted,
+        plain=first,
+        references=tuple(each for each in later if each is not None),
+        network=best_network(results, _networks(results, condition, best)),
+    )
+
+
+def _verdict(results: Results, found: Blocks) -> Verdict:
+    if len(found.lams) == 1:
+        return Verdict.ALONE
+    if not (results.whole or results.budget_spent):
+        return Verdict.UNFINISHED
+    return Verdict.UNDECIDED if found.standing is None else VERDICTS[found.standing.outcome]
+
+
+def _dropped(drop: Drop, lams: Sequence[float], unit: float) -> Dropped:
+    return Dropped(lams[drop.arm], drop.block, None if drop.by is None else lams[drop.by], drop.difference / unit)
+
+
+def shrinkage(trials: pd.DataFrame) -> float:
+    """What remains of a difference in clean accuracy on the noisy labels that score trials; 1 where they do not say."""
+    known = trials["accuracy_shrinkage"].dropna()
+    return max(LEAST_SHRINKAGE, float(known.mean())) if len(known) else 1.0
+
+
+def measures_clean_accuracy(results: Results, trials: pd.DataFrame) -> bool:
+    """Whether a difference in score tells one in clean accuracy: how wrong the held-out labels are must be known."""
+    if results.objective != "val_accuracy" or trials["accuracy_shrinkage"].isna().all():
+        return False
+    return not results.labels_may_be_wrong or (results.clean and shrinkage(trials) < 1)
+
+
+def _tolerance(results: Results) -> float:
+    decide = results.study.decide
+    return TOLERANCE if decide is None else decide.tolerance
+
+
+def seconds_a_trial(results: Results, best: pd.DataFrame) -> dict[float, float]:
+    """Mean seconds of training of each λ's trials, shared warm-ups included."""
+    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(best["key"])])
+    spent = best["key"].map(epochs.groupby("key")["seconds"].sum())
+    return {float(lam): float(seconds) for lam, seconds in spent.groupby(best["lambda"]).mean().items()}  # type: ignore[arg-type]
+
+
+def seconds_of(results: Results, trials: pd.DataFrame) -> np.ndarray:
+    """Seconds (trials,) of training of each trial of a comparison method, shared warm-ups included."""
+    epochs = with_warm_up(results, results.auxiliary_epochs)
+    return trials["key"].map(epochs.groupby("key")["seconds"].sum()).to_numpy(dtype=float)
+
+
+def arms(results: Results, best: pd.DataFrame, broken: pd.DataFrame) -> list[float]:
+    """The λs of a condition's race, rising. A study that has ended lacks those of which no trial is there."""
+    tried = {float(lam) for lam in [*best["lambda"], *broken["lambda"]]}
+    method = find(results.study.conditions, METHOD)
+    name = results.study.section("training").get("method", "joint") if method is None else best[column(method)].iloc[0]
+    if name != "joint" or results.whole:
+        return sorted(tried)
+    return sorted(tried | set(results.study.lambda_grid))
+
+
+def replay(results: Results, condition: str, best: pd.DataFrame, costs: dict[float, float], scale: float) -> Blocks:
+    """Run the race of one condition again from its scores.
+
+    Args:
+        results: the study's results.
+        condition: its name.
+        best: the trials of each λ's best configuration there: columns lambda, seed, score.
+        costs: seconds of a trial by λ; a λ without one counts as dearest.
+        scale: what remains of a difference in clean accuracy when it is measured in scores.
+    """
+    broken = results.broken[(results.broken["condition"] == condition) & (results.broken["role"] == Role.TRIAL)]
+    lams = arms(results, best, broken)
+    scores = best.groupby(["seed", "lambda"])["score"].mean()
+    failed = set(zip(broken["seed"], broken["lambda"], strict=True))
+    rows: list[list[float]] = []
+    seeds: list[int] = []
+    standing, running = None, list(range(len(lams)))
+    seconds = [costs.get(lam, math.inf) for lam in lams]
+    lost = results.whole and results.study.decide is None  # what a complete fixed list lacks is gone for good
+    for seed in results.study.seeds:
+        row = [float(scores.get((seed, lam), math.nan)) for lam in lams]
+        ended = [not math.isnan(row[i]) or (seed, lams[i]) in failed for i in running]
+        if not (any(ended) if lost else all(ended)):
+            if lost:
+                continue
+            break
+        seeds.append(seed)
+        rows.append([value if i in running else math.nan for i, value in enumerate(row)])
+        if len(lams) > 1 and results.study.decide is not None:
+            standing = _raced(results, rows, seconds, scale)
+            running = list(standing.survivors)
+            if standing.outcome in (Outcome.WINNER, Outcome.TIE):
+                break
+    table = np.array(rows, dtype=float).reshape(len(rows), len(lams))
+    if rows and len(lams) > 1:
+        standing = _raced(results, rows, seconds, scale, ended=True)
+    return Blocks(tuple(lams), table, tuple(seeds), standing)
+
+
+def _raced(
+    results: Results, rows: list[list[float]], seconds: list[float], scale: float, ended: bool = False
+) -> Standing:
+    """Where the race stands after some blocks. `ended`: no further one is there."""
+    decide = results.study.decide
+    looks = len(rows) if decide is None else len(results.study.seeds)
+    return run_race(
+        np.array(rows, dtype=float),
+        seconds,
+        looks=looks,
+        tolerance=_tolerance(results) * scale,
+        prior=results.prior,
+        stopped=ended and (results.whole or results.budget_spent),
+        first_look=looks if decide is None else 1,
+    )
+
+
+def comparisons(results: Results, condition: str, best: pd.DataFrame, lam: float | None) -> list[Comparison | None]:
+    """How a λ compares with plain training, then with each other method that ran on the same seeds.
+
+    Where the λ is 0, the first is that of the best λ above 0 with it.
+    """
+    if lam is None:
+        return [None]
+    epochs = with_warm_up(results, results.epochs[results.epochs["key"].isin(best["key"])])
+    own = best[best["lambda"] == lam]
+    plain = best[best["lambda"] == 0]
+    joint = best[best["lambda"] > 0]
+    if lam == 0 and len(joint):
+        top = joint[joint["lambda"] == joint.groupby("lambda")["score"].mean().idxmax()]
+        first = _compared(f"λ = {top['lambda'].iloc[0]:.3g}, the best above 0", own, top, epochs, epochs)
+    else:
+        first = _compared("plain training (λ = 0)", own, plain, epochs, epochs) if lam > 0 else None
+    return [
+        first,
+        *(
+            _compared(name, own, rows, epochs, with_warm_up(results, results.auxiliary_epochs))
+            for name, rows in reference_trials(results, condition).items()
+        ),
+    ]
+
+
+def reference_trials(results: Results, condition: str) -> dict[str, pd.DataFrame]:
+    """The trials of each comparison method in a condition, by its name in words."""
+    rows = results.auxiliary
+    rows = rows[(rows["role"] == Role.REFERENCE) & (rows["condition"] == condition)]
+    if rows.empty:
+        return {}
+    methods = rows["method"] if "method" in rows else pd.Series("another method", index=rows.index)
+    names = methods.astype(str).map(lambda method: NAMES.get(method, method))
+    several = rows.groupby(names)["cell"].transform("nunique") > 1
+    names = names.where(~several, names + " at learning rate " + rows["lr"].map("{:.1e}".format))
+    return {str(name): trials for name, trials in rows.groupby(names, sort=False)}
+
+
+def _compared(
+    name: str, own: pd.DataFrame, other: pd.DataFrame, epochs: pd.DataFrame, their_epochs: pd.DataFrame
+) -> Comparison | None:
+    """A comparison over the seeds that both have; None where there is none, or no test accuracy."""
+    mine, theirs = (rows.groupby("seed")["test_accuracy"].mean().dropna() for rows in (own, other))
+    seeds = mine.index.intersection(theirs.index)
+    if not len(seeds):
+        return None
+    sides = [(rows[rows["seed"].isin(seeds)], table) for rows, table in ((own, epochs), (other, their_epochs))]
+    curves = [table[table["key"].isin(rows["key"])] for rows, table in sides]
+    seconds = [float(curve.groupby("key")["seconds"].sum().mean()) for curve in curves]
+    then = [float(at_seconds(_typical(curve), min(seconds) * (1 + 1e-9)).mean()) for curve in curves]
+    return Comparison(
+        name=name,
+        own=float(mine[seeds].mean()),
+        other=float(theirs[seeds].mean()),
+        difference=paired_difference(mine[seeds].to_numpy(), theirs[seeds].to_numpy()),
+        seeds=len(seeds),
+        own_seconds=seconds[0],
+        other_seconds=seconds[1],
+        own_then=then[0],
+        other_then=then[1],
+    )
+
+
+def _typical(epochs: pd.DataFrame) -> pd.DataFrame:
+    """Epochs that each take as long as on average: other work on the machine slows single ones."""
+    return epochs.assign(seconds=epochs.groupby(epochs["generator_joint_loss"].notna())["seconds"].transform("mean"))
+
+
+def _networks(results: Results, condition: str, best: pd.DataFrame) -> pd.DataFrame:
+    """The trials whose networks are in hand: of each λ's best configuration, and of comparison methods."""
+    others = [rows.assign(name=name) for name, rows in reference_trials(results, condition).items()]
+    return pd.concat([best.assign(name=best["lambda"].map("λ = {:.3g}".format)), *others])
