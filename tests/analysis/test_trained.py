@@ -21,7 +21,7 @@ def test_it_is_the_network_that_the_report_names(results_folder):
     network = trained_network(results, findings(results))
     assert network.folder == results.path / "trials" / "lambda=0.2,n000,s2"  # each seed is better than the last
     assert network.why.startswith("the best of 12 networks in hand, that of λ = 0.2, seed 2 (val_accuracy 0.")
-    answer = findings(results).answers[0]
+    answer = findings(results).answers["all"]
     assert network.folder.name == answer.network.key
 
 

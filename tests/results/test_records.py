@@ -21,7 +21,7 @@ def test_records_come_back_as_they_were_written():
 def test_roles_and_statuses_are_words_in_the_files():
     assert RECORD.as_json()["role"] == "baseline"
     assert RESULT.as_json()["status"] == "stopped"
-    assert [role.value for role in Role] == ["trial", "baseline", "warm_up"]
+    assert [role.value for role in Role] == ["trial", "baseline", "extended", "reference", "warm_up"]
     assert [status.value for status in Status] == ["finished", "stopped", "diverged", "failed"]
 
 
