@@ -197,13 +197,13 @@ def bench_updates(cases: Sequence[str], rounds: int) -> list[dict[str, Any]]:
 
 def _update_seconds(trainer: Trainer, case: Case) -> dict[str, float]:
     """CPU seconds of a step of joint training, of one of the task loss alone, and of one update of the average."""
-    indices, averaged, encoder = torch.arange(case.batch), trainer.averaged, trainer.encoder
+    indices = torch.arange(case.batch)
     parts: dict[str, Callable[[], object]] = {
         "joint": lambda: trainer.train_step(indices, True),
         "task": lambda: trainer.train_step(indices, False),
     }
-    if averaged is not None:
-        parts["average"] = lambda: averaged.update_parameters(encoder)
+    if trainer.averaged is not None:
+        parts["average"] = trainer.averaged.follow
     seconds = {"average": 0.0}
     for name, part in parts.items():
         start = time.process_time()

@@ -119,7 +119,7 @@ class Trainer:
     @property
     def evaluated(self) -> Encoder:
         """The encoder that is evaluated: the average of the trained one's weights, if the run averages."""
-        return self.encoder if self.averaged is None else self.averaged.module
+        return self.encoder if self.averaged is None else self.averaged.encoder
 
     def _score_weights(self) -> Tensor:
         unknown = set(self.training.score_weights) - set(self.score_names)
@@ -342,7 +342,7 @@ class Trainer:
         loss.backward()
         self.optimisers[optimiser].step()
         if self.averaged is not None and optimiser == "generator":
-            self.averaged.update_parameters(self.encoder)
+            self.averaged.follow()
 
     def autocast(self) -> torch.autocast:
         """The run's precision, as a context."""

@@ -35,7 +35,7 @@ def test_it_is_the_averaged_encoder_that_gave_the_trials_predictions(trial):
         rows = [[float(row[f"emotion_p_{name}"]) for name in EMOTIONS] for row in csv.DictReader(file)]
     assert torch.allclose(answers[:, :7], torch.tensor(rows), atol=2e-6)
     state = torch.load(trial.state, weights_only=True)["trainer"]
-    assert not torch.equal(state["networks"]["encoder"]["labels.weight"], state["averaged"]["module.labels.weight"])
+    assert not torch.equal(state["networks"]["encoder"]["labels.weight"], state["averaged"]["encoder"]["labels.weight"])
 
 
 def test_the_folder_and_the_state_in_it_name_the_same_encoder(trial):

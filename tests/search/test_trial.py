@@ -144,7 +144,7 @@ def test_a_trial_forked_from_a_shared_warm_up_equals_one_of_its_own(plan_of, dat
     assert_same_content(tmp_path / "forked", tmp_path / "own")
     assert [row["seconds"] > 0 for row in TrialFolder(tmp_path / "forked").history()] == [False, False, True, True]
     own, other = (torch.load(tmp_path / name / "state.pt", weights_only=True)["trainer"] for name in ("own", "forked"))
-    networks = [{**state["networks"], "averaged": state["averaged"]} for state in (own, other)]
+    networks = [{**state["networks"], "averaged": state["averaged"]["encoder"]} for state in (own, other)]
     for name, network in networks[0].items():
         for key, value in network.items():
             assert torch.equal(value, networks[1][name][key]), (name, key)

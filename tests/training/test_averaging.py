@@ -47,6 +47,7 @@ def test_training_is_bit_for_bit_the_same_beside_an_average(data, method):
 
 def test_it_is_the_ramped_moving_average_of_weights_and_statistics(data):
     trainer = Trainer(data, MODEL, settings(**{"lambda": 0.5, "average": 0.6, "warmup_epochs": 1}), 3)
+    expected = {name: value.double() for name, value in trainer.encoder.state_dict().items()}
     seen, descend = [], trainer.descend
 
     def descending(optimiser, loss):
@@ -56,11 +57,10 @@ def test_it_is_the_ramped_moving_average_of_weights_and_statistics(data):
 
     trainer.descend = descending
     run_epochs(trainer, 2)
-    expected = {name: value.double() for name, value in seen[0].items()}
-    for step, state in enumerate(seen[1:], 1):
+    for step, state in enumerate(seen):
         kept = min(0.6, (1 + step) / (10 + step))
         expected = {name: kept * value + (1 - kept) * state[name].double() for name, value in expected.items()}
-    found = trainer.averaged.module.state_dict()
+    found = trainer.averaged.encoder.state_dict()
     assert len(seen) > 3
     for name, value in found.items():
         if name.endswith("num_batches_tracked"):
@@ -80,7 +80,7 @@ def test_the_average_is_what_is_evaluated(data, method):
     _, trainer = pair_of_runs(data, **METHODS[method])
     row, indices = trainer.run_epoch(), data.dataset.splits["test"]
     averaged, raw = (
-        predict(e, trainer.batches, indices)["emotion"] for e in (trainer.averaged.module, trainer.encoder)
+        predict(e, trainer.batches, indices)["emotion"] for e in (trainer.averaged.encoder, trainer.encoder)
     )
     assert torch.equal(trainer.predict(indices)["emotion"], averaged)
     assert not torch.allclose(averaged, raw)
@@ -92,7 +92,7 @@ def test_the_average_is_what_is_evaluated(data, method):
 def test_of_co_teaching_it_follows_the_first_network(data):
     trainer = CoTeacher(data, MODEL, settings(**METHODS["coteaching"], average=0.5))
     run_epochs(trainer, 1)
-    own, peer = (distance(trainer.averaged.module, network) for network in (trainer.encoder, trainer.peer))
+    own, peer = (distance(trainer.averaged.encoder, network) for network in (trainer.encoder, trainer.peer))
     assert own < 0.2 * peer
 
 
@@ -104,16 +104,16 @@ def distance(one, other):
 def test_it_is_no_part_of_the_graph_and_starts_as_the_encoder(data):
     trainer = Trainer(data, MODEL, settings())
     averaged = AveragedEncoder(trainer.encoder, 0.9)
-    assert not any(p.requires_grad for p in averaged.parameters())
-    assert not averaged.module.training
+    assert not any(p.requires_grad for p in averaged.encoder.parameters())
+    assert not averaged.encoder.training
     assert trainer.encoder.training
     for name, value in trainer.encoder.state_dict().items():
-        assert torch.equal(averaged.module.state_dict()[name], value), name
+        assert torch.equal(averaged.encoder.state_dict()[name], value), name
 
 
 def test_the_weights_that_a_state_evaluates(data):
     plain, averaging = pair_of_runs(data, **METHODS["multitask"])
-    for trainer, expected in ((plain, plain.encoder), (averaging, averaging.averaged.module)):
+    for trainer, expected in ((plain, plain.encoder), (averaging, averaging.averaged.encoder)):
         trainer.run_epoch()
         found = evaluated_encoder(trainer.state_dict())
         assert found.keys() == expected.state_dict().keys()
@@ -136,7 +136,7 @@ def test_the_average_is_steadier_than_the_encoder(data):
     before = {}
     for _ in range(8):
         trainer.run_epoch()
-        for name, encoder in (("averaged", trainer.averaged.module), ("raw", trainer.encoder)):
+        for name, encoder in (("averaged", trainer.averaged.encoder), ("raw", trainer.encoder)):
             now = torch.cat([p.detach().flatten() for p in encoder.parameters()])
             if name in before:
                 moves[name].append(float((now - before[name]).norm()))

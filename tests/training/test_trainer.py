@@ -36,10 +36,11 @@ def test_continued_run_equals_uninterrupted_run_bit_for_bit(data, training, prec
     second.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
     assert_same_rows(rows + run_epochs(second, 1), expected)
     assert math.isfinite(expected[2]["generator_joint_loss"])
-    for name, network in {**whole.networks, "averaged": whole.averaged}.items():
-        continued = second.averaged if name == "averaged" else second.networks[name]
-        for key, value in network.state_dict().items():
-            assert torch.equal(value, continued.state_dict()[key]), (name, key)
+    assert second.averaged.steps == whole.averaged.steps
+    pairs = [(network, second.networks[name]) for name, network in whole.networks.items()]
+    for one, other in [*pairs, (whole.averaged.encoder, second.averaged.encoder)]:
+        for key, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[key]), key
 
 
 def test_state_of_another_version_is_refused(data, training):
