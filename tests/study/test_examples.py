@@ -7,7 +7,7 @@ import yaml
 
 from fer_tune.names import Setting
 from fer_tune.run import main
-from fer_tune.study.schema import SECTIONS, OptunaSpec, Resources, Study, section_fields
+from fer_tune.study.schema import SECTIONS, OptunaSpec, ReportSpec, Resources, Study, section_fields
 from tests.support import folders
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ def settings_of(path: Path) -> set[str]:
     """The full name of every setting that a study file names."""
     raw = yaml.safe_load(path.read_text())
     found = set(raw)
-    for section in (*SECTIONS, "optuna", "resources"):
+    for section in (*SECTIONS, "optuna", "resources", "report"):
         found |= {f"{section}.{key}" for key in raw.get(section, {})}
     for role in ("conditions", "search"):
         found |= {Setting.named(name).path for name in raw.get(role, {})}
@@ -31,6 +31,7 @@ def test_every_setting_stands_in_a_shipped_study_or_example():
     wanted |= {f"{section}.{key}" for section in SECTIONS for key in section_fields(section)}
     wanted |= {f"optuna.{key}" for key in OptunaSpec.model_fields}
     wanted |= {f"resources.{key}" for key in Resources.model_fields}
+    wanted |= {f"report.{key}" for key in ReportSpec.model_fields}
     assert wanted - set().union(*map(settings_of, SHIPPED)) == set()
 
 
