@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from benchmarks import around, load, reading, report, steps, workers
+from benchmarks import around, load, race, reading, report, steps, workers
 from benchmarks.__main__ import PARTS, main
 from benchmarks.growth import by_images, by_trials
 from fer_tune.cli.main import main as fer_tune
@@ -80,6 +80,16 @@ def test_made_up_results_are_reported_on(monkeypatch):
     (row,) = report.by_trials()
     assert row["trials"] == 10
     assert row["page_bytes"] > 10_000
+
+
+def test_races_are_simulated_in_every_scenario(capsys):
+    assert main(["race", "--studies", "3", "--seed", "1", "--json"]) == 0
+    rows, together = json.loads(capsys.readouterr().out).values()
+    assert len(rows) == 2 * len(race.SPREADS) * len(race.DISTANCES)
+    assert {row["arms"] for row in together} == {3, 5}
+    for row in rows:
+        shares = [float(row[name].rstrip(" %")) for name in ("winner", "tie", "budget")]
+        assert sum(shares) == pytest.approx(100, abs=0.2)
 
 
 def test_every_part_has_a_summary(capsys):

@@ -7,6 +7,8 @@
 - `stationarity`: whether a loss has converged
 - `rules`: rules that choose λ, or the epoch to stop at, and what each choice costs
 - `recommendation`: the recommended λ of one condition, and its limitations
+- `race`: which arms drop out of a paired race over seeds, when it stops, and what its pick can lose
+- `prior`: what earlier studies say of the spread between seeds
 - `interpolation`: the λ between two noise ratios
 
 `search` calls them to act, `analysis` to explain. They read no file and know neither Ray nor torch.

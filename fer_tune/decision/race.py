@@ -8,11 +8,11 @@ The rule, with d the differences of two arms over n blocks:
 
     s² = (2 ν₀ s₀² + 2 ν s₁² + Σ (d − mean d)²) / (ν₀ + ν + n − 1)
 
-The prior says s₀ with ν₀ degrees of freedom; s₁ is the spread of all arms over the blocks at hand and ν its degrees of
-freedom beyond the two arms' own, at most 8, so that unequal arms are told by their own differences once there are many. An arm drops out where
-another is ahead by more than c(n) s / √n. The limits c(n) are simulated with equal arms, see `critical_values`. Without
-a prior ν₀ is 0 and the first look is after three blocks. A prior that the blocks contradict counts no longer; what it
-decided before stands, since an arm that dropped out has no later scores.
+The prior says s₀ with ν₀ degrees of freedom. s₁ is the spread of all arms over the blocks at hand and ν its degrees of
+freedom beyond the two arms' own, at most 8, so that unequal arms are told by their own differences once there are many.
+An arm drops out where another is ahead by more than c(n) s / √n. The limits c(n) are simulated with equal arms, see
+`critical_values`. Without a prior ν₀ is 0 and the first look is after three blocks. A prior that the blocks contradict
+counts no longer; what it decided before stands, since an arm that dropped out has no later scores.
 
 U, what the pick can lose, is the most that a surviving arm may be ahead of it: mean difference + c(n) s / √n. With
 95 %, at all looks together, the best arm is still in the race and truly ahead by no more: the error of U is the one
@@ -137,11 +137,13 @@ def run_race(
     nothing against those that dropped out. Until the first look the outcome is RUNNING, or UNDECIDED where no block
     follows. `looks` belongs to the limits: a race with more of them may decide otherwise.
 
-    Raises ValueError for arrays of other shapes, or where there are fewer than two arms.
+    Raises ValueError for arrays of other shapes, for fewer than two arms and for a prior that says nothing.
     """
     scores = np.asarray(scores, dtype=float)
     if scores.ndim != 2 or scores.shape[1] < 2 or len(costs) != scores.shape[1]:
         raise ValueError(f"scores {scores.shape} are not (blocks, arms) with two arms or more and {len(costs)} costs")
+    if prior is not None and min(prior.spread, prior.degrees_of_freedom) <= 0:
+        raise ValueError(f"{prior} needs a spread and degrees of freedom above 0")
     race = _Race(scores[: max(looks, 0)], np.asarray(costs, dtype=float), looks, tolerance, prior, first_look)
     while race.blocks < len(race.scores):
         race.next_block()
