@@ -190,6 +190,12 @@ def test_other_shapes_are_errors(scores, costs):
         run_race(scores, costs, 6, 0.05)
 
 
+@pytest.mark.parametrize("prior", [Prior(0.0, 8, "none"), Prior(0.03, 0, "none")])
+def test_a_prior_that_says_nothing_is_an_error(prior):
+    with pytest.raises(ValueError, match="above 0"):
+        run_race(np.zeros((2, 3)), (1, 1, 1), 6, 0.05, prior)
+
+
 def test_a_fixed_list_of_seeds_has_one_look_that_spends_the_whole_error():
     rng = np.random.default_rng(7)
     lost, early = 0, set()
@@ -200,9 +206,3 @@ def test_a_fixed_list_of_seeds_has_one_look_that_spends_the_whole_error():
     assert early == {4}
     assert 0.04 < lost / 4000 < 0.06
     assert np.isnan(run_race(rng.standard_normal((3, 3)), [1, 1, 1], looks=4, tolerance=0, first_look=4).loss)
-
-
-@pytest.mark.parametrize("prior", [Prior(0.0, 8, "none"), Prior(0.03, 0, "none")])
-def test_a_prior_that_says_nothing_is_an_error(prior):
-    with pytest.raises(ValueError, match="above 0"):
-        run_race(np.zeros((2, 3)), (1, 1, 1), 6, 0.05, prior)
