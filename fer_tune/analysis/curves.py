@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import (
     PLOT_INCHES,
+    REFERENCE_COLOUR,
     accuracy_curves,
     by_condition,
     cost_by_lambda,
@@ -70,7 +71,7 @@ def response_figure(results: Results, found: Findings | None) -> Figure:
         others = {
             name: trials["test_accuracy"].dropna() for name, trials in reference_trials(results, condition).items()
         }
-        reference_lines(ax, {name: values.to_numpy() for name, values in others.items() if len(values)}, "share")
+        reference_lines(ax, {name: values.to_numpy() for name, values in others.items() if len(values)})
         own = answers.get(condition)
         if own is not None and own.lam is not None and own.verdict is not Verdict.ALONE:
             named = "λ taken" if own.decided else "λ that leads"
@@ -82,8 +83,12 @@ def response_figure(results: Results, found: Findings | None) -> Figure:
         rows = best.trials[best.trials["condition"] == condition]
         spent = {name: seconds_of(results, trials) for name, trials in reference_trials(results, condition).items()}
         cost_by_lambda(ax, seconds_a_trial(results, rows))
-        reference_lines(ax, spent, "seconds")
-        ax.set_ylim(0, max(ax.get_ylim()[1], *(1.2 * values.max() for values in spent.values()), 0))
+        reference_lines(ax, {name: values[:1] * 0 + values.mean() for name, values in spent.items()})
+        for values in spent.values():
+            text = f"{values.mean():.0f}"
+            ax.text(0.5, values.mean(), text, transform=ax.get_yaxis_transform(), ha="center", va="bottom",
+                    color=REFERENCE_COLOUR, fontsize=13)  # fmt: skip
+        ax.set_ylim(0, max([ax.get_ylim()[1], *(1.35 * values.mean() for values in spent.values())]))
         return ax
 
     return stacked(best, [accuracies, costs], (PLOT_INCHES[1], 1.3))

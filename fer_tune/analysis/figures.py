@@ -284,13 +284,13 @@ def within_shares(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def reference_lines(ax: Axes, values: Mapping[str, np.ndarray], axis_name: str) -> Axes:
-    """A dashed line at the mean of each method's values (seeds,), with its 95 % interval as a band, and its name."""
+def reference_lines(ax: Axes, values: Mapping[str, np.ndarray]) -> Axes:
+    """A dashed line at the mean of each method's values (seeds,), with its 95 % interval as a band."""
     for i, (name, own) in enumerate(values.items()):
         mean, low, high = mean_interval(own)
         ax.axhline(mean, color=REFERENCE_COLOUR, linestyle=("--", ":", "-.")[i % 3], label=legend_entry(name))
-        if not np.isnan(low) and axis_name == "share":
-            ax.axhspan(max(low, 0.0), min(high, 1.0), color=REFERENCE_COLOUR, alpha=0.12, lw=0)
+        if not np.isnan(low):
+            ax.axhspan(low, high, color=REFERENCE_COLOUR, alpha=0.12, lw=0)
     return ax
 
 
@@ -299,7 +299,14 @@ def cost_by_lambda(ax: Axes, seconds: Mapping[float, float]) -> Axes:
     lams, costs = list(seconds), list(seconds.values())
     ax.vlines(lams, 0, costs, color="0.45", linewidth=5)
     for lam, cost in seconds.items():
-        ax.annotate(f"{cost:.3g}", (lam, cost), (0, 3), textcoords="offset points", ha="center", fontsize=13)
+        ax.annotate(
+            f"{cost:.0f}" if cost >= 10 else f"{cost:.2g}",
+            (lam, cost),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=13,
+        )
     ax.set_ylim(0, 1.35 * max(costs))
     ax.yaxis.set_major_locator(MaxNLocator(3))
     return label(ax, "λ, weight of the joint loss", "seconds\na trial", legend=None)

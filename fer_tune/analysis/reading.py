@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,11 +128,12 @@ def read_prior(path: Path, gaps: list[Gap]) -> Prior | None:
     found = _json_or_gap(path / "prior.json", dict, what, gaps)
     if found is None:
         return None
-    try:
-        return Prior(float(found["spread"]), float(found["degrees_of_freedom"]), str(found["source"]))
-    except (KeyError, TypeError, ValueError):
-        gaps.append(Gap(what, f"{path / 'prior.json'} is damaged", Kind.FAILED))
-        return None
+    with suppress(KeyError, TypeError, ValueError):
+        prior = Prior(float(found["spread"]), float(found["degrees_of_freedom"]), str(found["source"]))
+        if min(prior.spread, prior.degrees_of_freedom) > 0:
+            return prior
+    gaps.append(Gap(what, f"{path / 'prior.json'} is damaged", Kind.FAILED))
+    return None
 
 
 def _json_or_gap(path: Path, kind: type, what: str, gaps: list[Gap]) -> Any:

@@ -119,7 +119,10 @@ def headline(results: Results, found: Findings) -> list[Paragraph]:
             more, command = screen.knowing_more(results, first)
             said += [Paragraph(text, text == command) for text in (more, command) if text]
     else:
-        said += [part for r in told for part in _screen(results, found, r).paragraphs(_where(r))]
+        screens = [_screen(results, found, r) for r in told]
+        for i, (r, own) in enumerate(zip(told, screens, strict=True)):
+            again = any(own.command == other.command for other in screens[i + 1 :])
+            said += (replace(own, more="", command="") if again else own).paragraphs(_where(r))
     if not told and (network := _network(found)) is not None:
         said += [Paragraph(screen.the_network(network)), Paragraph(screen.predict_command(results, network), True)]
     return [*said, Paragraph(_closing(results))]

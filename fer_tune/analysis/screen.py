@@ -19,7 +19,6 @@ from fer_tune.names import LAMBDA, find
 MOST_SEEDS_OF_A_RACE = 6  # that are proposed for a study of fewer seeds
 LEAST_TOLERANCE = 0.005  # that is proposed
 SAME_COST = 0.05  # difference in seconds, as a share, that is not worth a word
-FRESH = "_again"  # the end of the name of a study on new seeds
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,8 @@ def why(a: Answer) -> str:
         case Verdict.WINNER:
             return f"After {counted(a.blocks, 'seed')}, {lambdas([each.lam for each in a.dropped])} can be ruled out."
         case Verdict.TIE if others:
-            return (
-                f"After {counted(a.blocks, 'seed')}, {lambdas(a.survivors)} are left. {lam} is the cheapest good one."
-            )
+            left = f"After {counted(a.blocks, 'seed')}, {lambdas(a.survivors)} are left."
+            return f"{left} Of those that lose at most {points(a.tolerance)}, {lam} costs least."
         case Verdict.BUDGET if a.blocks < a.most_blocks:
             when = f"{a.blocks} of up to {counted(a.most_blocks, 'seed')}, when the budget was used up"
             return f"It leads after {when}.{rivals}"
@@ -240,31 +238,36 @@ def knowing_more(results: Results, a: Answer) -> tuple[str, str]:
         case Verdict.UNFINISHED:
             return "To finish it:", run_command(results, flags=["--resume"])
         case Verdict.UNDECIDED:
-            text = "To decide, add seeds. The study stops as soon as they suffice:"
-            return text, run_command(results, _more_seeds(results), ["--resume"])
+            return "To decide, add seeds. The study stops as soon as they suffice:", _extended(
+                results, _more_seeds(results)
+            )
         case Verdict.TIE:
             finer = max(LEAST_TOLERANCE, min(a.tolerance, a.loss) / 2)
             sets = {**_more_seeds(results, a.blocks >= a.most_blocks), "decide": _decide(results, finer)}
-            return f"To tell them apart within {points(finer)}:", run_command(results, sets, ["--resume"])
+            return f"To tell them apart within {points(finer)}:", _extended(results, sets)
         case Verdict.BUDGET if results.budget_spent:
             return "To go on from here:", run_command(results, flags=["--resume"])
         case Verdict.BUDGET:
-            return "To know more, add seeds:", run_command(results, _more_seeds(results), ["--resume"])
+            return "To know more, add seeds:", _extended(results, _more_seeds(results))
         case Verdict.WINNER if beyond := _beyond(results, a):
             which = "largest" if a.lam == max(results.study.lambda_grid) else "smallest"
             text = f"It is the {which} λ tried, so one beyond it may be better. To try one:"
-            return text, run_command(results, beyond, ["--resume"])
+            return text, _extended(results, beyond)
         case Verdict.WINNER:
-            first = max(results.study.seeds) + 1
-            sets = {
-                "name": f"{results.study.name}{FRESH}",
-                "seeds": [first + i for i in range(len(results.study.seeds))],
-            }
-            return "Nothing is left to decide among these λs. To check the answer on new seeds:", run_command(
-                results, sets
-            )
+            own = results.study.seeds
+            sets = {"name": f"{results.study.name}_again", "seeds": [max(own) + 1 + i for i in range(len(own))]}
+            text = "Nothing is left to decide among these λs. To check the answer on new seeds:"
+            return text, run_command(results, sets)
         case Verdict.ALONE:
             return "", ""
+
+
+def _extended(results: Results, sets: Mapping[str, Any]) -> str:
+    """The command that runs a study further; as another one where choices already made depended on its settings."""
+    searched = any({"uniform", "log_uniform"} & set(how) for how in results.study.search.values())
+    if searched or results.study.drawn:
+        return run_command(results, {**sets, "name": f"{results.study.name}_more"})
+    return run_command(results, sets, ["--resume"])
 
 
 def _more_seeds(results: Results, needed: bool = True) -> dict[str, Any]:

@@ -238,9 +238,12 @@ def test_programs_read_the_answer_too(results_folder):
     assert entry["decided"]
 
 
-def test_a_damaged_prior_is_named_and_does_not_count(results_folder):
+@pytest.mark.parametrize(
+    "content", ['{"spread": "wide"}', "[]", '{"spread": 0, "degrees_of_freedom": 8, "source": "x"}', "{"]
+)
+def test_a_damaged_prior_is_named_and_does_not_count(results_folder, content):
     path = results_folder(CLEAR, search=GRID)
-    (path / "prior.json").write_text('{"spread": "wide"}')
+    (path / "prior.json").write_text(content)
     results = load(path)
     assert results.prior is None
     assert [gap.what for gap in results.gaps] == ["What earlier studies say of the spread between seeds"]

@@ -64,7 +64,7 @@ def test_the_first_screen_says_the_lambda_the_comparisons_the_loss_and_what_is_n
         (
             {"verdict": Verdict.TIE, "loss": 0.0312, "survivors": (0.2, 0.6)},
             "Take λ = 0.2 for 30 epochs of training (tie, cheapest taken).",
-            "After 3 seeds, λ = 0.2 and λ = 0.6 are left. λ = 0.2 is the cheapest good one.",
+            "After 3 seeds, λ = 0.2 and λ = 0.6 are left. Of those that lose at most 5.0 points, λ = 0.2 costs least.",
             "Trusting it loses at most 3.2 points of clean accuracy with 95 %, compared with the best λ tried.",
             "To tell them apart within 1.6 points:",
         ),
@@ -157,6 +157,19 @@ def test_where_plain_training_is_the_answer_this_is_said_first(results):
 def test_more_seeds_become_a_race_that_keeps_its_error(results):
     command = screen(results, changed(verdict=Verdict.UNDECIDED, loss=NAN, blocks=1)).command
     assert shlex.split(command)[5:] == ["--set", "seeds=[0, 1, 2, 3, 4, 5]", "--set", "decide={}", "--resume"]
+
+
+def test_a_study_whose_search_chose_by_its_seeds_gets_them_under_another_name(results_folder):
+    search = {"lambda": {"grid": [0.0, 0.2]}, "lr": {"log_uniform": [1e-3, 4e-3]}}
+    path = began(results_folder(PEAK, search=search, seeds=[0], optuna={"trials": 2, "batch": 2}))
+    command = screen(load(path), changed(verdict=Verdict.UNDECIDED, loss=NAN, blocks=1)).command
+    assert command.endswith("--set 'decide={}' --set name=made_up_more")
+
+
+def test_two_conditions_share_one_command(results_folder):
+    said = words(load(began(results_folder(PEAK, conditions={"noise_ratio": [0.2, 0.4]}))))
+    assert len([text for text in said if text.startswith("fer-tune run")]) == 1
+    assert len([text for text in said if text.startswith("fer-tune predict")]) == 2
 
 
 def test_a_study_that_decides_keeps_how_it_does(results_folder):
