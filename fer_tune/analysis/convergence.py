@@ -14,7 +14,7 @@ from fer_tune.analysis.figures import by_condition, convergence_scatter, grid, l
 from fer_tune.analysis.statistics import Correlation, rank_correlation, running_mean
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.rules import CONVERGED_SHARE, PAPER_TARGET, distance_to_target
-from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, has_converged
+from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, MARGIN, TARGETS, has_converged
 
 DISTANCE = f"distance to {PAPER_TARGET}"
 MOST_STEPS = 40  # epochs at which the correlation is computed
@@ -23,7 +23,7 @@ MOST_STEPS = 40  # epochs at which the correlation is computed
 def converged_sentence(results: Results) -> str:
     """How many trials have converged, in words."""
     played = results.epochs.dropna(subset=list(LOSSES.values())).sort_values("epoch").groupby("key")
-    verdicts = [[has_converged(rows[column].to_numpy()) for column in LOSSES.values()] for _, rows in played]
+    verdicts = [[has_converged(rows[name].to_numpy(), target) for name, target in TARGETS.items()] for _, rows in played]
     if not verdicts:
         return "No trial has λ > 0, so there are no joint losses."
     if all(None in pair for pair in verdicts):
@@ -38,10 +38,10 @@ def converged_sentence(results: Results) -> str:
         else " Convergence-based rules are not shown where most trials have not converged."
     )
     return (
-        f"Both joint losses converged in {share:.0%} of {len(verdicts)} trials: no drift over the last half of "
-        f"training (at least {FEWEST_EPOCHS} epochs) and no jump in the last five epochs. The tests reject 5 % of "
-        "converged losses. They detect at least 80 % of the losses that drift by one standard deviation in five epochs "
-        f"or jump by three.{off} The correlations below use means of the last five epochs of every trial."
+        f"Both joint losses are shown to have converged in {share:.0%} of {len(verdicts)} trials: over the last half of "
+        f"training, each drifts by less than {MARGIN:g} of its paper value {PAPER_TARGET}, from the middle of that half "
+        "to its end (two one-sided tests at 5 %). A loss that varies too much in too few epochs is not shown to have "
+        f"converged, even if it has.{off} The correlations below use means of the last five epochs of every trial."
     )
 
 
