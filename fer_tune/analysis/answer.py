@@ -167,8 +167,8 @@ def _cautions(
         )
     elif rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
         said.append(
-            f"The study has no clear winner at this noise ratio: accuracy at {lambdas(rising)} is still rising at the "
-            "last epoch. Its report says how many more epochs to train."
+            f"Accuracy at {lambdas(rising)} still rises at the study's last epoch, so the λ holds for its number of epochs "
+            "only."
         )
     return said
 

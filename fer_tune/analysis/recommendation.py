@@ -18,7 +18,7 @@ from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.decision.intervals import paired_difference, pooled_interval
 from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
-from fer_tune.decision.response import MOST_SEEDS, best_configurations
+from fer_tune.decision.response import best_configurations
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
 from fer_tune.results.records import Role
 
@@ -39,7 +39,6 @@ class Verdict(StrEnum):
     RECOMMENDED = "recommended"
     UNFINISHED = "unfinished"
     TOO_SHORT = "too short to tell"
-    BUDGET_LIMITED = "budget-limited"
     OPEN = "no clear winner"
 
 
@@ -67,8 +66,6 @@ class Findings:
             return Verdict.UNFINISHED
         if r.too_short:
             return Verdict.TOO_SHORT
-        if r.rising:
-            return Verdict.BUDGET_LIMITED
         return Verdict.OPEN if _is_open(r) else Verdict.RECOMMENDED
 
 
@@ -197,11 +194,6 @@ def _answer(results: Results, found: Findings, r: Recommendation) -> str:
             reason = (
                 f"Too short to tell. With fewer than {FEWEST_EPOCHS} epochs, the final accuracy cannot be predicted. "
             )
-        case Verdict.BUDGET_LIMITED:
-            reason = (
-                f"Budget-limited, no winner yet. Accuracy at {lambdas(r.rising)} is still rising at the last epoch and "
-                f"could overtake the leader. Train about {r.more_epochs} more epochs. "
-            )
         case Verdict.OPEN:
             reason = "No clear winner. "
         case Verdict.UNFINISHED:
@@ -246,10 +238,10 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
     said = _what_is_missing(found.missing)
     if found.indistinguishable:
         said += _doubt(found)
-    if found.best_rises and not found.rising:
+    if found.rising:
         said.append(
-            f"Its accuracy is still rising at the last epoch, and no other λ can catch up. About {found.more_epochs} "
-            "more epochs would improve it."
+            f"Accuracy at {lambdas(found.rising)} still rises at the last epoch. Training longer may change the answer: "
+            "--extend measures it."
         )
     if found.edge:
         beyond = (
@@ -268,21 +260,11 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
 
 
 def _doubt(found: Recommendation) -> list[str]:
-    """Which λs may be as good, and how many more seeds would tell."""
+    """Which λs may be as good."""
     text = f"Statistically indistinguishable from {lambdas(found.indistinguishable)}"
     if not found.response.degrees_of_freedom:
         return [f"{text} on this validation set."]
-    seeds = found.response.seeds
-    most = max(found.more_seeds(lam) for lam in found.indistinguishable)
-    enough = f"about {_more(most)}" if most < MOST_SEEDS - seeds else f"more than {MOST_SEEDS - 100} more seeds"
-    return [
-        f"{text} with {_count(seeds, 'seed')}.",
-        f"Telling them apart (a difference of at least 0.01) would take {enough}.",
-    ]
-
-
-def _more(seeds: int) -> str:
-    return f"{seeds} more seed{'' if seeds == 1 else 's'}"
+    return [f"{text} with {_count(found.response.seeds, 'seed')}."]
 
 
 def _what_is_missing(missing: Missing) -> list[str]:
@@ -341,7 +323,6 @@ def chances(found: Findings) -> list[dict[str, str]]:
         tag = "recommended" if found.verdict(r) is Verdict.RECOMMENDED else "leads so far"
         close, near = r.indistinguishable, r.response.within(r.point)
         for i, lam in enumerate(map(float, r.response.lams)):
-            more = str(r.more_seeds(lam)) if r.response.degrees_of_freedom else "unknown (one seed)"
             rows.append(
                 {
                     "condition": r.condition,
@@ -350,7 +331,7 @@ def chances(found: Findings) -> list[dict[str, str]]:
                     "P(best)": f"{r.response.p_best[i]:.2f}",
                     "expected regret": f"{r.response.regret[i]:.3f}",
                     "within 0.01 of the best": "yes" if lam in near else "",
-                    "extra seeds needed": more if lam in close else "",
+                    "indistinguishable from it": "yes" if lam in close else "",
                 }
             )
     return rows
@@ -418,12 +399,11 @@ def _entry(results: Results, r: Recommendation, why: str) -> dict[str, Any]:
         "decided": r.decided,
         "too_short": r.too_short,
         "rising": r.rising,
-        "more_epochs": r.more_epochs,
         "edge": r.edge,
         "p_best": _by_lambda(lams, r.response.p_best.tolist()),
         "expected_regret": _by_lambda(lams, r.response.regret.tolist()),
         "within_a_point": r.response.within(r.point),
-        "not_told_apart": {f"{lam:g}": r.more_seeds(lam) if sure else None for lam in r.indistinguishable},
+        "not_told_apart": r.indistinguishable,
         "score_against": _score_against(r, lams),
         "test_accuracy": {row["λ"]: row["test accuracy"] for row in _of_condition(results, r.condition).values()},
         "caveats": caveats(results, r),

@@ -1,4 +1,4 @@
-"""How a score depends on λ: its uncertainty, the best λ, and how many more seeds would separate two λs.
+"""How a score depends on λ: its uncertainty, and the best λ.
 
 What is known of each λ's mean score is kept as draws from its posterior: the seeds' mean plus Student's t times its
 standard error. Where every λ has the same seeds they are compared pair by pair, so that a seed's own level cancels.
@@ -22,8 +22,6 @@ DRAWS = 4000  # from the posterior
 CURVE_POINTS = 101
 FEWEST_FOR_A_CURVE = 4  # lambdas: with fewer the shape between them is left to the prior
 MOST_OF_A_GRID = 8  # lambdas: more are searched, each with a learning rate of its own and few trials
-POWER = 0.8
-MOST_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -107,16 +105,6 @@ class Response:
         _, low, high = self.difference(lam, other)
         return low <= 0 <= high
 
-    def more_seeds(self, lam: float, other: float, least: float) -> int:
-        """How many more seeds would separate two λs with 80 % power; 0 where they are separate already.
-
-        Their difference is taken as measured, but at least as `least`: smaller ones do not matter.
-        """
-        if not self._overlap(lam, other):
-            return 0
-        difference = max(abs(self.difference(lam, other)[0]), least)
-        return max(1, seeds_needed(difference, self.spread, self.degrees_of_freedom) - self.seeds)
-
 
 def best_configurations(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials of each λ's best configuration, chosen by its mean score and never by test data.
@@ -126,28 +114,6 @@ def best_configurations(trials: pd.DataFrame) -> pd.DataFrame:
     means = trials.groupby(["lambda", "configuration"], as_index=False)["score"].mean()
     chosen = means.loc[means.groupby("lambda")["score"].idxmax(), "configuration"]
     return trials[trials["configuration"].isin(chosen)]
-
-
-def seeds_needed(difference: float, spread: float, degrees_of_freedom: int) -> int:
-    """Seeds that a paired t test (two-sided, 5 %) needs to find a difference of two λs with 80 % power.
-
-    `spread` is that of one trial about its λ and seed; a pair's difference has sqrt(2) of it. The power is a mean over
-    what the true spread may be, because few seeds hardly determine it. 2 to 1,000.
-    """
-    quantiles = (np.arange(20) + 0.5) / 20
-    ratios = degrees_of_freedom / stats.chi2.ppf(quantiles, degrees_of_freedom) if degrees_of_freedom else np.ones(1)
-    effects = difference / (np.sqrt(2) * np.maximum(spread * np.sqrt(ratios), 1e-9))
-    low, high = 2, MOST_SEEDS
-    while low < high:  # power grows with seeds
-        middle = (low + high) // 2
-        low, high = (low, middle) if _power(effects, middle) >= POWER else (middle + 1, high)
-    return low
-
-
-def _power(effects: np.ndarray, seeds: int) -> float:
-    edge = t_quantile(seeds - 1)
-    shifts = np.minimum(effects * np.sqrt(seeds), 30)  # further out the power is 1 and its formula overflows
-    return float(stats.nct.sf(edge, seeds - 1, shifts).mean())
 
 
 def spread_of(trials: pd.DataFrame, value: str) -> tuple[float, int]:
