@@ -167,8 +167,8 @@ def _cautions(
         )
     elif rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
         said.append(
-            f"Accuracy at {lambdas(rising)} still rises at the study's last epoch, so the λ holds for its number of epochs "
-            "only."
+            f"Accuracy at {lambdas(rising)} still rises at the study's last epoch, so the λ holds for its number of "
+            "epochs only."
         )
     return said
 

@@ -23,17 +23,19 @@ from fer_tune.analysis.figures import (
 from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.tables import Results, script
-from fer_tune.decision.intervals import pooled_interval
-from fer_tune.decision.response import Response, best_configurations
+from fer_tune.analysis.trial_files import test_samples
+from fer_tune.decision.intervals import group_intervals
+from fer_tune.decision.response import Response, cross_fitted, validation_size
 from fer_tune.decision.stationarity import LOSSES
 
 
 def of_best(results: Results) -> Results:
-    """The results of each λ's best configuration within each condition."""
-    keys = [key for _, rows in results.trials.groupby("condition") for key in best_configurations(rows)["key"]]
-    trials = results.trials[results.trials["key"].isin(keys)]
-    epochs = results.epochs[results.epochs["key"].isin(keys)]
-    return replace(results, trials=trials, epochs=epochs)
+    """The results that each λ is scored by within each condition: of the configuration that other seeds choose."""
+    kept = pd.concat([cross_fitted(rows) for _, rows in results.trials.groupby("condition")])
+    trials = kept.loc[results.trials.index.intersection(kept.index)]
+    width = trials.set_index("key")["width"]
+    epochs = results.epochs[results.epochs["key"].isin(width.index)]
+    return replace(results, trials=trials, epochs=epochs.assign(width=epochs["key"].map(width)))
 
 
 def accuracy_figure(results: Results) -> Figure | None:
@@ -57,7 +59,8 @@ def loss_figure(results: Results) -> Figure:
 def response_figure(results: Results) -> Figure:
     """Test and validation accuracy by λ, with intervals."""
     best = of_best(results)
-    return by_condition(best, best.trials, lambda ax, rows: response(ax, rows, results.objective))
+    sizes = test_samples(results), validation_size(best.trials)
+    return by_condition(best, best.trials, lambda ax, rows: response(ax, rows, results.objective, *sizes))
 
 
 def smooth_figure(results: Results, found: Findings) -> Figure | None:
@@ -81,7 +84,7 @@ def smooth_notes(found: Findings) -> list[str]:
 
 
 def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
-    response_curve(ax, found.band(), pooled_interval(trials, "score", "lambda"))
+    response_curve(ax, found.band(), group_intervals(trials, "score", "lambda"))
     return label(ax, "λ, weight of the joint loss", "validation score", None)
 
 

@@ -16,9 +16,10 @@ from fer_tune.analysis import methods, rules
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
-from fer_tune.decision.intervals import paired_difference, pooled_interval
+from fer_tune.analysis.trial_files import test_samples
+from fer_tune.decision.intervals import group_intervals, paired_difference
 from fer_tune.decision.recommendation import FEWEST_EPOCHS, Missing, Recommendation, recommend
-from fer_tune.decision.response import best_configurations
+from fer_tune.decision.response import cross_fitted
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
 from fer_tune.results.records import Role
 
@@ -240,8 +241,8 @@ def caveats(results: Results, found: Recommendation) -> list[str]:
         said += _doubt(found)
     if found.rising:
         said.append(
-            f"Accuracy at {lambdas(found.rising)} still rises at the last epoch. Training longer may change the answer: "
-            "--extend measures it."
+            f"Accuracy at {lambdas(found.rising)} still rises at the last epoch. Training longer may change the "
+            "answer: --extend measures it."
         )
     if found.edge:
         beyond = (
@@ -290,8 +291,8 @@ def against_baseline(results: Results) -> list[dict[str, str]]:
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:
     """The rows of `against_baseline` of one condition, by λ."""
-    trials = best_configurations(results.trials[results.trials["condition"] == condition])
-    table = pooled_interval(trials, "test_accuracy", "lambda")
+    trials = cross_fitted(results.trials[results.trials["condition"] == condition])
+    table = group_intervals(trials, "test_accuracy", "lambda", share=True, samples=test_samples(results))
     base, rows = _paired(results, trials[trials["lambda"] == 0]), {}
     for lam, line in zip(table.index.to_numpy(dtype=float).tolist(), table.to_dict("records"), strict=True):
         own = _paired(results, trials[trials["lambda"] == lam])
@@ -304,8 +305,9 @@ def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str
             "difference from λ = 0": "",
         }
         if len(seeds) and lam != 0:
+            width = float(trials.loc[trials["lambda"].isin([0, lam]), "width"].max())
             row["difference from λ = 0"] = with_interval(
-                *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy()), sign="+"
+                *paired_difference(own[seeds].to_numpy(), base[seeds].to_numpy(), width), sign="+"
             )
         rows[lam] = row
     return rows

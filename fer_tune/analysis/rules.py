@@ -11,7 +11,7 @@ from fer_tune.analysis.methods import with_warm_up
 from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
 from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
-from fer_tune.decision.response import best_configurations
+from fer_tune.decision.response import cross_fitted
 from fer_tune.decision.rules import (
     FITTED,
     NEAR_CONSTANT_SHARE,
@@ -30,14 +30,14 @@ from fer_tune.decision.stationarity import converged_losses
 
 
 def readings(results: Results) -> pd.DataFrame:
-    """The trials of each λ's best configuration, with what rules read of them.
+    """The trials that each λ is scored by (`cross_fitted`), with what rules read of them.
 
     Adds search_epochs and search_seconds (a trial's share of its λ's whole search), converged_generator and
     converged_discriminator (missing where not converged), near_constant, disagreement (mean share of validation samples
     on which another seed differs), susceptibility_overall (mean over epochs), and calibration_score and scoring_score:
     accuracy after the last epoch on either half of the test images.
     """
-    best = pd.concat([best_configurations(rows) for _, rows in results.trials.groupby("condition", sort=False)])
+    best = pd.concat([cross_fitted(rows) for _, rows in results.trials.groupby("condition", sort=False)])
     best = best.join(converged_losses(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
     if "susceptibility" in results.epochs:
         best["susceptibility_overall"] = best["key"].map(results.epochs.groupby("key")["susceptibility"].mean())

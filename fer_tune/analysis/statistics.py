@@ -30,19 +30,6 @@ class Correlation:
     n: int
 
 
-def pooled_by_epoch(epochs: pd.DataFrame, metric: str, group: str = "lambda") -> pd.Series:
-    """Half width of a 95 % t interval of one value in each epoch, its variance pooled over groups.
-
-    Divide by the root of the number of seeds for the half width of a mean. NaN where no group has two seeds.
-    """
-    groups = epochs.dropna(subset=[metric]).groupby(["epoch", group], observed=True)[metric].agg(["var", "count"])
-    groups["degrees"] = groups["count"] - 1
-    groups["squares"] = groups["var"].fillna(0) * groups["degrees"]
-    by_epoch = groups.groupby("epoch")[["squares", "degrees"]].sum()
-    degrees_of_freedom = by_epoch["degrees"].where(by_epoch["degrees"] > 0)
-    return stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom) * np.sqrt(by_epoch["squares"] / degrees_of_freedom)
-
-
 def running_mean(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
     """Mean of a column over the five epochs up to each one: trials (rows) by epoch, missing before the fifth."""
     return epochs.pivot_table(index="key", columns="epoch", values=column).T.rolling(LAST_EPOCHS).mean().T

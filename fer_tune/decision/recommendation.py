@@ -96,15 +96,15 @@ def recommend(
 
     Args:
         condition: its name.
-        best: one row a trial of each λ's best configuration: columns lambda, configuration, seed, status, score,
-            test_accuracy, validation_samples, accuracy_shrinkage.
+        best: one row a trial that a λ is scored by (`cross_fitted`): columns lambda, configuration, seed, status,
+            score, test_accuracy, validation_samples, accuracy_shrinkage.
         epochs: one row an epoch of those trials: columns lambda, epoch and the objective.
         picks: what each rule would choose here.
         objective: the metric that the study maximises.
         grid: the λs of the study's grid, run or not; empty where λ is searched.
         seeds: how many seeds the study has.
     """
-    response = respond(best, "score", validation_size(best), objective=objective)
+    response = respond(best, "score", validation_size(best), objective=objective, stream=condition)
     shrinkages = best["accuracy_shrinkage"].dropna()
     shrinkage = max(LEAST_SHRINKAGE, float(shrinkages.mean())) if len(shrinkages) else 1.0
     lams = [float(lam) for lam in response.lams]

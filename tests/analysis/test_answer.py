@@ -69,7 +69,7 @@ def test_a_study_of_one_ratio_answers_within_the_error_of_an_estimate(asked, hig
 
 def test_the_error_of_an_estimate_widens_the_interval(results_folder):
     def peak(lam, seed, epoch):
-        return 0.85 - 0.6 * lam**2 + 0.002 * seed + 0 * epoch
+        return 0.85 - 1.8 * lam**2 + 0.002 * seed + 0 * epoch
 
     search = {"lambda": {"grid": [0.0, 0.2, 0.4, 0.6]}}
     results = load(results_folder(peak, shifted=True, conditions=RATIOS, search=search))

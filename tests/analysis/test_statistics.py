@@ -1,23 +1,10 @@
 """Statistics against cases whose answer is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
-from fer_tune.analysis.statistics import pooled_by_epoch, rank_correlation, without_trend
-from fer_tune.decision.intervals import pooled_interval
-
-
-def test_bands_by_epoch_are_the_pooled_intervals_of_each_epoch():
-    rng = np.random.default_rng(0)
-    rows = [(lam, epoch, rng.normal()) for lam in (0.0, 0.5) for epoch in (1, 2) for _ in range(3)]
-    table = pd.DataFrame(rows, columns=["lambda", "epoch", "y"])
-    half = pooled_by_epoch(table, "y") / np.sqrt(3)
-    for epoch in (1, 2):
-        interval = pooled_interval(table[table["epoch"] == epoch], "y", "lambda")
-        assert half[epoch] == pytest.approx((interval["high"] - interval["mean"]).iloc[0])
-    assert pooled_by_epoch(table.drop_duplicates(["lambda", "epoch"]), "y").isna().all()
+from fer_tune.analysis.statistics import rank_correlation, without_trend
 
 
 def correlate(x, y, groups=None, units=None, **options):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_tune.decision.intervals import mean_interval, paired_difference, pooled_interval
+from fer_tune.decision.intervals import group_intervals, mean_interval, paired_difference
 from fer_tune.decision.recommendation import recommend
 from fer_tune.decision.response import respond, rises_then_falls, validation_size
 from fer_tune.decision.rising import still_rises
@@ -61,10 +61,10 @@ def test_a_choice_without_test_labels_is_no_pick():
     assert trust(found) is None
 
 
-def test_a_group_without_values_takes_no_degrees_of_freedom_from_the_others():
+def test_a_group_without_values_has_no_interval():
     table = pd.DataFrame({"g": list("aabbc"), "v": [1.0, 3.0, 2.0, 4.0, NAN]})
-    found = pooled_interval(table, "v", "g")
-    pd.testing.assert_frame_equal(found.loc[["a", "b"]], pooled_interval(table[:4], "v", "g"))
+    found = group_intervals(table, "v", "g")
+    pd.testing.assert_frame_equal(found.loc[["a", "b"]], group_intervals(table[:4], "v", "g"))
     assert found.loc["c", ["mean", "low", "high"]].isna().all()
 
 
