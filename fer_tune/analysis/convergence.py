@@ -79,10 +79,9 @@ def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
 
 
 def correlated(x: pd.Series, y: pd.Series, trials: pd.DataFrame, permute: bool = True) -> Correlation | None:
-    """Rank correlation of two quantities of trials over their λs, or over configurations where λ is searched."""
-    several = trials.groupby(["condition", "lambda"])["configuration"].nunique().max() > 1
-    units = trials["configuration"] if several else trials["lambda"]
-    return rank_correlation(x.to_numpy(), y.to_numpy(), trials["condition"].to_numpy(), units.to_numpy(), permute)
+    """Rank correlation of two quantities of trials over their λs, seeds and configurations of a λ averaged."""
+    places = (trials["condition"].to_numpy(), trials["lambda"].to_numpy())
+    return rank_correlation(x.to_numpy(), y.to_numpy(), *places, permute)
 
 
 def sentences(results: Results) -> list[str]:
@@ -90,8 +89,6 @@ def sentences(results: Results) -> list[str]:
     groups = [(str(name), rows) for name, rows in results.trials.groupby("condition", sort=False)]
     if len(groups) > 1:
         groups.append(("all conditions, ranked within each", results.trials))
-        across = results.trials.assign(condition="all")
-        groups.append(("all conditions, ranked together; conditions also differ in accuracy for other reasons", across))
     found = [
         f"{name}{'' if where == 'all' else f' ({where})'}: {in_words(value)}"
         for where, rows in groups
@@ -104,10 +101,14 @@ def in_words(found: Correlation | None) -> str:
     """A correlation as the end of a sentence."""
     if found is None:
         return "too few λs above 0 for a correlation with test accuracy."
-    interval = "none, too few λs" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
+    if np.isnan(found.low):
+        return (
+            f"rank correlation with test accuracy {found.rho:+.2f} over {found.n} λs, averaged over seeds: too few λs "
+            "for an interval or a p-value."
+        )
     return (
-        f"rank correlation with test accuracy {found.rho:+.2f} (95 % interval: {interval}; n = {found.n} λs, averaged "
-        f"over seeds; permutation p = {found.p:.2g})."
+        f"rank correlation with test accuracy {found.rho:+.2f} (95 % interval: {found.low:+.2f} to {found.high:+.2f}; "
+        f"n = {found.n} λs, averaged over seeds; permutation p = {found.p:.2g})."
     )
 
 
