@@ -311,19 +311,19 @@ def _draw_curves(
 def rises_then_falls(trials: pd.DataFrame, value: str) -> tuple[float, float] | None:
     """The best inner λ, and the p-value of its beating both ends of the grid.
 
-    Each end is tested one-sided, paired by seed with the pooled spread. The larger p counts, times the number of inner
-    λs (Bonferroni). None with fewer than three λs or with one seed. Missing values are left out.
+    Each end is tested one-sided, by the paired differences of the seeds that both have. The larger p counts, times the
+    number of inner λs (Bonferroni). None with fewer than three λs or two seeds. Missing values are left out.
     """
     trials = trials.dropna(subset=[value])
-    means = trials.groupby("lambda")[value].mean()
-    spread, degrees_of_freedom = spread_of(trials, value)
-    if len(means) < 3 or not degrees_of_freedom:
+    table = trials.pivot_table(index="seed", columns="lambda", values=value)
+    if table.shape[1] < 3:
         return None
-    inner = means.iloc[1:-1]
+    inner = table.iloc[:, 1:-1].mean()
     best = float(inner.index.to_numpy(dtype=float)[inner.to_numpy().argmax()])
-    seeds = trials.groupby("lambda")["seed"].nunique()
-    errors = {end: max(spread, 1e-9) * np.sqrt(1 / seeds[best] + 1 / seeds.iloc[end]) for end in (0, -1)}
-    p = max(
-        float(stats.t.sf((inner.max() - means.iloc[end]) / error, degrees_of_freedom)) for end, error in errors.items()
-    )
+    width = float(trials["width"].max()) if "width" in trials else 1.0
+    gaps = [(table[best] - table.iloc[:, end]).dropna().to_numpy() for end in (0, -1)]
+    if min(map(len, gaps)) < 2:
+        return None
+    errors = [width * max(float(gap.std(ddof=1)), 1e-9) / np.sqrt(len(gap)) for gap in gaps]
+    p = max(float(stats.t.sf(gap.mean() / e, len(gap) - 1)) for gap, e in zip(gaps, errors, strict=True))
     return best, min(1.0, p * len(inner))

