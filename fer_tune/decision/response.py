@@ -128,19 +128,8 @@ class Response:
         return low <= 0 <= high
 
 
-def best_configurations(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials of each λ's best configuration, chosen by its mean score and never by test data.
-
-    Where λ is searched and not a grid, every configuration has a λ of its own and is kept. The scores of the trials
-    that were chosen are too good: `cross_fitted` gives trials to score a λ by.
-    """
-    means = trials.groupby(["lambda", "configuration"], as_index=False)["score"].mean()
-    chosen = means.loc[means.groupby("lambda")["score"].idxmax(), "configuration"]
-    return trials[trials["configuration"].isin(chosen)]
-
-
 def cross_fitted(trials: pd.DataFrame, group: str = "lambda") -> pd.DataFrame:
-    """The trials that each group of configurations is scored by: no trial took part in its own choice.
+    """The trials that each group of configurations is scored by: none takes part in its own choice, nor do test data.
 
     On each seed they are of the configuration that the group's other seeds score highest. The seeds that chose the best
     of several configurations score it too high: with four of them and three seeds, a λ no better than λ = 0 was called
