@@ -128,6 +128,17 @@ class Response:
         return low <= 0 <= high
 
 
+def best_configurations(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials of each λ's best configuration, chosen by its mean score and never by test data.
+
+    These are the networks in hand. They do not score a λ: the trials that chose score too high (`cross_fitted`). Where
+    λ is searched and not a grid, every configuration has a λ of its own and is kept.
+    """
+    means = trials.groupby(["lambda", "configuration"], as_index=False)["score"].mean()
+    chosen = means.loc[means.groupby("lambda")["score"].idxmax(), "configuration"]
+    return trials[trials["configuration"].isin(chosen)]
+
+
 def cross_fitted(trials: pd.DataFrame, group: str = "lambda") -> pd.DataFrame:
     """The trials that each group of configurations is scored by: none takes part in its own choice, nor do test data.
 
