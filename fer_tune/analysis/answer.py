@@ -229,6 +229,11 @@ def _cautions(
         )
     if results.labels_may_be_wrong and any(at for at, _ in reply.sources):
         said.append("The study's noise ratio counts only the noise that it added, not the noise already in its labels.")
+    if rising := sorted({lam for _, r in reply.sources for lam in r.rising}):
+        said.append(
+            f"Accuracy at {screen.lambdas(rising)} still rises at the study's last epoch, so the λ holds for its "
+            "number of epochs only."
+        )
     return said
 
 

@@ -43,7 +43,10 @@ def by_budget(results: Results) -> pd.DataFrame:
             then = about.assign(**{name: table.get(end, np.nan) for name, table in averaged.items()})
             then = then.dropna(subset=[results.objective])
             if then["lambda"].nunique() > 1:
-                found = respond(then, results.objective, validation, smoothed=False, objective=results.objective)
+                found = respond(
+                    then, results.objective, validation, smoothed=False, objective=results.objective,
+                    stream=str(condition),
+                )  # fmt: skip
                 at = then.loc[then["lambda"] == found.lam, "test_accuracy"].mean()
                 rows.append((str(condition), int(end), found.lam, float(found.p_best[found.regret.argmin()]), at))
     return pd.DataFrame(rows, columns=COLUMNS)

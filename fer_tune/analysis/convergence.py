@@ -14,7 +14,7 @@ from fer_tune.analysis.figures import by_condition, convergence_scatter, grid, l
 from fer_tune.analysis.statistics import Correlation, rank_correlation, running_mean
 from fer_tune.analysis.tables import Results, script
 from fer_tune.decision.rules import CONVERGED_SHARE, PAPER_TARGET, distance_to_target
-from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, has_converged
+from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, MARGIN, TARGETS, has_converged
 
 DISTANCE = f"distance to {PAPER_TARGET}"
 MOST_STEPS = 40  # epochs at which the correlation is computed
@@ -23,7 +23,9 @@ MOST_STEPS = 40  # epochs at which the correlation is computed
 def converged_sentence(results: Results) -> str:
     """How many trials have converged, in words."""
     played = results.epochs.dropna(subset=list(LOSSES.values())).sort_values("epoch").groupby("key")
-    verdicts = [[has_converged(rows[column].to_numpy()) for column in LOSSES.values()] for _, rows in played]
+    verdicts = [
+        [has_converged(rows[name].to_numpy(), target) for name, target in TARGETS.items()] for _, rows in played
+    ]
     if not verdicts:
         return "No trial has λ > 0, so there are no joint losses."
     if all(None in pair for pair in verdicts):
@@ -38,10 +40,10 @@ def converged_sentence(results: Results) -> str:
         else " Convergence-based rules are not shown where most trials have not converged."
     )
     return (
-        f"Both joint losses converged in {share:.0%} of {len(verdicts)} trials: no drift over the last half of "
-        f"training (at least {FEWEST_EPOCHS} epochs) and no jump in the last five epochs. The tests reject 5 % of "
-        "converged losses. They detect at least 80 % of the losses that drift by one standard deviation in five epochs "
-        f"or jump by three.{off} The correlations below use means of the last five epochs of every trial."
+        f"Both joint losses are shown to have converged in {share:.0%} of {len(verdicts)} trials: over the last half "
+        f"of training, each drifts by less than {MARGIN:g} of its paper value (two one-sided tests at 5 %, from the "
+        "middle of that half to its end). A loss that varies too much in too few epochs is not shown to have "
+        f"converged, even if it has.{off} The correlations below use means of the last five epochs of every trial."
     )
 
 
@@ -77,10 +79,9 @@ def correlations(trials: pd.DataFrame) -> dict[str, Correlation | None]:
 
 
 def correlated(x: pd.Series, y: pd.Series, trials: pd.DataFrame, permute: bool = True) -> Correlation | None:
-    """Rank correlation of two quantities of trials over their λs, or over configurations where λ is searched."""
-    several = trials.groupby(["condition", "lambda"])["configuration"].nunique().max() > 1
-    units = trials["configuration"] if several else trials["lambda"]
-    return rank_correlation(x.to_numpy(), y.to_numpy(), trials["condition"].to_numpy(), units.to_numpy(), permute)
+    """Rank correlation of two quantities of trials over their λs, seeds and configurations of a λ averaged."""
+    places = (trials["condition"].to_numpy(), trials["lambda"].to_numpy())
+    return rank_correlation(x.to_numpy(), y.to_numpy(), *places, permute)
 
 
 def sentences(results: Results) -> list[str]:
@@ -88,8 +89,6 @@ def sentences(results: Results) -> list[str]:
     groups = [(str(name), rows) for name, rows in results.trials.groupby("condition", sort=False)]
     if len(groups) > 1:
         groups.append(("all conditions, ranked within each", results.trials))
-        across = results.trials.assign(condition="all")
-        groups.append(("all conditions, ranked together; conditions also differ in accuracy for other reasons", across))
     found = [
         f"{name}{'' if where == 'all' else f' ({where})'}: {in_words(value)}"
         for where, rows in groups
@@ -102,10 +101,14 @@ def in_words(found: Correlation | None) -> str:
     """A correlation as the end of a sentence."""
     if found is None:
         return "too few λs above 0 for a correlation with test accuracy."
-    interval = "none, too few λs" if np.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
+    if np.isnan(found.low):
+        return (
+            f"rank correlation with test accuracy {found.rho:+.2f} over {found.n} λs, averaged over seeds: too few λs "
+            "for an interval or a p-value."
+        )
     return (
-        f"rank correlation with test accuracy {found.rho:+.2f} (95 % interval: {interval}; n = {found.n} λs, averaged "
-        f"over seeds; permutation p = {found.p:.2g})."
+        f"rank correlation with test accuracy {found.rho:+.2f} (95 % interval: {found.low:+.2f} to {found.high:+.2f}; "
+        f"n = {found.n} λs, averaged over seeds; permutation p = {found.p:.2g})."
     )
 
 

@@ -29,17 +29,19 @@ from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.race import Verdict, reference_trials, seconds_a_trial, seconds_of
 from fer_tune.analysis.recommendation import Findings, findings
 from fer_tune.analysis.tables import Results, script
-from fer_tune.decision.intervals import pooled_interval
-from fer_tune.decision.response import Response, best_configurations
+from fer_tune.analysis.trial_files import test_samples
+from fer_tune.decision.intervals import group_intervals
+from fer_tune.decision.response import Response, cross_fitted, validation_size
 from fer_tune.decision.stationarity import LOSSES
 
 
 def of_best(results: Results) -> Results:
-    """The results of each λ's best configuration within each condition."""
-    keys = [key for _, rows in results.trials.groupby("condition") for key in best_configurations(rows)["key"]]
-    trials = results.trials[results.trials["key"].isin(keys)]
-    epochs = results.epochs[results.epochs["key"].isin(keys)]
-    return replace(results, trials=trials, epochs=epochs)
+    """The results that each λ is scored by within each condition: of the configuration that other seeds choose."""
+    kept = pd.concat([cross_fitted(rows) for _, rows in results.trials.groupby("condition")])
+    trials = kept.loc[results.trials.index.intersection(kept.index)]
+    width = trials.set_index("key")["width"]
+    epochs = results.epochs[results.epochs["key"].isin(width.index)]
+    return replace(results, trials=trials, epochs=epochs.assign(width=epochs["key"].map(width)))
 
 
 def accuracy_figure(results: Results) -> Figure | None:
@@ -63,11 +65,12 @@ def loss_figure(results: Results) -> Figure:
 def response_figure(results: Results, found: Findings | None) -> Figure:
     """Test and validation accuracy by λ with intervals, beside the comparison methods; below it what each λ costs."""
     best = of_best(results)
+    sizes = test_samples(results), validation_size(best.trials)
     answers = {} if found is None else found.answers
 
     def accuracies(ax: Axes, condition: str) -> Axes:
         rows = best.trials[best.trials["condition"] == condition]
-        response(ax, rows, results.objective)
+        response(ax, rows, results.objective, *sizes)
         others = {
             name: trials["test_accuracy"].dropna() for name, trials in reference_trials(results, condition).items()
         }
@@ -115,7 +118,7 @@ def smooth_notes(found: Findings) -> list[str]:
 
 
 def _draw_smooth(ax: Axes, trials: pd.DataFrame, found: Response) -> Axes:
-    response_curve(ax, found.band(), pooled_interval(trials, "score", "lambda"))
+    response_curve(ax, found.band(), group_intervals(trials, "score", "lambda"))
     return label(ax, "λ, weight of the joint loss", "validation score", None)
 
 

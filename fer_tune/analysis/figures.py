@@ -30,10 +30,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from fer_tune.analysis.statistics import pooled_by_epoch
 from fer_tune.analysis.tables import Results
 from fer_tune.analysis.text import code, numbered, plain_name, shortened
-from fer_tune.decision.intervals import mean_interval, pooled_interval
+from fer_tune.decision.intervals import group_intervals, mean_interval
 from fer_tune.decision.rules import PAPER_TARGET
 
 PLOT_INCHES = (6.0, 4.2)
@@ -177,29 +176,27 @@ def lambda_colours(lams: pd.Series) -> dict[str, tuple[float, float, float]]:
 
 def accuracy_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
     """Clean test accuracy by epoch, a line for each λ (as Fig. 5 of the paper)."""
-    curves(ax, epochs, "test_accuracy")
+    curves(ax, epochs, "test_accuracy", share=True)
     return label(ax, "epoch", "test accuracy (share)")
 
 
-def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
+def curves(ax: Axes, epochs: pd.DataFrame, metric: str, share: bool = False) -> Axes:
     """Mean over seeds of a metric by epoch, a line for each λ, with a 95 % band where there are two seeds.
 
-    The band's variance is pooled over the λs of an epoch, so that it holds with two or three seeds.
+    `share`: the metric is a share of samples, so its band ends at 0 and 1.
     """
     names, colours = by_lambda(epochs["lambda"]), lambda_colours(epochs["lambda"])
-    pooled = pooled_by_epoch(epochs.assign(group=names), metric, "group")
     for i, name in enumerate(colours):
         rows = epochs[names == name]
-        table = rows.groupby("epoch")[metric].agg(["mean", "count"]).dropna(subset="mean")
+        table = group_intervals(rows, metric, "epoch", share).dropna(subset="mean")
         if table.empty:
             continue
         colour = colours[name]
         every = max(1, len(table) // 6)
         marker = MARKERS[i % len(MARKERS)]
         ax.plot(table.index, table["mean"], color=colour, marker=marker, markevery=every, label=name)
-        if (table["count"] > 1).all():
-            half = pooled[table.index] / np.sqrt(table["count"])
-            ax.fill_between(table.index, table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+        if table["low"].notna().all():
+            ax.fill_between(table.index, table["low"], table["high"], color=colour, alpha=0.18, lw=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
@@ -207,21 +204,20 @@ def curves(ax: Axes, epochs: pd.DataFrame, metric: str) -> Axes:
 def system_curves(ax: Axes, epochs: pd.DataFrame) -> Axes:
     """Clean test accuracy against mean seconds of training by epoch, a line for each system (column `system`).
 
-    The band is a 95 % interval over seeds where there are two, its variance pooled over systems.
+    The band is a 95 % interval over seeds where there are two.
     """
     spent = epochs.sort_values("epoch").assign(spent=lambda t: t.groupby("key")["seconds"].cumsum())
     names = list(dict.fromkeys(spent["system"]))
-    pooled = pooled_by_epoch(epochs, "test_accuracy", "system")
     for i, (name, colour) in enumerate(zip(names, sns.color_palette("colorblind", len(names)), strict=True)):
-        rows = spent[spent["system"] == name].groupby("epoch")
-        table = rows["test_accuracy"].agg(["mean", "count"]).assign(spent=rows["spent"].mean())
+        rows = spent[spent["system"] == name]
+        table = group_intervals(rows, "test_accuracy", "epoch", share=True)
+        table = table.assign(spent=rows.groupby("epoch")["spent"].mean())
         marker, every = MARKERS[i % len(MARKERS)], max(1, len(table) // 6)
         ax.plot(
             table["spent"], table["mean"], color=colour, marker=marker, markevery=every, label=legend_entry(str(name))
         )
-        if (table["count"] > 1).all():
-            half = pooled[table.index] / np.sqrt(table["count"])
-            ax.fill_between(table["spent"], table["mean"] - half, table["mean"] + half, color=colour, alpha=0.18, lw=0)
+        if table["low"].notna().all():
+            ax.fill_between(table["spent"], table["low"], table["high"], color=colour, alpha=0.18, lw=0)
     return ax
 
 
@@ -260,14 +256,17 @@ def convergence_scatter(ax: Axes, trials: pd.DataFrame, loss: str) -> Axes:
     return label(ax, f"{name} (mean, last epochs)", "test accuracy (share)")
 
 
-def response(ax: Axes, trials: pd.DataFrame, objective: str) -> Axes:
-    """Test accuracy and the objective on noisy validation by λ, with pooled 95 % intervals that end at 0 and 1."""
+def response(ax: Axes, trials: pd.DataFrame, objective: str, test: int | None, validation: int | None) -> Axes:
+    """Test accuracy and the objective on noisy validation labels by λ, with 95 % intervals.
+
+    `test` and `validation` are how many samples they are measured on, None where that is not known.
+    """
     apart = 0.006 * (trials["lambda"].max() - trials["lambda"].min())
-    for metric, name, colour, marker, shift in (
-        ("test_accuracy", "test accuracy", TEST_COLOUR, "o", -apart),
-        (objective, "noisy validation, by which λ is chosen", "#8a5a00", "s", apart),
+    for metric, name, colour, marker, shift, samples in (
+        ("test_accuracy", "test accuracy", TEST_COLOUR, "o", -apart, test),
+        (objective, "noisy validation, by which λ is chosen", "#8a5a00", "s", apart, validation),
     ):
-        table = within_shares(pooled_interval(trials, metric, "lambda").sort_index())
+        table = group_intervals(trials, metric, "lambda", share="ccc" not in metric, samples=samples).sort_index()
         place = table.index + shift
         ax.plot(place, table["mean"], color=colour, marker=marker, label=name)
         if table["low"].notna().any():
@@ -275,13 +274,6 @@ def response(ax: Axes, trials: pd.DataFrame, objective: str) -> Axes:
             ax.errorbar(place, table["mean"], bars, color=colour, capsize=4, linestyle="none")
         ax.scatter(trials["lambda"] + shift, trials[metric], color=colour, s=18, alpha=0.5)
     return label(ax, "λ, weight of the joint loss", "accuracy (share)", legend=None)
-
-
-def within_shares(table: pd.DataFrame) -> pd.DataFrame:
-    """Means with intervals, columns mean, low and high, whose ends stay within 0 and 1 where the means do."""
-    if table["mean"].between(0, 1).all():
-        return table.assign(low=table["low"].clip(0, 1), high=table["high"].clip(0, 1))
-    return table
 
 
 def reference_lines(ax: Axes, values: Mapping[str, np.ndarray]) -> Axes:

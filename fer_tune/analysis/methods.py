@@ -5,7 +5,6 @@ python -m analysis.methods results/NAME
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,10 +12,11 @@ from matplotlib.figure import Figure
 from fer_tune.analysis.figures import by_condition, label, save, system_curves
 from fer_tune.analysis.majority import on_test_of
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, as_text, script, share_with_interval, with_interval
+from fer_tune.analysis.tables import Results, as_text, script, with_interval
 from fer_tune.analysis.text import joined
-from fer_tune.decision.intervals import paired_difference, pooled_interval, t_quantile
-from fer_tune.decision.response import best_configurations, spread_of
+from fer_tune.analysis.trial_files import test_samples
+from fer_tune.decision.intervals import group_intervals, paired_difference
+from fer_tune.decision.response import cross_fitted
 from fer_tune.names import LAST_EPOCHS, METHOD, Setting, find
 
 MAJORITY, BALANCE = "training.majority", "training.balance"
@@ -36,9 +36,10 @@ def compared(results: Results) -> list[Setting]:
 
 
 def systems(results: Results) -> pd.DataFrame:
-    """The trials of each system's best configuration, chosen by noisy validation, never by test data.
+    """The trials that each system is scored by: of the configuration that noisy validation chooses on other seeds.
 
-    Adds `system` (its name) and `elsewhere` (the other conditions), and the seconds of each trial.
+    `configuration` names the one that all seeds choose. Adds `system` (its name) and `elsewhere` (the other
+    conditions), and the seconds of each trial.
     """
     trials = results.trials.copy()
     settings = {column(setting): setting for setting in compared(results)}
@@ -47,7 +48,7 @@ def systems(results: Results) -> pd.DataFrame:
     )
     others = [column(setting) for setting in results.study.conditions if setting not in settings.values()]
     trials["elsewhere"] = _joined(trials, others)
-    best = [_best_of(rows) for _, rows in trials.groupby(["elsewhere", "system"], sort=False)]
+    best = [cross_fitted(rows, "system") for _, rows in trials.groupby("elsewhere", sort=False)]
     orders = {name: _order(results, setting) for name, setting in settings.items()}
     return pd.concat(best).sort_values(
         list(settings), key=lambda values: values.map(orders[str(values.name)]), kind="stable"
@@ -70,13 +71,6 @@ def _joined(trials: pd.DataFrame, names: list[str]) -> pd.Series:
     if not names:
         return pd.Series("all", index=trials.index)
     return trials[names].astype(str).apply(lambda row: ", ".join(f"{n} {v}" for n, v in row.items()), axis=1)
-
-
-def _best_of(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials of the one configuration, of any λ, whose mean score is highest."""
-    kept = best_configurations(trials)
-    best = kept.groupby("configuration")["score"].mean().idxmax()
-    return kept[kept["configuration"] == best]
 
 
 def with_warm_up(results: Results, epochs: pd.DataFrame) -> pd.DataFrame:
@@ -119,21 +113,26 @@ def table(results: Results) -> list[dict[str, str]]:
     found = systems(results)
     epochs = timed(results, found)
     found = found.assign(seconds=found["key"].map(epochs.groupby("key")["seconds"].sum()))
-    rows = []
+    chosen = results.trials.drop_duplicates("configuration").set_index("configuration")
+    samples, rows = test_samples(results), []
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
         budget = float(trials.groupby("system")["seconds"].mean().min())
         early = at_seconds(epochs[epochs["key"].isin(trials["key"])], budget)
         trials = trials.assign(early=trials["key"].map(early))
-        late, soon = (pooled_interval(trials, value, "system") for value in ("test_accuracy", "early"))
+        late, soon = (
+            group_intervals(trials, value, "system", share=True, samples=samples)
+            for value in ("test_accuracy", "early")
+        )
         first = trials["system"].iloc[0]
         for system in dict.fromkeys(trials["system"]):
             own = trials[trials["system"] == system]
+            choice = chosen.loc[own["configuration"].iloc[0]]
             rows.append(
                 {
                     "condition": str(elsewhere),
                     "method": str(system),
-                    "λ": f"{own['lambda'].iloc[0]:.3g}",
-                    "learning rate": f"{own['lr'].iloc[0]:.1e}",
+                    "λ": f"{choice['lambda']:.3g}",
+                    "learning rate": f"{choice['lr']:.1e}",
                     "seeds": str(own["seed"].nunique()),
                     "test accuracy": _interval(late.loc[system]),
                     "difference from the first": _difference(own, trials[trials["system"] == first]),
@@ -153,7 +152,8 @@ def sentences(results: Results) -> list[str]:
     lines = []
     for elsewhere, trials in found.groupby("elsewhere", sort=False):
         chosen = trials.groupby("system")["score"].mean().idxmax()
-        late = pooled_interval(trials, "test_accuracy", "system").sort_values("mean", ascending=False)
+        late = group_intervals(trials, "test_accuracy", "system", share=True, samples=test_samples(results))
+        late = late.sort_values("mean", ascending=False)
         accuracies = ", ".join(f"{system} {_interval(line)}" for system, line in late.iterrows())
         where = "" if elsewhere == "all" else f"At {elsewhere}: "
         tied = _tied(trials, str(chosen))
@@ -166,17 +166,21 @@ def sentences(results: Results) -> list[str]:
 
 
 def _tied(trials: pd.DataFrame, chosen: str) -> list[str]:
-    """Systems whose score is statistically indistinguishable from the chosen one's, paired by seed if all have it."""
-    spread, degrees_of_freedom = spread_of(trials.assign(configuration=trials["system"]), "score")
-    means = trials.groupby("system", sort=False)["score"].mean()
-    if not degrees_of_freedom:
+    """Systems whose score is statistically indistinguishable from the chosen one's, by seed; none on one seed."""
+    scores = trials.pivot_table(index="seed", columns="system", values="score")
+    if len(scores) < 2:
         return []
-    half = t_quantile(degrees_of_freedom) * spread * np.sqrt(2 / trials.groupby("system")["seed"].nunique().median())
-    return [str(system) for system, mean in means.items() if system != chosen and mean >= means[chosen] - half]
+    widths = trials.groupby("system")["width"].max()
+
+    def is_tied(system: str) -> bool:
+        own, other = scores[[chosen, system]].dropna().to_numpy().T
+        return not paired_difference(own, other, max(widths[chosen], widths[system]))[1] > 0
+
+    return [str(system) for system in dict.fromkeys(trials["system"]) if system != chosen and is_tied(system)]
 
 
 def _interval(line: pd.Series) -> str:
-    return share_with_interval(line["mean"], line["low"], line["high"])
+    return with_interval(line["mean"], line["low"], line["high"])
 
 
 def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
@@ -187,7 +191,8 @@ def _difference(own: pd.DataFrame, first: pd.DataFrame) -> str:
     seeds = mine.index.intersection(theirs.index)
     if not len(seeds):
         return ""
-    return with_interval(*paired_difference(mine[seeds].to_numpy(), theirs[seeds].to_numpy()), sign="+")
+    width = float(max(own["width"].max(), first["width"].max()))
+    return with_interval(*paired_difference(mine[seeds].to_numpy(), theirs[seeds].to_numpy(), width), sign="+")
 
 
 def figure(results: Results) -> Figure:

@@ -19,7 +19,7 @@ from fer_tune.analysis.tables import Results
 from fer_tune.decision.intervals import paired_difference
 from fer_tune.decision.race import Drop, Outcome, Standing, run_race
 from fer_tune.decision.recommendation import LEAST_SHRINKAGE
-from fer_tune.decision.response import best_configurations
+from fer_tune.decision.response import cross_fitted
 from fer_tune.names import METHOD, find
 from fer_tune.results.records import Role
 
@@ -173,7 +173,7 @@ def answers(results: Results) -> list[Answer]:
 
 
 def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
-    best, scale = best_configurations(trials), shrinkage(trials)
+    best, scale = cross_fitted(trials), shrinkage(trials)
     costs = seconds_a_trial(results, best)
     found = replay(results, condition, best, costs, scale)
     known = measures_clean_accuracy(results, trials)

@@ -17,10 +17,11 @@ from fer_tune.analysis.networks import Network, best_network
 from fer_tune.analysis.race import Answer, Verdict
 from fer_tune.analysis.screen import Paragraph, Screen
 from fer_tune.analysis.study_record import StudyRecord, column
-from fer_tune.analysis.tables import Results, as_text, script, share_with_interval, with_interval
-from fer_tune.decision.intervals import pooled_interval
+from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.trial_files import test_samples
+from fer_tune.decision.intervals import group_intervals
 from fer_tune.decision.recommendation import Missing, Recommendation, recommend
-from fer_tune.decision.response import best_configurations
+from fer_tune.decision.response import cross_fitted
 from fer_tune.decision.rules import NOISY, ORACLE, Pick, calibrated_target, picks, trust
 from fer_tune.names import FINGERPRINT
 from fer_tune.results.records import Role
@@ -249,6 +250,11 @@ def caveats(results: Results, found: Recommendation, answer: Answer | None) -> l
     if answer is not None:
         said += [screen.dropped(each) for each in answer.dropped]
     oracle = next((pick for pick in found.picks if pick.rule == ORACLE), None)
+    if found.rising:
+        said.append(
+            f"Accuracy at {screen.lambdas(found.rising)} still rises at the last epoch. Training longer may change the "
+            "answer: --extend measures it."
+        )
     if oracle is not None and oracle.lam != found.lam and len(found.response.lams) > 1:
         said.append(f"The highest accuracy on {results.test_labels} is {oracle.accuracy:.3f}, at λ = {oracle.lam:.3g}.")
     tried = results.study.lambda_grid or [float(lam) for lam in found.response.lams]
@@ -291,15 +297,15 @@ def against_baseline(results: Results) -> list[dict[str, str]]:
 
 def _of_condition(results: Results, condition: str) -> dict[float, dict[str, str]]:
     """The rows of `against_baseline` of one condition, by λ."""
-    trials = best_configurations(results.trials[results.trials["condition"] == condition])
-    table = pooled_interval(trials, "test_accuracy", "lambda")
+    trials = cross_fitted(results.trials[results.trials["condition"] == condition])
+    table = group_intervals(trials, "test_accuracy", "lambda", share=True, samples=test_samples(results))
     rows = {}
     for lam, line in zip(table.index.to_numpy(dtype=float).tolist(), table.to_dict("records"), strict=True):
         measured = gain(results, condition, lam)
         rows[lam] = {
             "condition": condition,
             "λ": f"{lam:.3g}",
-            "test accuracy": share_with_interval(line["mean"], line["low"], line["high"]),
+            "test accuracy": with_interval(line["mean"], line["low"], line["high"]),
             "seeds": str(int(line["n"])),
             "difference from λ = 0": with_interval(*measured, sign="+") if measured else "",
         }

@@ -11,7 +11,7 @@ from fer_tune.analysis.methods import with_warm_up
 from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
 from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
-from fer_tune.decision.response import best_configurations
+from fer_tune.decision.response import cross_fitted
 from fer_tune.decision.rules import (
     FITTED,
     NEAR_CONSTANT_SHARE,
@@ -30,14 +30,14 @@ from fer_tune.decision.stationarity import converged_losses
 
 
 def readings(results: Results) -> pd.DataFrame:
-    """The trials of each λ's best configuration, with what rules read of them.
+    """The trials that each λ is scored by (`cross_fitted`), with what rules read of them.
 
     Adds search_epochs and search_seconds (a trial's share of its λ's whole search), converged_generator and
     converged_discriminator (missing where not converged), near_constant, disagreement (mean share of validation samples
     on which another seed differs), susceptibility_overall (mean over epochs), and calibration_score and scoring_score:
     accuracy after the last epoch on either half of the test images.
     """
-    best = pd.concat([best_configurations(rows) for _, rows in results.trials.groupby("condition", sort=False)])
+    best = pd.concat([cross_fitted(rows) for _, rows in results.trials.groupby("condition", sort=False)])
     best = best.join(converged_losses(results.epochs[results.epochs["key"].isin(best["key"])]), on="key")
     if "susceptibility" in results.epochs:
         best["susceptibility_overall"] = best["key"].map(results.epochs.groupby("key")["susceptibility"].mean())
@@ -111,8 +111,17 @@ def trust_sentence(found: Trust | None, test_labels: str) -> str:
     reason = "it uses only labels you already have"
     if found is None:
         return reason
-    whose = f"on average over {found.conditions} conditions, its choice" if found.conditions > 1 else "its choice"
-    text = f"{reason}; {whose} lost {found.regret:.3f} test accuracy compared with choosing on the {test_labels}"
+    where = f"on average over {found.conditions} conditions, " if found.conditions > 1 else ""
+    if found.held_out:
+        text = (
+            f"{reason}; {where}on a seed that had no part in the choice, it lost {found.regret:.3f} test accuracy "
+            f"compared with the best λ there (choosing on the {test_labels} of the other seeds lost {found.oracle:.3f})"
+        )
+    else:
+        text = (
+            f"{reason}; {where}its choice lost {found.regret:.3f} test accuracy compared with choosing on the "
+            f"{test_labels}, for the networks in hand: one seed says nothing of new ones"
+        )
     if found.better is not None:
         name, regret = found.better
         return f"{text}; the rule {name!r} lost significantly less ({regret:.3f})"
@@ -137,6 +146,7 @@ def table(found: list[Pick], test_labels: str) -> list[dict[str, str]]:
     if not found:
         return []
     shown = []
+    lost = "regret on seeds left out" if all(pick.held_out for pick in found) else "regret of the networks in hand"
     for name, line in regrets(found).iterrows():
         lams = [pick.lam for pick in found if pick.rule == name]
         shown.append(
@@ -144,7 +154,7 @@ def table(found: list[Pick], test_labels: str) -> list[dict[str, str]]:
                 "rule": _named(str(name), lams),
                 "needs": _needs(str(line["needs"]), test_labels),
                 "λ chosen": ", ".join("any" if lam != lam else f"{lam:.3g}" for lam in lams),
-                "mean regret": with_interval(line["regret"], line["low"], line["high"]),
+                lost: with_interval(line["regret"], line["low"], line["high"]),
                 "conditions": str(int(line["conditions"])),
                 "epochs": f"{line['epochs']:.0f}",
                 "seconds": f"{line['seconds']:.0f}",

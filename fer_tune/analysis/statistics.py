@@ -13,14 +13,14 @@ from fer_tune.names import LAST_EPOCHS
 
 PERMUTATIONS = 4999
 FEWEST_UNITS = 3  # of a correlation
-FEWEST_UNITS_OF_AN_INTERVAL = 5
+FEWEST_UNITS_TO_INFER = 5  # by an interval or a p-value
 
 
 @dataclass(frozen=True)
 class Correlation:
     """Spearman's rank correlation over n independent units, its 95 % interval and two-sided permutation p-value.
 
-    The interval is NaN below five units.
+    Interval and p-value are NaN below five units: they say nothing of so few.
     """
 
     rho: float
@@ -28,19 +28,6 @@ class Correlation:
     high: float
     p: float
     n: int
-
-
-def pooled_by_epoch(epochs: pd.DataFrame, metric: str, group: str = "lambda") -> pd.Series:
-    """Half width of a 95 % t interval of one value in each epoch, its variance pooled over groups.
-
-    Divide by the root of the number of seeds for the half width of a mean. NaN where no group has two seeds.
-    """
-    groups = epochs.dropna(subset=[metric]).groupby(["epoch", group], observed=True)[metric].agg(["var", "count"])
-    groups["degrees"] = groups["count"] - 1
-    groups["squares"] = groups["var"].fillna(0) * groups["degrees"]
-    by_epoch = groups.groupby("epoch")[["squares", "degrees"]].sum()
-    degrees_of_freedom = by_epoch["degrees"].where(by_epoch["degrees"] > 0)
-    return stats.t.ppf((1 + CONFIDENCE) / 2, degrees_of_freedom) * np.sqrt(by_epoch["squares"] / degrees_of_freedom)
 
 
 def running_mean(epochs: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -53,28 +40,32 @@ def rank_correlation(
 ) -> Correlation | None:
     """Spearman correlation of two arrays (n,) over units; pairs with a missing value are left out.
 
-    Seeds of one λ are not independent evidence. Values are therefore averaged over each unit (a λ, a configuration)
-    within each group (a condition), and ranked within the group, so that the level of a group does not count. Where all
-    groups share their units, these are permuted together and only they count as independent; otherwise units are
-    permuted within their group. None below three units. The interval is Bonett and Wright's (2000). Without
-    permutations p is NaN.
+    Trials of one λ are not independent evidence: losses and accuracy both follow from λ. Values are therefore averaged
+    over each unit (a λ) within each group (a condition), and ranked within the group, so that the level of a group does
+    not count. Groups that share units share their evidence too: only the units that all groups have then count, as
+    often as there are units, and they are permuted together. Where each group has units of its own, these are permuted
+    within it. None below three units. The interval is Bonett and Wright's (2000). Without permutations p is NaN.
     """
     table = pd.DataFrame({"x": x, "y": y, "group": groups, "unit": units}).dropna()
     means = table.groupby(["group", "unit"], sort=True)[["x", "y"]].mean()
-    wide = means.unstack("unit")
-    shared = len(wide) > 1 and bool(wide.notna().to_numpy().all())
-    rows = [means.xs(group, level="group").to_numpy() for group in wide.index]
-    n = wide.shape[1] // 2 if shared or len(rows) == 1 else len(means) - len(rows) + 1
+    shared = bool(means.groupby("unit").size().gt(1).any())
+    if shared:
+        in_all = means.groupby("unit").size() == means.index.get_level_values("group").nunique()
+        means = means[means.index.get_level_values("unit").isin(in_all.index[in_all])]
+    rows = [part.to_numpy() for _, part in means.groupby(level="group")]
+    n = len(rows[0]) if shared and rows else len(means) - len(rows) + 1
+    if n < FEWEST_UNITS:
+        return None
     ranks = [stats.rankdata(values, axis=0) - (len(values) + 1) / 2 for values in rows]
     scale = np.sqrt(sum((r[:, 0] ** 2).sum() for r in ranks) * sum((r[:, 1] ** 2).sum() for r in ranks))
-    if n < FEWEST_UNITS or scale == 0:
+    if scale == 0:
         return None
     rho = float(sum(r[:, 0] @ r[:, 1] for r in ranks) / scale)
-    low, high = _bonett_wright(rho, n) if n >= FEWEST_UNITS_OF_AN_INTERVAL else (float("nan"), float("nan"))
-    p = float("nan")
-    if permute:
-        found = _permuted(ranks, bool(shared)) / scale
-        p = float(np.mean(np.abs(found) >= abs(rho) - 1e-9))
+    low = high = p = float("nan")
+    if n >= FEWEST_UNITS_TO_INFER:
+        low, high = _bonett_wright(rho, n)
+        if permute:
+            p = float(np.mean(np.abs(_permuted(ranks, shared) / scale) >= abs(rho) - 1e-9))
     return Correlation(rho, low, high, p, n)
 
 

@@ -314,11 +314,6 @@ def with_interval(mean: float, low: float, high: float, sign: str = "") -> str:
     return f"{mean:{sign}.3f}" + (f" ({low:{sign}.3f} to {high:{sign}.3f})" if low == low else "")
 
 
-def share_with_interval(mean: float, low: float, high: float) -> str:
-    """A share and its interval in words; the interval ends at 0 and 1."""
-    return with_interval(mean, max(low, 0.0) if low == low else low, min(high, 1.0) if high == high else high)
-
-
 def as_text(rows: list[dict[str, str]]) -> str:
     """Table rows as text, one line for each row: each filled cell after its column's name."""
     return "\n".join("  ".join(f"{k} {v}" for k, v in row.items() if v) for row in rows)

@@ -91,6 +91,12 @@ def predictions(results: Results, key: str) -> Predictions | None:
     return _found(_read_predictions, _folder(results, key) / "predictions.csv")
 
 
+def test_samples(results: Results) -> int | None:
+    """How many test images have a known class, by the first trial whose predictions can be read; None without one."""
+    found = (predictions(results, str(key)) for key in results.trials["key"])
+    return next((int(table.known.sum()) for table in found if table is not None), None)
+
+
 def validation_predictions(results: Results, key: str) -> np.ndarray | None:
     """Classes (N,) that a trial predicts on the validation split, in order of the samples."""
     found = validation_split(results, key)

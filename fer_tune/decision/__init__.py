@@ -2,7 +2,7 @@
 
 - `next_trial`: which trial of a running study starts next, and how far it runs
 - `intervals`: means and differences with their 95 % intervals
-- `response`: how a score depends on λ, which λ is best, how many seeds would separate two
+- `response`: how a score depends on λ, and which λ is best
 - `rising`: whether a curve still rises at the end of training
 - `stationarity`: whether a loss has converged
 - `rules`: rules that choose λ, or the epoch to stop at, and what each choice costs

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fer_tune.decision.response import Response, respond, rises_then_falls, validation_size
-from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, Trend, trend
+from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, still_rises
 from fer_tune.decision.rules import Pick
 from fer_tune.names import FEWEST_EPOCHS
 
@@ -41,10 +41,8 @@ class Recommendation:
         picks: what each rule would choose here.
         answer: the λ that a race over seeds answers with; None where there is none, and the λ of least expected regret
             is the answer.
-        rising: λs that still rise at the end of training and could overtake the best; then no winner is known. Each
-            is given as many more epochs as it has had, at the slope that it ends with, and so is the best.
-        best_rises: whether the best one rises too.
-        more_epochs: how many more epochs those that rise need.
+        rising: λs whose score still rises at the end of training. The answer is for the epochs that were trained;
+            longer training may change it, and only training longer can tell.
         too_short: runs have fewer than six epochs, and nothing is known of how they would end.
         edge: the λ is the smallest or largest one tried (of at least three).
         peak: the best inner λ on clean test labels and the p-value of its beating both ends, or None.
@@ -57,8 +55,6 @@ class Recommendation:
     response: Response
     picks: list[Pick]
     rising: list[float]
-    best_rises: bool
-    more_epochs: int
     too_short: bool
     edge: bool
     peak: tuple[float, float] | None
@@ -82,18 +78,12 @@ class Recommendation:
         return self.response.indistinguishable()
 
     @property
-    def undecided(self) -> bool:
-        """Whether more epochs could change the answer."""
-        return self.too_short or bool(self.rising)
-
-    @property
     def decided(self) -> bool:
-        """Whether neither more epochs nor more seeds could change the answer."""
-        return not (self.undecided or self.indistinguishable)
+        """Whether seeds tell the recommended λ from every other one, for the epochs that were trained.
 
-    def more_seeds(self, other: float) -> int:
-        """How many more seeds would separate the recommended λ from another one."""
-        return self.response.more_seeds(self.lam, other, self.point)
+        One seed decides nothing: how much seeds differ is then unknown.
+        """
+        return bool(self.response.degrees_of_freedom) and not (self.too_short or self.indistinguishable)
 
 
 def recommend(
@@ -109,46 +99,35 @@ def recommend(
 
     Args:
         condition: its name.
-        best: one row a trial of each λ's best configuration: columns lambda, configuration, seed, status, score,
-            test_accuracy, validation_samples, accuracy_shrinkage.
+        best: one row a trial that a λ is scored by (`cross_fitted`): columns lambda, configuration, seed, status,
+            score, test_accuracy, validation_samples, accuracy_shrinkage.
         epochs: one row an epoch of those trials: columns lambda, epoch and the objective.
         picks: what each rule would choose here.
         objective: the metric that the study maximises.
         grid: the λs of the study's grid, run or not; empty where λ is searched.
         seeds: how many seeds the study has.
     """
-    response = respond(best, "score", validation_size(best), objective=objective)
+    response = respond(best, "score", validation_size(best), objective=objective, stream=condition)
     shrinkages = best["accuracy_shrinkage"].dropna()
     shrinkage = max(LEAST_SHRINKAGE, float(shrinkages.mean())) if len(shrinkages) else 1.0
     lams = [float(lam) for lam in response.lams]
     by_lambda = {lam: epochs[epochs["lambda"] == lam] for lam in lams}
     curves = {lam: rows.groupby("epoch")[objective].mean().dropna().to_numpy() for lam, rows in by_lambda.items()}
     too_short = min(len(curve) for curve in curves.values()) < FEWEST_EPOCHS
-    alpha = RISE_ALPHA / len(lams)  # a study of many lambdas must not be held up by chance
-    ends = {} if too_short else {lam: trend(curves[lam], shrinkage, alpha) for lam in lams}
-    rising = _could_overtake(response, ends, {lam: len(curve) for lam, curve in curves.items()})
+    alpha = RISE_ALPHA / len(lams)  # with many lambdas some would seem to rise by chance
+    rising = [] if too_short else [lam for lam in lams if still_rises(curves[lam], shrinkage, alpha)]
     tried = grid or lams
     return Recommendation(
         condition=condition,
         response=response,
         picks=picks,
         rising=rising,
-        best_rises=bool(ends) and ends[response.lam].rising,
-        more_epochs=max((ends[lam].more_epochs for lam in (*rising, response.lam) if ends), default=0),
         too_short=too_short,
         edge=len(tried) > 2 and response.lam in (min(tried), max(tried)),
         peak=rises_then_falls(best, "test_accuracy"),
         missing=_missing(best, grid, seeds),
         shrinkage=shrinkage,
     )
-
-
-def _could_overtake(response: Response, ends: Mapping[float, Trend], epochs: Mapping[float, int]) -> list[float]:
-    """The λs that would reach the best one's score if each trained as long again at the slope it ends with."""
-    means = dict(zip(map(float, response.lams), response.means.tolist(), strict=True))
-    later = {lam: means[lam] + (end.slope * epochs[lam] if end.rising else 0.0) for lam, end in ends.items()}
-    best = response.lam
-    return [lam for lam, end in ends.items() if lam != best and end.rising and later[lam] >= later[best]]
 
 
 def _missing(best: pd.DataFrame, grid: Sequence[float], seeds: int) -> Missing:

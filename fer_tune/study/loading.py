@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from fer_tune.names import LAMBDA, NOISE_RATIO, Setting, completed
+from fer_tune.names import LAMBDA, Setting, completed
 from fer_tune.study.errors import MisplacedError, StudyError
 from fer_tune.study.placement import StudySource, explain, explain_misplaced
 from fer_tune.study.plan import Plan, make_plan
@@ -89,13 +89,12 @@ def _can_race(raw: Mapping[str, Any]) -> bool:
     search, conditions = raw.get("search"), raw.get("conditions") or {}
     if not isinstance(search, Mapping) or not isinstance(conditions, Mapping):
         return False
-    grids = [values for name, values in search.items() if Setting.named(str(name)).path == LAMBDA]
-    listed = [values.get("grid") for values in grids if isinstance(values, Mapping)]
-    several = len(listed) == 1 and isinstance(listed[0], Sequence) and len(listed[0]) > 1
-    ranges = any(isinstance(v, Mapping) and {"uniform", "log_uniform"} & set(v) for v in search.values())
-    gain = any(Setting.named(str(name)).path == NOISE_RATIO for name in search)
+    named = {Setting.named(str(name)).path: values for name, values in search.items() if isinstance(values, Mapping)}
+    grid = named.pop(LAMBDA, {}).get("grid")
+    several = isinstance(grid, Sequence) and len(grid) > 1
+    searched = any({"uniform", "log_uniform", "grid"} & set(values) for values in named.values())
     sampled = any(isinstance(values, Mapping) for values in conditions.values())
-    return several and not (ranges or gain or sampled) and raw.get("scheduler", "none") == "none"
+    return several and not searched and not sampled and raw.get("scheduler", "none") == "none"
 
 
 def _split_override(text: str) -> tuple[str, Any]:

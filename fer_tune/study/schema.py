@@ -311,8 +311,9 @@ class Study(_Spec):
             return
         if len(self.lambda_grid) < 2:
             raise MisplacedError(("decide",), "needs a grid of at least two values of lambda to choose from")
-        if any(dimension.range is not None for dimension in self.search.values()):
-            text = "cannot race configurations that Optuna searches: list values instead of a range, or use `seeds`"
+        others = [d for setting, d in self.searched.items() if setting.path != LAMBDA]
+        if any(d.range is not None or len(d.grid or ()) > 1 for d in others):
+            text = "races one configuration of each lambda: fix what else is searched, use per_lambda, or use `seeds`"
             raise MisplacedError(("decide",), text)
         if any(isinstance(values, Sample) for values in self.conditions.values()):
             raise MisplacedError(("decide",), "needs conditions with listed values: use `seeds` where one is sampled")

@@ -41,6 +41,33 @@ def test_the_best_lambda_by_noisy_validation_is_taken(results_folder):
     assert "1.0 GiB peak memory" in text
 
 
+RISES = "still rises at the last epoch. Training longer may change the answer: --extend measures it."
+
+
+def test_a_contender_that_still_rises_is_named_and_the_answer_for_these_epochs_stays(results_folder):
+    def late(lam, seed, epoch):
+        return epoch / 40 if lam == 1.0 else PEAK(lam, seed, epoch)
+
+    results = load(results_folder(late))
+    (found,) = recommendations(results)
+    assert found.rising == [1.0]
+    text = everything(results)
+    assert text.startswith("Take λ = 0.2 for 30 epochs of training (")
+    assert f"Accuracy at λ = 1 {RISES}" in text
+
+
+def test_a_best_lambda_that_still_rises_is_named_too(results_folder):
+    def curve(lam, seed, epoch):
+        return 0.6 + 0.006 * epoch if lam == 0.2 else PEAK(lam, seed, epoch) - 0.2
+
+    results = load(results_folder(curve))
+    (found,) = recommendations(results)
+    assert found.lam == 0.2
+    assert found.rising == [0.2]
+    text = everything(results)
+    assert f"Accuracy at λ = 0.2 {RISES}" in text
+
+
 @pytest.mark.parametrize(
     ("level", "text"),
     [
@@ -90,7 +117,7 @@ def test_seeds_that_are_missing_widen_what_is_said_and_are_named(results_folder)
     results = load(path)
     (found,) = recommendations(results)
     one, three = (found.response.difference(0.2, lam) for lam in (0.6, 0.0))
-    assert one[2] - one[1] == pytest.approx((three[2] - three[1]) * np.sqrt(2))
+    assert one[2] - one[1] > three[2] - three[1]
     assert "Some seeds have no result (not run yet, diverged or failed): λ = 0.6 has 1 of 3." in everything(results)
 
 
@@ -134,7 +161,7 @@ def test_unfinished_and_broken_trials_are_said(results_folder):
     text = headline(results)
     assert text.startswith("Unfinished (9 of 12 trials): no λ leads yet.")
     assert "Take" not in text
-    assert "compared with choosing" not in text
+    assert "had no part in the choice" not in text
     assert [row["λ"] for row in chances(findings(results))] == ["0", "0.2", "0.6"]
     assert "1 trial diverged or failed" in text
 
@@ -142,6 +169,6 @@ def test_unfinished_and_broken_trials_are_said(results_folder):
 def test_without_clean_test_labels_the_choice_is_compared_with_the_labels_given(results_folder):
     sets = [{"name": "mood", "kind": "categorical", "columns": ["mood"], "classes": ["calm", "glad"]}]
     results = load(results_folder(PEAK, dataset={"kind": "manifest", "file": "faces.csv", "sets": sets}))
-    assert "compared with choosing on the test labels as given (possibly noisy)" in everything(results)
+    assert "choosing on the test labels as given (possibly noisy) of the other seeds lost 0.000" in everything(results)
     needs = {row["rule"]: row["needs"] for row in rules.table(findings(results).picks, results.test_labels)}
     assert needs["oracle"] == "test labels as given (possibly noisy)"

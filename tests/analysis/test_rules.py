@@ -65,24 +65,33 @@ def test_readings_come_from_the_trials_own_files(results_folder):
     assert found["least susceptibility"] == 0.2
 
 
-LOST = "test accuracy compared with choosing on the clean test labels"
+HELD_OUT = "on a seed that had no part in the choice, it lost"
+ORACLE_LOST = "the best λ there (choosing on the clean test labels of the other seeds lost 0.010)"
+IN_HAND = "compared with choosing on the clean test labels, for the networks in hand: one seed says nothing of new ones"
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (None, ""),
-        (Trust(0.02, 1, None), f"; its choice lost 0.020 {LOST}"),
-        (Trust(0.02, 2, None), f"; on average over 2 conditions, its choice lost 0.020 {LOST}"),
+        (Trust(0.02, 0.0, 1, None, held_out=False), f"; its choice lost 0.020 test accuracy {IN_HAND}"),
         (
-            Trust(0.1, 8, ("noisy validation CCC", 0.0)),
-            f"; on average over 8 conditions, its choice lost 0.100 {LOST}; the rule 'noisy validation CCC' lost "
-            "significantly less (0.000)",
+            Trust(0.02, 0.01, 1, None, held_out=True),
+            f"; {HELD_OUT} 0.020 test accuracy compared with {ORACLE_LOST}",
         ),
         (
-            Trust(0.1, 8, None),
-            f"; on average over 8 conditions, its choice lost 0.100 {LOST}; no other rule that sees no test label lost "
-            "significantly less",
+            Trust(0.02, 0.01, 2, None, held_out=True),
+            f"; on average over 2 conditions, {HELD_OUT} 0.020 test accuracy compared with {ORACLE_LOST}",
+        ),
+        (
+            Trust(0.1, 0.01, 8, ("noisy validation CCC", 0.0), held_out=True),
+            f"; on average over 8 conditions, {HELD_OUT} 0.100 test accuracy compared with {ORACLE_LOST}; "
+            "the rule 'noisy validation CCC' lost significantly less (0.000)",
+        ),
+        (
+            Trust(0.1, 0.01, 8, None, held_out=True),
+            f"; on average over 8 conditions, {HELD_OUT} 0.100 test accuracy compared with {ORACLE_LOST}; "
+            "no other rule that sees no test label lost significantly less",
         ),
     ],
 )

@@ -3,15 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
+from fer_tune.decision.intervals import paired_difference, t_quantile
 from fer_tune.decision.response import (
     best_configurations,
+    cross_fitted,
     respond,
     rises_then_falls,
     sampling_error,
-    seeds_needed,
     spread_of,
+    width_of_choice,
 )
 
 LAMS = np.array([0.0, 0.2, 0.4, 0.7, 1.0])
@@ -44,7 +45,7 @@ def simulated():
 def test_the_best_lambda_lies_in_its_interval_with_95_percent_at_least(simulated):
     covered = [low <= peak <= high for peak, found in simulated for low, high in [found.interval()]]
     assert np.mean(covered) >= 0.92
-    assert np.mean([found.interval()[1] - found.interval()[0] for _, found in simulated]) < 0.5
+    assert np.mean([found.interval()[1] - found.interval()[0] for _, found in simulated]) < 0.65
 
 
 def test_intervals_of_differences_cover_95_percent(simulated):
@@ -72,20 +73,10 @@ def test_the_probability_of_being_best_is_as_often_right_as_it_says(simulated):
     assert np.mean(said) == pytest.approx(np.mean(right), abs=0.08)
 
 
-def test_the_stated_seeds_give_80_percent_power():
-    rng, found = np.random.default_rng(1), []
-    for _ in range(300):
-        seeds = seeds_needed(0.02, *spread_of(study(rng, 0.4), "score"))
-        differences = rng.normal(0.02, SPREAD * np.sqrt(2), seeds)
-        found.append(stats.ttest_1samp(differences, 0).pvalue < 0.05)
-    assert 0.7 <= np.mean(found) <= 0.9
-
-
-def test_seeds_that_tell_two_lambdas_apart_need_no_more(simulated):
+def test_lambdas_that_differ_by_more_than_their_seeds_are_told_apart():
     rng = np.random.default_rng(2)
-    found = respond(study(rng, 0.4, spread=0.001), "score", 1500)
+    found = respond(study(rng, 0.4, spread=0.001), "score", 10**6)
     assert found.lam == 0.4
-    assert found.more_seeds(0.4, 1.0, 0.01) == 0
     assert found.indistinguishable() == []
     assert found.within(0.02) == [0.2, 0.4]
     assert found.regret[2] == 0
@@ -128,12 +119,122 @@ def test_a_searched_lambda_is_smoothed_over_its_learning_rates():
 @pytest.mark.parametrize(("peak", "holds"), [(0.45, True), (1.3, False), (-0.3, False)])
 def test_rising_then_falling_is_tested(peak, holds):
     rng = np.random.default_rng(6)
-    found = [rises_then_falls(study(rng, peak), "score")[1] < 0.05 for _ in range(60)]
+    found = [rises_then_falls(study(rng, peak, seeds=7), "score")[1] < 0.05 for _ in range(60)]
     assert np.mean(found) > 0.8 if holds else np.mean(found) < 0.05
     assert rises_then_falls(study(rng, peak, seeds=1), "score") is None
 
 
-def test_best_configuration_of_a_lambda_is_chosen_by_score_never_by_test_accuracy():
+def test_a_rise_without_a_fall_is_called_one_in_5_percent_at_most_where_spreads_are_unequal():
+    """With one spread for all λs it was called so in 8 to 10 %."""
+    rng = np.random.default_rng(13)
+    found = []
+    for _ in range(250):
+        table = unequal(rng, np.array([0.02, 0.02, 0.08]), 5)
+        found.append(rises_then_falls(table.assign(score=table["score"] + (table["lambda"] > 0)), "score")[1] < 0.05)
+    assert np.mean(found) <= 0.075
+
+
+def test_a_configuration_is_chosen_by_score_never_by_test_accuracy():
     rows = [(0.2, "a", 0, 0.5, 0.9), (0.2, "a", 1, 0.5, 0.9), (0.2, "b", 0, 0.6, 0.7), (0.2, "b", 1, 0.55, 0.7)]
     table = pd.DataFrame(rows, columns=["lambda", "configuration", "seed", "score", "test_accuracy"])
+    assert cross_fitted(table)["test_accuracy"].tolist() == [0.7, 0.7]
     assert set(best_configurations(table)["configuration"]) == {"b"}
+
+
+def unequal(rng, spreads, seeds):
+    """Trials of equal λs whose seeds differ by each λ's own spread, and by a level that all share."""
+    scores = 0.5 + rng.normal(0, 0.03, (seeds, 1)) + rng.normal(0, 1, (seeds, len(spreads))) * spreads
+    table = pd.DataFrame(scores, columns=np.linspace(0, 1, len(spreads))).rename_axis("seed").reset_index()
+    return table.melt("seed", var_name="lambda", value_name="score").assign(configuration=lambda t: t["lambda"])
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_differences_cover_95_percent_where_spreads_are_unequal(seeds):
+    """The spreads of the methods study. With one spread for all λs, 87 to 88 % of the two noisiest were covered."""
+    rng, covered = np.random.default_rng(7), []
+    for _ in range(180):
+        found = respond(unequal(rng, np.array([0.063, 0.067, 0.028, 0.025]), seeds), "score", None, smoothed=False)
+        for i, j in ((0, 1), (0, 2), (2, 3)):
+            _, low, high = found.difference(found.lams[i], found.lams[j])
+            covered.append(low <= 0 <= high)
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_two_seeds_that_agree_by_chance_are_no_surer_than_the_validation_set():
+    table = study(np.random.default_rng(8), 0.4, seeds=2, spread=0.0)
+    found = respond(table, "score", 400)
+    error = sampling_error(found.means.mean(), 400, "val_accuracy")
+    assert found.spread == found.sampling == pytest.approx(error)
+    _, low, high = found.difference(0.4, 0.7)
+    assert (high - low) / 2 == pytest.approx(t_quantile(0) * error)
+    assert respond(table, "score", None).spread == 1e-6
+
+
+def test_draws_of_conditions_are_independent_and_the_same_every_time():
+    """With the same draws everywhere, P(best) of two conditions that differ in nothing would be equal."""
+    tables = [study(np.random.default_rng(9), 0.4) for _ in range(2)]
+    here, again, there = (
+        respond(table, "score", 1500, stream=name).draws - table.groupby("lambda")["score"].mean().to_numpy()
+        for table, name in zip(
+            [tables[0], *tables], ["noise_ratio=0.2", "noise_ratio=0.2", "noise_ratio=0.4"], strict=True
+        )
+    )
+    assert (here == again).all()
+    assert abs(np.corrcoef(here.ravel(), there.ravel())[0, 1]) < 0.03
+
+
+def searched(rng, studies, configurations, seeds, spread):
+    """Equal configurations on seeds that share a level, each study under a λ of its own, and a plain arm."""
+    shape = (studies, configurations, seeds)
+    levels = rng.normal(0, 0.05, (studies, 1, seeds))
+    scores = levels + rng.normal(0, 0.02, shape)
+    lam, configuration, seed = (axis.ravel() for axis in np.indices(shape))
+    names = [f"{a} {b}" for a, b in zip(lam, configuration, strict=True)]
+    table = pd.DataFrame({"lambda": lam, "configuration": names, "seed": seed, "score": scores.ravel()})
+    return table, levels[:, 0] + rng.normal(0, spread, (studies, seeds))
+
+
+def claims(chosen, plain):
+    """The share of studies in which the chosen configuration is called better than the plain arm, at 2.5 %."""
+    first = chosen.sort_values(["lambda", "seed"])["score"].to_numpy().reshape(plain.shape)
+    width = chosen["width"].iloc[0] if "width" in chosen else 1.0
+    return np.mean([paired_difference(a, b, width)[1] > 0 for a, b in zip(first, plain, strict=True)])
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("spread", [0.01, 0.02])
+def test_a_learning_rate_chosen_among_four_earns_its_lambda_no_claim(seeds, spread):
+    """Without any difference, the best configuration's own scores are called better far more often than 2.5 %."""
+    table, plain = searched(np.random.default_rng(10), 1500, 4, seeds, spread)
+    assert claims(cross_fitted(table), plain) <= 0.03
+    assert claims(best_configurations(table), plain) > 0.04
+
+
+def test_a_choice_among_configurations_widens_every_interval_of_its_lambda():
+    table, _ = searched(np.random.default_rng(12), 2, 4, 3, 0.02)
+    plain = table[table["configuration"].isin(["1 0"])].assign(**{"lambda": 2})
+    found = respond(cross_fitted(pd.concat([table, plain])), "score", None)
+    assert found.widths.tolist() == [width_of_choice(4), width_of_choice(4), 1.0]
+    gaps = found.by_seed[:, 0] - found.by_seed[:, 2]
+    mean, _, high = found.difference(0, 2)
+    assert high - mean == pytest.approx(width_of_choice(4) * t_quantile(2) * gaps.std(ddof=1) / np.sqrt(3))
+
+
+def test_the_configuration_of_a_seed_is_chosen_by_the_other_seeds():
+    rows = [("a", 0, 0.9), ("a", 1, 0.1), ("a", 2, 0.1), ("b", 0, 0.6), ("b", 1, 0.6), ("b", 2, 0.6)]
+    table = pd.DataFrame(rows, columns=["configuration", "seed", "score"]).assign(**{"lambda": 0.3})
+    assert cross_fitted(table).set_index("seed")["score"].to_dict() == {0: 0.6, 1: 0.6, 2: 0.6}
+    assert set(cross_fitted(table)["configuration"]) == {"b"}
+    alone = cross_fitted(table[table["seed"] == 0])
+    assert alone["score"].tolist() == [0.9]
+
+
+def test_a_configuration_without_a_seed_is_not_taken_there():
+    rows = [("a", 0, 0.5), ("a", 1, 0.5), ("b", 0, 0.9)]
+    table = pd.DataFrame(rows, columns=["configuration", "seed", "score"]).assign(**{"lambda": 0.3})
+    assert cross_fitted(table).set_index("seed")["score"].to_dict() == {0: 0.5, 1: 0.5}
+
+
+def test_a_searched_lambda_keeps_every_configuration():
+    table = study(np.random.default_rng(11), 0.5, lams=np.linspace(0, 1, 12))
+    pd.testing.assert_frame_equal(cross_fitted(table), table.assign(width=1.0))
