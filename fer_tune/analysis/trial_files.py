@@ -145,11 +145,8 @@ def _read_predictions(path: Path) -> Predictions:
     header = next(csv.reader(rows))
     start, classes = first_set(header, path.parent)
     places = [header.index("index"), start, start + 1]
-    table = pd.read_csv(
-        rows, header=None, names=list(range(len(header))), usecols=places, dtype=np.int64, index_col=False
-    )
-    index, true, predicted = (table[place].to_numpy() for place in places)
-    if not len(table) or index.min() < 0 or len(np.unique(index)) < len(index):
+    index, true, predicted = _integers(rows, len(header), places)
+    if not len(index) or index.min() < 0 or len(np.unique(index)) < len(index):
         raise ValueError("its samples are not numbered")
     if true.min() < -1 or predicted.min() < 0 or max(true.max(), predicted.max()) >= len(classes):
         raise ValueError("it names classes that the label set does not have")
@@ -178,12 +175,25 @@ def first_set(header: list[str], folder: Path) -> tuple[int, tuple[str, ...]]:
 
 def _read_validation(path: Path) -> np.ndarray:
     rows = io.StringIO(_whole(path), newline="")
-    width = len(next(csv.reader(rows)))
-    table = pd.read_csv(rows, header=None, names=list(range(width)), usecols=[1], dtype=np.int64, index_col=False)
-    classes = table[1].to_numpy()
+    header = next(csv.reader(rows))
+    if len(header) < 2 or header[0] != "index" or not header[1].endswith("_predicted"):
+        raise ValueError("it is another table")
+    (classes,) = _integers(rows, len(header), [1])
     if not len(classes) or classes.min() < 0 or classes.max() > MOST_CLASSES:
         raise ValueError("it holds no classes")
     return classes
+
+
+def _integers(rows: io.StringIO, width: int, places: list[int]) -> list[np.ndarray]:
+    """Columns of a table of that width, below its header. Raises ValueError where a cell is no integer."""
+    try:
+        with np.errstate(invalid="raise"):  # else a number beyond all integers becomes one, with a warning
+            table = pd.read_csv(
+                rows, header=None, names=list(range(width)), usecols=places, dtype=np.int64, index_col=False
+            )
+    except FloatingPointError:
+        raise ValueError("it holds numbers that are not integers") from None
+    return [table[place].to_numpy() for place in places]
 
 
 def _read_labels(path: Path) -> TrainingLabels:
