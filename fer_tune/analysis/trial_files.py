@@ -173,11 +173,8 @@ def _read_predictions(path: Path) -> Predictions:
     header = next(csv.reader(rows))
     start, classes = first_set(header, path.parent)
     places = [header.index("index"), start, start + 1]
-    table = pd.read_csv(
-        rows, header=None, names=list(range(len(header))), usecols=places, dtype=np.int64, index_col=False
-    )
-    index, true, predicted = (table[place].to_numpy() for place in places)
-    if not len(table) or index.min() < 0 or len(np.unique(index)) < len(index):
+    index, true, predicted = _integers(rows, len(header), places)
+    if not len(index) or index.min() < 0 or len(np.unique(index)) < len(index):
         raise ValueError("its samples are not numbered")
     if true.min() < -1 or predicted.min() < 0 or max(true.max(), predicted.max()) >= len(classes):
         raise ValueError("it names classes that the label set does not have")
@@ -206,13 +203,25 @@ def first_set(header: list[str], folder: Path) -> tuple[int, tuple[str, ...]]:
 
 def _read_validation(path: Path) -> ValidationPredictions:
     rows = io.StringIO(_whole(path), newline="")
-    width = len(next(csv.reader(rows)))
-    places = list(range(min(width, 3)))
-    table = pd.read_csv(rows, header=None, names=list(range(width)), usecols=places, dtype=np.int64, index_col=False)
-    index, classes = table[0].to_numpy(), table[1].to_numpy()
+    header = next(csv.reader(rows))
+    if len(header) < 2 or header[0] != "index" or not header[1].endswith("_predicted"):
+        raise ValueError("it is another table")
+    index, classes, *given = _integers(rows, len(header), list(range(min(len(header), 3))))
     if not len(classes) or classes.min() < 0 or classes.max() > MOST_CLASSES:
         raise ValueError("it holds no classes")
-    return ValidationPredictions(index, classes, table[2].to_numpy() if width > 2 else None)
+    return ValidationPredictions(index, classes, given[0] if given else None)
+
+
+def _integers(rows: io.StringIO, width: int, places: list[int]) -> list[np.ndarray]:
+    """Columns of a table of that width, below its header. Raises ValueError where a cell is no integer."""
+    try:
+        with np.errstate(invalid="raise"):  # else a number beyond all integers becomes one, with a warning
+            table = pd.read_csv(
+                rows, header=None, names=list(range(width)), usecols=places, dtype=np.int64, index_col=False
+            )
+    except FloatingPointError:
+        raise ValueError("it holds numbers that are not integers") from None
+    return [table[place].to_numpy() for place in places]
 
 
 def _read_labels(path: Path) -> TrainingLabels:
