@@ -4,8 +4,9 @@ The race is replayed from the scores of whole blocks (every λ still in the race
 fixed list has one look, after its last seed. Test labels only score the answer.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,6 +101,26 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Longer:
+    """What the λs that a race left over answer after more epochs (`fer-tune run --extend`).
+
+    Attributes:
+        epochs: to which they were trained.
+        verdict: what is known for that many epochs.
+        lam: the λ to take for them.
+        loss: what taking it can lose, as in `Answer`.
+        accuracy, before: its mean test accuracy after these epochs, and after the study's; NaN without test labels.
+    """
+
+    epochs: int
+    verdict: Verdict
+    lam: float
+    loss: float
+    accuracy: float
+    before: float
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a study answers in one condition.
 
@@ -122,6 +143,7 @@ class Answer:
             it; None without it.
         references: the comparisons with other methods.
         network: the best trained network in hand; None where no trial tells.
+        longer: the answers for more epochs, rising; empty where the leaders were not trained on.
     """
 
     condition: str
@@ -141,6 +163,7 @@ class Answer:
     plain: Comparison | None
     references: tuple[Comparison, ...]
     network: Network | None
+    longer: tuple[Longer, ...]
 
     @property
     def decided(self) -> bool:
@@ -200,6 +223,7 @@ def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
         plain=first,
         references=tuple(each for each in later if each is not None),
         network=best_network(results, _networks(results, condition, best)),
+        longer=tuple(_longer(results, condition, best, found, costs, scale, unit)),
     )
 
 
@@ -310,6 +334,56 @@ def _raced(
         stopped=ended and (results.whole or results.budget_spent),
         first_look=looks if decide is None else 1,
     )
+
+
+def whole_blocks(results: Results) -> Results:
+    """A race's results without trials of blocks that are not whole: idle workers run some ahead, in no fixed number.
+
+    Everything, where no block is whole yet or the study has a fixed list of seeds.
+    """
+    if results.study.decide is None:
+        return results
+    kept: list[str] = []
+    for condition, trials in results.trials.groupby("condition", sort=False):
+        found = replay(results, str(condition), cross_fitted(trials), {}, shrinkage(trials))
+        kept += trials.loc[trials["seed"].isin(found.seeds) | (len(found.lams) == 1), "key"].tolist()
+    if not kept:
+        return results
+    trials, epochs = (table[table["key"].isin(kept)] for table in (results.trials, results.epochs))
+    return dataclasses.replace(results, trials=trials, epochs=epochs)
+
+
+def _longer(
+    results: Results,
+    condition: str,
+    best: pd.DataFrame,
+    found: Blocks,
+    costs: dict[float, float],
+    scale: float,
+    unit: float,
+) -> Iterator[Longer]:
+    """The answers for more epochs, of those to which every λ left over has been trained on every seed of the race."""
+    rows = results.auxiliary
+    rows = rows[(rows["role"] == Role.EXTENDED) & (rows["condition"] == condition)]
+    seconds = [costs.get(lam, math.inf) for lam in found.lams]
+    for _, trials in rows.groupby("epochs"):
+        scores = trials.pivot_table(index="seed", columns="lambda", values="objective")
+        scores = scores.reindex(index=list(found.seeds), columns=list(found.lams))
+        if scores.dropna(axis="columns", how="all").isna().any(axis=None):
+            continue
+        standing = _raced(results, scores.to_numpy().tolist(), seconds, scale, ended=True)
+        if standing.pick is None:
+            continue
+        lam = found.lams[standing.pick]
+        own, before = (table.loc[table["lambda"] == lam, "test_accuracy"].mean() for table in (trials, best))
+        yield Longer(
+            int(trials["epochs"].iloc[0]),
+            VERDICTS[standing.outcome],
+            lam,
+            standing.loss / unit,
+            float(own),
+            float(before),
+        )
 
 
 def comparisons(results: Results, condition: str, best: pd.DataFrame, lam: float | None) -> list[Comparison | None]:

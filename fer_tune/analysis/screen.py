@@ -11,7 +11,7 @@ import yaml
 from fer_tune.analysis import methods
 from fer_tune.analysis.gaps import counted
 from fer_tune.analysis.networks import Network
-from fer_tune.analysis.race import Answer, Comparison, Dropped, Verdict
+from fer_tune.analysis.race import Answer, Comparison, Dropped, Longer, Verdict
 from fer_tune.analysis.tables import Results, with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.names import LAMBDA, find
@@ -158,7 +158,23 @@ def compared(results: Results, a: Answer) -> list[str]:
     said += [_compared(results, a.lam, other) for other in a.references]
     if a.verdict is not Verdict.ALONE and not (a.references or methods.compared(results)):
         said.append("No robust loss ran beside it, so there is no comparison with one.")
-    return said
+    return said + [longer(results, a, each) for each in a.longer]
+
+
+def longer(results: Results, a: Answer, each: Longer) -> str:
+    """What the λs that a race left over answer after more epochs."""
+    same = "again " if each.lam == a.lam else ""
+    text = f"Trained on to {counted(each.epochs, 'epoch')}: {same}take λ = {each.lam:.3g} ({each.verdict})"
+    if not math.isnan(each.loss):
+        text += "; trusting it loses " + (
+            "nothing" if each.loss <= 0 else f"at most {points(each.loss)} of {a.measure}"
+        )
+    if math.isnan(each.accuracy):
+        return f"{text}."
+    return (
+        f"{text}. Its accuracy on {results.test_labels} is {each.accuracy:.3f} then, {each.before:.3f} after "
+        f"{counted(a.epochs, 'epoch')}."
+    )
 
 
 def _compared(results: Results, lam: float, c: Comparison) -> str:

@@ -216,9 +216,12 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     broken = trials[trials["status"].isin(BROKEN)]
     broken, auxiliary = (rows.assign(condition=_conditions(rows, study)) for rows in (broken, auxiliary))
     prior = read_prior(path, gaps)
-    return Results(
+    found = Results(
         path, study, compared, epochs, broken, auxiliary, served, runs, environment, prior, tuple(gaps), formats
     )
+    from fer_tune.analysis.race import whole_blocks  # which needs Results
+
+    return whole_blocks(found)
 
 
 def _read(path: Path, gaps: list[Gap]) -> tuple[StudyRecord, Any, Environment, pd.DataFrame, pd.DataFrame]:

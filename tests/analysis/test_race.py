@@ -13,7 +13,7 @@ from fer_tune.analysis.tables import load
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Role, Status
 from fer_tune.results.tables import write_tables
-from tests.support.made_up import PEAK, add_decide, add_references, plateau, remove_trials
+from tests.support.made_up import PEAK, add_decide, add_extended, add_references, plateau, remove_trials
 
 SPREAD = 0.004  # of the made-up studies between seeds
 GRID = {"lambda": {"grid": [0.0, 0.3, 1.0]}}
@@ -247,3 +247,38 @@ def test_a_damaged_prior_is_named_and_does_not_count(results_folder, content):
     results = load(path)
     assert results.prior is None
     assert [gap.what for gap in results.gaps] == ["What earlier studies say of the spread between seeds"]
+
+
+def test_trials_that_idle_workers_ran_ahead_change_nothing_in_any_table(results_folder):
+    path = add_decide(results_folder(scattered({0.0: 0.7, 0.3: 0.85, 1.0: 0.84}), search=GRID, seeds=list(range(6))))
+    ahead = load(path)
+    assert set(ahead.trials["seed"]) == {0, 1, 2}
+    assert set(ahead.epochs["key"]) == set(ahead.trials["key"])
+    said = as_json(ahead, findings(ahead))
+    for lam in (0.0, 0.3, 1.0):
+        remove_trials(path, lam, [3, 4, 5])
+    assert as_json(load(path), findings(load(path))) == said
+
+
+def test_leaders_that_were_trained_on_have_an_answer_of_their_own(results_folder):
+    levels = {0.0: 0.7, 0.3: 0.85, 1.0: 0.84}
+    path = add_decide(results_folder(scattered(levels), search=GRID, seeds=list(range(6))), tolerance=0.001)
+    (short,) = answers(load(path))
+    assert short.longer == ()
+    later = {**levels, 1.0: 0.95}
+    add_extended(path, scattered(later), 45, short.survivors, range(short.blocks))
+    (found,) = answers(load(path))
+    assert replace(found, longer=()) == replace(short, longer=())
+    (longer,) = found.longer
+    assert longer.epochs == 45
+    assert longer.lam == (1.0 if 1.0 in short.survivors else short.lam)
+    assert longer.accuracy == pytest.approx(later[longer.lam], abs=0.02)
+    assert longer.before == pytest.approx(levels[longer.lam], abs=0.02)
+
+
+def test_an_extension_that_is_not_whole_says_nothing_yet(results_folder):
+    path = add_decide(results_folder(DOUBTFUL, search=GRID, seeds=list(range(6))), tolerance=0.001)
+    (short,) = answers(load(path))
+    add_extended(path, DOUBTFUL, 45, short.survivors, range(short.blocks - 1))
+    (found,) = answers(load(path))
+    assert found.longer == ()

@@ -188,6 +188,23 @@ def add_references(path: Path, curve: Curve, seconds: float, method: str = "gce"
     return path
 
 
+def add_extended(path: Path, curve: Curve, epochs: int, lams: Iterable[float], seeds: Iterable[int]) -> Path:
+    """Add trials of a race trained on to more epochs, of these λs and seeds; return the study's path."""
+    for folder in map(TrialFolder, sorted((path / "trials").iterdir())):
+        record = folder.record()
+        lam = record.config["training"]["lambda"]
+        if record.role is not Role.TRIAL or lam not in lams or record.seed not in seeds:
+            continue
+        config = {**record.config, "training": {**record.config["training"], "epochs": epochs}}
+        own = TrialFolder(folder.path.with_name(f"{record.cell},e{epochs},n000,s{record.seed}"))
+        changed = replace(record, role=Role.EXTENDED, continues=folder.key, config=config)
+        with patch("os.fsync"):
+            write_trial(own, changed, curve, epochs, "val_accuracy")
+    with patch("os.fsync"):
+        write_tables(path)
+    return path
+
+
 def remove_trials(path: Path, lam: float, seeds: Iterable[int]) -> Path:
     """Remove the trials of a λ on these seeds, as if they had not been run; return the study's path."""
     for folder in map(TrialFolder, sorted((path / "trials").iterdir())):
