@@ -59,10 +59,11 @@ class TerminalDisplay:
 def _summary(progress: "Progress") -> str:
     ended = progress.done + progress.failed
     more = progress.running > 0 and ended < progress.total  # the estimate knows nothing of trials that failed
-    remaining = f", about {duration(progress.left)} left" if more and progress.left > 0 else ""
+    about, most = ("at most", "at most ") if progress.at_most else ("about", "")
+    remaining = f", {about} {duration(progress.left)} left" if more and progress.left > 0 else ""
     failed = f", {progress.failed} failed" if progress.failed else ""
     return (
-        f"{progress.running} running, {progress.done} of {progress.total} done{failed}; "
+        f"{progress.running} running, {progress.done} of {most}{progress.total} done{failed}; "
         f"{duration(progress.elapsed)} elapsed{remaining}"
     )
 

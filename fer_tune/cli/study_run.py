@@ -303,10 +303,15 @@ def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> int:
     if ending is not Ending.CUT_OFF:
         return DONE if reported and not failed else PARTLY_DONE
     run.say(
-        f"Stopped with {ended_trials(run.results)} of {run.plan.total_trials} trials done. Finished work is kept. To "
+        f"Stopped with {ended_trials(run.results)} of {_most(run.plan)} trials done. Finished work is kept. To "
         f"resume, run:\n  {_resume_command(run.options)}"
     )
     return INTERRUPTED
+
+
+def _most(plan: Plan) -> str:
+    """How many trials a study has; a race may need fewer."""
+    return f"at most {plan.total_trials}" if plan.study.decide is not None else str(plan.total_trials)
 
 
 def _say_report(run: StudyRun, reporter: Reporter) -> bool:

@@ -55,6 +55,7 @@ class Progress:
         failed: trials that failed in this run.
         elapsed: seconds of this run.
         left: estimated seconds until the end; 0 where nothing is known yet.
+        at_most: total and left are upper bounds, because a race may stop earlier.
     """
 
     running: int
@@ -63,6 +64,7 @@ class Progress:
     failed: int
     elapsed: float
     left: float
+    at_most: bool = False
 
 
 class Display(Protocol):
@@ -145,7 +147,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         on_first_start: Callable[[], None] = _nothing,
     ) -> None:
         self.results, self.objective = results, plan.study.objective
-        self.total, self.done = plan.total_trials, finished
+        self.total, self.done, self.at_most = plan.total_trials, finished, plan.study.decide is not None
         self.core_seconds = plan_core_seconds(plan) * (1 - finished / self.total)  # estimated, as is what is done of it
         self.core_seconds_done = 0.0
         self.only_warm_ups = True
@@ -240,7 +242,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
     def _show(self) -> None:
         elapsed = time.monotonic() - self.started
         total = max(self.total, self.done + len(self.running))  # an extended study has trials beyond its plan
-        progress = Progress(len(self.running), self.done, total, self.failed, elapsed, self._left())
+        progress = Progress(len(self.running), self.done, total, self.failed, elapsed, self._left(), self.at_most)
         self.display.update(progress, list(self.running.values()))
 
     def _left(self) -> float:

@@ -47,6 +47,11 @@ def test_elsewhere_a_line_is_printed_at_most_every_ten_seconds(running):
     assert shown(False, act) == f"{SUMMARY}\n"
 
 
+def test_a_race_says_that_it_may_stop_earlier(running):
+    text = shown(False, lambda display: display.update(replace(PROGRESS, at_most=True), running))
+    assert text == "2 running, 3 of at most 16 done; 65 s elapsed, at most 10 min left\n"
+
+
 def test_failures_are_counted_and_nothing_is_said_of_an_unknown_end(running):
     progress = Progress(running=1, done=3, total=16, failed=2, elapsed=5.0, left=0.0)
     assert shown(False, lambda display: display.update(progress, running)) == (
