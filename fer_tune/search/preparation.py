@@ -10,7 +10,7 @@ from fer_tune.data.loading import dataset_key, load_data, write_dataset
 from fer_tune.results.environment import environment
 from fer_tune.results.files import Damaged, read_json, read_json_or, write_json
 from fer_tune.search.jobs import NotRunnable
-from fer_tune.search.prior import as_json, prior_of
+from fer_tune.search.prior import as_json, prior_of, shipped_prior
 from fer_tune.search.warm_start import earlier_values
 from fer_tune.study.plan import Plan
 from fer_tune.study.schema import TrialConfig
@@ -39,9 +39,8 @@ def prepare(plan: Plan, results: Path, repeated: Path | None = None) -> None:
     if plan.study.warm_start and not (results / "warm_start.json").exists():
         earlier = earlier_values(plan.study.objective, Path(plan.study.warm_start))
         write_json(results / "warm_start.json", [value.as_json() for value in earlier])
-    decide = plan.study.decide
-    if decide is not None and decide.prior and not (results / "prior.json").exists():
-        write_json(results / "prior.json", as_json(prior_of(plan, Path(decide.prior))))
+    if not (results / "study.json").exists():  # a race that has begun keeps what it knew then
+        _note_prior(plan, results)
     write_json(results / "study.json", plan.resolved)
     digests = _write_datasets(plan, results)
     _note_weights(plan, results)
@@ -50,6 +49,16 @@ def prepare(plan: Plan, results: Path, repeated: Path | None = None) -> None:
     write_json(results / "data" / "digests.json", digests)
     if not (results / "environment.json").exists():
         write_json(results / "environment.json", environment(digests.values()))
+
+
+def _note_prior(plan: Plan, results: Path) -> None:
+    """Write what is known beforehand of the spread between seeds: from the earlier study named, else from our own."""
+    decide = plan.study.decide
+    if decide is None:
+        return
+    prior = prior_of(plan, Path(decide.prior)) if decide.prior else shipped_prior(plan)
+    if prior is not None:
+        write_json(results / "prior.json", as_json(prior))
 
 
 def _write_datasets(plan: Plan, results: Path) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What an earlier study says of how much seeds differ, kept with the study that uses it."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role
 from fer_tune.search.jobs import NotRunnable
 from fer_tune.study.plan import Plan
+from fer_tune.study.shipped import shipped_folder
 
 
 def prior_of(plan: Plan, earlier: Path) -> Prior:
@@ -37,6 +39,16 @@ def prior_of(plan: Plan, earlier: Path) -> Prior:
     if prior is None:
         raise NotRunnable(f"decide.prior: {earlier} has no two seeds that several lambdas share")
     return prior
+
+
+def shipped_prior(plan: Plan) -> Prior | None:
+    """What fer-tune's own studies say of the same data, model and training; None where it has none."""
+    own = plan.resolved
+    for entry in json.loads((shipped_folder() / "priors.json").read_text(encoding="utf-8")):
+        wanted = [(section, key, value) for section, keys in entry["settings"].items() for key, value in keys.items()]
+        if all(own[section].get(key) == value for section, key, value in wanted):
+            return Prior(entry["spread"], entry["degrees_of_freedom"], entry["source"])
+    return None
 
 
 def read_prior(results: Path) -> Prior | None:

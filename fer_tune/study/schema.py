@@ -123,8 +123,8 @@ class Decide(_Spec):
     )
     prior: str | None = Field(
         None,
-        description="results folder of an earlier study with the same settings, which tells how much seeds differ; "
-        "with it two seeds can decide, without it three",
+        description="results folder of an earlier study with the same settings, which tells how much seeds differ, so "
+        "that fewer of them suffice. Default: what fer-tune knows of its own drawn faces, where the settings are equal",
     )
     baselines: tuple[Baseline, ...] = Field((), description="other methods to compare with, on the same seeds")
 
