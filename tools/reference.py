@@ -111,6 +111,8 @@ def _value(value: Schema, defs: Schema) -> str:
 
 
 def _default(value: Schema, defs: Schema) -> str:
+    if "default" not in value and value.get("type") == "array" and value.get("minItems"):
+        return "see description"
     if "default" not in value:
         return "empty" if value.get("type") in ("object", "array") else ""
     default = value["default"]

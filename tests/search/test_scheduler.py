@@ -26,7 +26,7 @@ def trial(results: Path, condition: str, seed: int, role: Role = Role.TRIAL) -> 
     record = TrialRecord(role=role, condition_key=condition, seed=seed, config={"training": {}})
     folder = TrialFolder(results / "trials" / f"{condition},{role},s{seed}")
     folder.begin(record)
-    given = Assignment(folder.path, results, None, record, "val_accuracy", 1, False, EPOCHS, True)
+    given = Assignment(folder.path, results, None, None, record, "val_accuracy", 1, False, EPOCHS, True)
     return Trial("made_up", config={"assignment": given}, stub=True)
 
 

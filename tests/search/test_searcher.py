@@ -5,18 +5,19 @@ import pytest
 from fer_tune.search.searcher import StudySearcher
 from fer_tune.study.cost import remaining_core_seconds
 from fer_tune.study.loading import load_plan
-from fer_tune.study.plan import make_plan
 from tests.support.searches import simulate
 from tests.support.studies import SHIPPED
 
 
-def sweep(**changes):
-    return make_plan(load_plan(SHIPPED / "lambda_sweep.yaml").study.model_copy(update=changes))
+def sweep(seeds=(0,), scheduler="none"):
+    """Three λs that cost differently, with a shared warm-up of six epochs and a fixed list of seeds."""
+    words = ["search.lambda.grid=[0.0, 0.3, 1.0]", "decide=null", f"seeds={list(seeds)}", f"scheduler={scheduler}"]
+    return load_plan(SHIPPED / "lambda_sweep.yaml", words)
 
 
 @pytest.mark.parametrize(("slots", "seeds"), [(2, [0]), (2, [0, 1]), (4, [0, 1]), (8, [0, 1, 2])])
 def test_the_last_trials_run_in_slices_so_that_no_worker_idles(tmp_path, slots, seeds):
-    plan = sweep(seeds=tuple(seeds))
+    plan = sweep(seeds)
     ends, starts = simulate(plan, tmp_path, slots)
     configs = [cell.config({}, 0) for cell in plan.cells]
     warm = remaining_core_seconds(configs[0], 0) - remaining_core_seconds(configs[0], 6)
