@@ -6,9 +6,9 @@ import shlex
 import numpy as np
 import pytest
 
-from fer_tune.analysis.race import Answer, Comparison, Dropped, Verdict
+from fer_tune.analysis.race import Answer, Comparison, Dropped, Longer, Verdict
 from fer_tune.analysis.recommendation import chances, details, findings, headline
-from fer_tune.analysis.screen import bound, place_in_race, points, run_command, screen, seconds, the_loss
+from fer_tune.analysis.screen import bound, compared, place_in_race, points, run_command, screen, seconds, the_loss
 from fer_tune.analysis.tables import load
 from tests.support.made_up import PEAK, add_decide, remove_trials
 
@@ -19,7 +19,7 @@ DROPPED = (Dropped(0.0, 2, 0.2, 0.1), Dropped(1.0, 3, None, NAN))
 WINNER = Answer(
     condition="all", verdict=Verdict.WINNER, lam=0.2, loss=0.0, measure="clean accuracy", tolerance=0.05, blocks=3,
     most_blocks=3, early=False, epochs=30, survivors=(0.2,), dropped=DROPPED, prior="", contradicted=False, plain=PLAIN,
-    references=(GCE,), network=None,
+    references=(GCE,), network=None, longer=(),
 )  # fmt: skip
 
 
@@ -240,6 +240,20 @@ def test_one_seed_gives_no_interval_and_p_best_is_only_of_networks(results_folde
     assert [row["λ"] for row in rows] == ["0", "0.2 (leads, not decided)", "0.6", "1"]
     assert {row["expected regret"] for row in rows} == {""}
     assert float(rows[1]["P(best network in hand)"]) > 0.5
+
+
+def test_longer_training_has_a_sentence_of_its_own(results_folder):
+    results = load(results_folder(PEAK))
+    longer = Longer(epochs=45, verdict=Verdict.TIE, lam=0.6, loss=0.021, accuracy=0.93, before=0.9)
+    said = compared(results, changed(longer=(longer,)))[-1]
+    assert said == (
+        "Trained on to 45 epochs: take λ = 0.6 (tie, cheapest taken); trusting it loses at most 2.1 points of clean "
+        "accuracy. Its accuracy on clean test labels is 0.930 then, 0.900 after 30 epochs."
+    )
+    assert (
+        "again take λ = 0.2 (winner); trusting it loses nothing."
+        in compared(results, changed(longer=(Longer(45, Verdict.WINNER, 0.2, 0.0, NAN, NAN),)))[-1]
+    )
 
 
 def test_many_conditions_have_a_line_each_and_everything_else_below(results_folder):
