@@ -46,7 +46,8 @@ def shipped_prior(plan: Plan) -> Prior | None:
     own = plan.resolved
     for entry in json.loads((shipped_folder() / "priors.json").read_text(encoding="utf-8")):
         wanted = [(section, key, value) for section, keys in entry["settings"].items() for key, value in keys.items()]
-        if all(own[section].get(key) == value for section, key, value in wanted):
+        same = all(own[section].get(key) == value for section, key, value in wanted)
+        if same and own["objective"] == entry["objective"]:
             return Prior(entry["spread"], entry["degrees_of_freedom"], entry["source"])
     return None
 

@@ -7,11 +7,13 @@ import pytest
 from fer_tune.decision.race import Prior
 from fer_tune.results.files import write_json
 from fer_tune.search.jobs import NotRunnable, jobs_of
-from fer_tune.search.prior import as_json, prior_of, read_prior
+from fer_tune.search.preparation import prepare
+from fer_tune.search.prior import as_json, prior_of, read_prior, shipped_prior
+from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan
 from fer_tune.study.schema import Study
 from tests.support.searches import end
-from tests.support.studies import SMALL_STUDY
+from tests.support.studies import SHIPPED, SMALL_STUDY
 
 
 def plan(**changes):
@@ -67,3 +69,25 @@ def test_a_folder_that_is_none_or_holds_one_seed_is_named(earlier, tmp_path):
     (earlier / "study.json").write_text("{")
     with pytest.raises(NotRunnable, match="is damaged"):
         prior_of(plan(), earlier)
+
+
+def test_the_default_study_starts_from_what_its_own_seeds_showed_before():
+    own = load_plan(SHIPPED / "lambda_sweep.yaml")
+    prior = shipped_prior(own)
+    assert prior is not None
+    assert 0 < prior.degrees_of_freedom <= 8
+    assert 0.003 < prior.spread < 0.06
+    assert not set(own.study.seeds) & {501, 502, 503, 504}  # which it comes from
+    for word in ("training.epochs=10", "noise.ratio=0.2", "dataset.train=600", "objective=val_ccc"):
+        assert shipped_prior(load_plan(SHIPPED / "lambda_sweep.yaml", [word])) is None, word
+
+
+def test_a_race_that_has_begun_keeps_what_it_knew_at_its_start(tmp_path):
+    small = ["dataset.train=64", "dataset.validation=28", "dataset.test=28"]
+    own = load_plan(SHIPPED / "lambda_sweep.yaml", small)
+    prepare(own, tmp_path / "fresh")
+    assert read_prior(tmp_path / "fresh") is None
+    write_json(tmp_path / "known" / "prior.json", as_json(Prior(0.02, 4.0, "then")))
+    write_json(tmp_path / "known" / "study.json", own.resolved)
+    prepare(own, tmp_path / "known")
+    assert read_prior(tmp_path / "known") == Prior(0.02, 4.0, "then")
