@@ -18,8 +18,7 @@ from fer_tune.analysis.networks import Network, best_network
 from fer_tune.analysis.study_record import column
 from fer_tune.analysis.tables import Results
 from fer_tune.decision.intervals import paired_difference
-from fer_tune.decision.race import Drop, Outcome, Standing, run_race
-from fer_tune.decision.recommendation import LEAST_SHRINKAGE
+from fer_tune.decision.race import Drop, Outcome, Standing, run_race, score_scale
 from fer_tune.decision.response import cross_fitted
 from fer_tune.names import METHOD, find
 from fer_tune.results.records import Role
@@ -196,7 +195,7 @@ def answers(results: Results) -> list[Answer]:
 
 
 def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
-    best, scale = cross_fitted(trials), shrinkage(trials)
+    best, scale = cross_fitted(trials), score_scale(results.objective, shrinkage(trials))
     costs = seconds_a_trial(results, best)
     found = replay(results, condition, best, costs, scale)
     known = measures_clean_accuracy(results, trials)
@@ -239,17 +238,18 @@ def _dropped(drop: Drop, lams: Sequence[float], unit: float) -> Dropped:
     return Dropped(lams[drop.arm], drop.block, None if drop.by is None else lams[drop.by], drop.difference / unit)
 
 
-def shrinkage(trials: pd.DataFrame) -> float:
-    """What remains of a difference in clean accuracy on the noisy labels that score trials; 1 where they do not say."""
+def shrinkage(trials: pd.DataFrame) -> float | None:
+    """What remains of a difference in clean accuracy on the noisy labels that score trials; None where none says."""
     known = trials["accuracy_shrinkage"].dropna()
-    return max(LEAST_SHRINKAGE, float(known.mean())) if len(known) else 1.0
+    return float(known.mean()) if len(known) else None
 
 
 def measures_clean_accuracy(results: Results, trials: pd.DataFrame) -> bool:
     """Whether a difference in score tells one in clean accuracy: how wrong the held-out labels are must be known."""
-    if results.objective != "val_accuracy" or trials["accuracy_shrinkage"].isna().all():
+    known = shrinkage(trials)
+    if results.objective != "val_accuracy" or known is None:
         return False
-    return not results.labels_may_be_wrong or (results.clean and shrinkage(trials) < 1)
+    return not results.labels_may_be_wrong or (results.clean and known < 1)
 
 
 def _tolerance(results: Results) -> float:
@@ -345,7 +345,9 @@ def whole_blocks(results: Results) -> Results:
         return results
     kept: list[str] = []
     for condition, trials in results.trials.groupby("condition", sort=False):
-        found = replay(results, str(condition), cross_fitted(trials), {}, shrinkage(trials))
+        found = replay(
+            results, str(condition), cross_fitted(trials), {}, score_scale(results.objective, shrinkage(trials))
+        )
         kept += trials.loc[trials["seed"].isin(found.seeds) | (len(found.lams) == 1), "key"].tolist()
     if not kept:
         return results

@@ -85,12 +85,17 @@ def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) 
         raise UserError(f"{option}: give a factor above 1 and below {MOST_TIMES:g}")
     target = round(so_far * factor) if factor is not None else epochs
     assert target is not None
-    if known and target == so_far and factor is None:
-        return f"Training the leaders to {target} epochs, as before."
+    if known and (target == so_far or not _last_run_is_complete(results)):
+        return f"Training the leaders to {so_far} epochs, as asked before."
     if target <= so_far:
         raise UserError(f"{option}: the leaders have {so_far} epochs already: give a larger number")
     write_extensions(results, [*known, target])
     return f"Training the leaders on from {so_far} to {target} epochs."
+
+
+def _last_run_is_complete(results: Path) -> bool:
+    runs = read_json_or(results / "run.json", [])
+    return bool(runs) and bool(runs[-1].get("complete"))
 
 
 def _delete(results: Path) -> None:

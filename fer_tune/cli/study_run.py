@@ -40,6 +40,7 @@ from fer_tune.results.tables import write_tables
 from fer_tune.results.tensorboard import write_tensorboard
 from fer_tune.search.budget import Ending, Limit
 from fer_tune.search.preparation import prepare, reads_files
+from fer_tune.search.prior import prior_of
 from fer_tune.study.differences import differences
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
@@ -87,6 +88,8 @@ def run_study(options: RunOptions) -> int:
     _check_options(options)
     console = Console(soft_wrap=True)
     plan = load_plan(_study_file(options), options.overrides)
+    if plan.study.decide is not None and plan.study.decide.prior and not options.resume:
+        prior_of(plan, Path(plan.study.decide.prior))  # a mistake there is better found before anything is drawn
     if options.dry_run:
         describe_plan(plan, console)
         describe_cost(plan, console, _cpus(options))
@@ -115,6 +118,8 @@ def _check_options(options: RunOptions) -> None:
         raise UserError("give --cpus or --address, not both: a cluster decides on its own CPUs")
     if options.address is not None and is_remote(options.results):
         raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
+    if options.restart and (options.extend is not None or options.epochs is not None):
+        raise UserError("give --restart or --extend (--epochs), not both: what is deleted cannot be trained on")
     parse_within(options.within)
     if options.cpus is not None and options.cpus < 1:
         raise UserError(f"--cpus {options.cpus}: a study needs at least 1")
@@ -169,12 +174,12 @@ def _execute(run: StudyRun) -> int:
     describe_plan(plan, run.console)
     cpus = _cpus(options)
     with locked(results), closing(Reporter(results, cpus)) as report, ThreadPoolExecutor(2) as background:
+        if extends:
+            run.say(extend(plan, results, options.extend, options.epochs))
         if options.resume or extends:
             for text in repair(results):
                 run.say(f"repaired: {text}")
             retry_failed(results)
-        if extends:
-            run.say(extend(plan, results, options.extend, options.epochs))
         mark_incomplete(results)
         with kept_only_if_begun(results):
             check_space(plan, results)

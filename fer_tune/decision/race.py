@@ -37,6 +37,9 @@ CONTRADICTION = 0.01  # chance that a true prior is contradicted at one look
 PAIRS, MOST_STUDIES = 2_000_000, 700_000  # simulated: errors of the limits about 0.01, a second, 150 MB
 
 
+LEAST_SHRINKAGE = 0.05  # where labels are nearly random, points of clean accuracy would divide by 0
+
+
 class Outcome(StrEnum):
     """What a race says after its last look."""
 
@@ -152,6 +155,16 @@ def run_race(
     if race.blocks < looks and not stopped:
         return race.standing(Outcome.RUNNING, race.leader())
     return race.standing(Outcome.BUDGET if race.may_look() else Outcome.UNDECIDED, race.leader())
+
+
+def score_scale(objective: str, shrinkage: float | None) -> float:
+    """What a point of clean accuracy is worth in scores, in which tolerance and U are counted: above 0, at most 1.
+
+    Args:
+        objective: the metric that the study maximises. Noise shrinks CCC in another way, so its points are its own.
+        shrinkage: what remains of a difference in clean accuracy on noisy labels; None where that is not known.
+    """
+    return 1.0 if objective == "val_ccc" or shrinkage is None else max(LEAST_SHRINKAGE, shrinkage)
 
 
 @lru_cache(maxsize=64)

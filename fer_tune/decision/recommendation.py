@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from fer_tune.decision.race import LEAST_SHRINKAGE
 from fer_tune.decision.response import Response, respond, rises_then_falls, validation_size
 from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, still_rises
 from fer_tune.decision.rules import Pick
 from fer_tune.names import FEWEST_EPOCHS
-
-LEAST_SHRINKAGE = 0.05  # where labels are nearly random, points of clean accuracy would divide by 0
 
 
 @dataclass(frozen=True)

@@ -99,11 +99,19 @@ class Budget:
     def affords(self, jobs: Iterable[Job]) -> bool:
         """Whether these jobs would end within the limit."""
         seconds, epochs, trials = 0.0, 0, len(self.trials)
+        warm_ups: dict[str, Job] = {}
         for job in jobs:
-            left = job.config.training.epochs - len(job.folder.history())
-            seconds += left * self.pace.epoch_seconds(job)
-            epochs += left
+            ran = len(job.folder.history()) or job.epochs_before
+            if job.waits_for_warm_up and job.warm_up is not None:
+                warm_ups[job.warm_up.folder.key] = job.warm_up
+                ran = job.config.training.warmup_epochs
+            seconds += (job.config.training.epochs - ran) * self.pace.epoch_seconds(job)
+            epochs += job.config.training.epochs - ran
             trials += job.folder.key not in self.trials
+        for warm_up in warm_ups.values():  # run once for all that share it
+            left = warm_up.config.training.epochs - len(warm_up.folder.history())
+            seconds += left * self.pace.epoch_seconds(warm_up)
+            epochs += left
         in_time = seconds / self.slots <= self.seconds_left
         return in_time and epochs <= self.epochs_left and trials <= (self.limit.trials or math.inf)
 

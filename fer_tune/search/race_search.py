@@ -1,15 +1,14 @@
 """The race of one condition: block after block of trials, until the rule in `decision.race` stops it."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.noise import accuracy_shrinkage
-from fer_tune.decision.race import Outcome, Prior, Standing, run_race
-from fer_tune.decision.recommendation import LEAST_SHRINKAGE
+from fer_tune.decision.race import Outcome, Prior, Standing, run_race, score_scale
 from fer_tune.search.job_queue import JobQueue
 from fer_tune.search.jobs import Job, jobs_of
 from fer_tune.study.cost import trial_core_seconds
@@ -81,12 +80,35 @@ class RaceSearch:
         """
         if self.finished:
             return None
-        for job in self._later_jobs():
-            key = job.folder.key
-            if key not in self.ahead and not job.folder.has_ended() and not job.waits_for_warm_up:
-                self.ahead.add(key)
-                return job
+        for number in range(len(self.scores) + 1, len(self.seeds)):
+            block = [job for job in self._jobs(number, self._ranked()) if not job.folder.has_ended()]
+            if self.affords is not None and not self.affords([*self._open_jobs(), *block]):
+                return None
+            for job in block:
+                if (spare := self._ahead_of_time(job)) is not None:
+                    return spare
         return None
+
+    def _ahead_of_time(self, job: Job) -> Job | None:
+        """This job, or the warm-up that it waits for, unless an idle worker has taken it already."""
+        if job.waits_for_warm_up and job.warm_up is not None:
+            job = job.warm_up
+            if job.folder.key in self.queue.warming:
+                return None
+            self.queue.warming.add(job.folder.key)
+        if job.folder.key in self.ahead:
+            return None
+        self.ahead.add(job.folder.key)
+        return job
+
+    def _open_jobs(self) -> list[Job]:
+        """What is left of the open block."""
+        return [job for job in self.block if not job.folder.has_ended()]
+
+    def _ranked(self) -> list[int]:
+        """The λs still in the race, the leader first."""
+        means, survivors = self.standing.means, self.standing.survivors
+        return sorted(survivors, key=lambda arm: -means[arm]) if self.scores else list(survivors)
 
     def runs_ahead(self, key: str) -> bool:
         """Whether this trial's block has not begun."""
@@ -111,7 +133,7 @@ class RaceSearch:
         begun = [job for job in left if job.folder.key in self.ahead]
         self.queue.put(job for job in left if job not in begun)
         self.queue.open |= {job.folder.key for job in begun}  # they run already, or wait for their next slice
-        self.ahead -= {job.folder.key for job in begun}
+        self.ahead -= {job.folder.key for job in begun} | {job.warm_up.folder.key for job in left if job.warm_up}
 
     def _close_block(self) -> None:
         if not self.block:
@@ -133,21 +155,12 @@ class RaceSearch:
         seed = self.seeds[number]
         return [job for cell in self.references for job in jobs_of(cell, self.results, 0, {}, [seed])]
 
-    def _later_jobs(self) -> Iterator[Job]:
-        """Jobs of the blocks after the open one, in the order in which they are likely to be needed."""
-        means = self.standing.means
-        survivors = self.standing.survivors
-        ranked = sorted(survivors, key=lambda arm: -means[arm]) if self.scores else survivors
-        for number in range(len(self.scores) + 1, len(self.seeds)):
-            yield from self._jobs(number, ranked)
-
     @property
-    def _shrinkage(self) -> float:
-        """What a difference in clean accuracy is multiplied by on the noisy labels that decide."""
+    def scale(self) -> float:
+        """What a point of clean accuracy is worth in scores."""
         config = self.arms[0].typical()
-        if self.arms[0].study.objective == "val_ccc":
-            return 1.0
-        return max(LEAST_SHRINKAGE, accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)))
+        first = first_categorical(config.dataset.label_sets)
+        return score_scale(self.arms[0].study.objective, accuracy_shrinkage(config.noise, first))
 
     def key(self, arm: int, seed: int) -> str:
         """The key of the trial of this arm and seed."""
@@ -165,7 +178,7 @@ class RaceSearch:
             scores,
             costs=[trial_core_seconds(cell.typical()) for cell in self.arms],
             looks=len(self.seeds),
-            tolerance=decide.tolerance * self._shrinkage,
+            tolerance=decide.tolerance * self.scale,
             prior=self.prior,
             stopped=stopped,
         )

@@ -76,8 +76,8 @@ class StudySearcher(Searcher):
                 self.running[trial_id] = chosen
                 chosen.job.folder.begin(chosen.job.record)
                 return {"assignment": self._assignment(chosen.job, until)}
-            self.over_budget = True
-        return Searcher.FINISHED if self.over_budget else None
+            self.over_budget |= not chosen.candidate.is_spare
+        return Searcher.FINISHED if self.over_budget and not self.running else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Note that a trial or slice has ended."""

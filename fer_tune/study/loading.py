@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,18 @@ def load_plan(path: Path, overrides: Sequence[str] = ()) -> Plan:
     Raises StudyError, naming file, line, key and what would be right; DataError where the plan needs a label file
     that cannot be used.
     """
-    raw, source = _read(path, overrides)
+    raw, source, races_by_default = _read(path, overrides)
     try:
-        return make_plan(Study.model_validate_json(raw, strict=True))
+        plan = make_plan(Study.model_validate_json(raw, strict=True))
+        return replace(plan, races_by_default=races_by_default)
     except ValidationError as error:
         raise StudyError("\n".join(explain(error, source))) from None
     except MisplacedError as error:
         raise StudyError(explain_misplaced(error, source)) from None
 
 
-def _read(path: Path, overrides: Sequence[str]) -> tuple[str, StudySource]:
-    """The file's settings with the overrides put in, as JSON text, and where each came from."""
+def _read(path: Path, overrides: Sequence[str]) -> tuple[str, StudySource, bool]:
+    """The file's settings with the overrides, as JSON text; where each came from; whether it races by default."""
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=_Loader)
@@ -56,10 +58,10 @@ def _read(path: Path, overrides: Sequence[str]) -> tuple[str, StudySource]:
     if path.name == STUDY_JSON:
         raw = completed(raw)
     options = {key: _override(raw, key, value) for key, value in map(_split_override, overrides)}
-    if "seeds" not in raw and "decide" not in raw and _can_race(raw):
-        raw["decide"] = {}  # every study.json names both, so that a study begun before there were races keeps its seeds
+    if races_by_default := "seeds" not in raw and "decide" not in raw and _can_race(raw):
+        raw["decide"] = {}
     try:
-        return json.dumps(raw, default=str), StudySource(path, root, options)
+        return json.dumps(raw, default=str), StudySource(path, root, options), races_by_default
     except (TypeError, ValueError, RecursionError) as error:
         raise StudyError(f"{path}: keys must be text and nothing may contain itself: {error}") from None
 

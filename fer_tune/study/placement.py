@@ -65,7 +65,7 @@ def explain_misplaced(error: MisplacedError, source: StudySource) -> str:
 
 def _clearest(errors: Sequence[Any]) -> list[_Problem]:
     """One problem per key: union branches that the value never meant are dropped, or joined by `or`."""
-    problems = [_problem(error) for error in errors]
+    problems = [_problem(error) for error in errors if error["type"] != "default_factory_not_called"]
     unknown = {p.location[:-1] for p in problems if p.kind == "extra_forbidden"}
     problems = [p for p in problems if not (p.kind == "missing" and p.location[:-1] in unknown)]
     meant = [p for p in problems if not (p.is_type_mismatch and any(_says_more(q, p) for q in problems))]

@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,12 @@ class Plan:
     Attributes:
         study: the settings.
         cells: every search in a fixed order: conditions outermost, then grids.
+        races_by_default: the study file names neither seeds nor a race.
     """
 
     study: Study
     cells: tuple[Cell, ...]
+    races_by_default: bool = False
 
     @property
     def total_trials(self) -> int:
@@ -137,15 +139,17 @@ def left_open(study: Study) -> list[Setting]:
 def as_begun(plan: Plan, begun: Study | TrialConfig) -> Plan:
     """The plan that continues what was begun with these settings.
 
-    It takes over the newer settings that the study file does not name: their defaults today are not what an older
-    version did.
+    It takes over the newer settings that the study file does not name, and the seeds and the race where it names
+    neither: their defaults today are not what an older version did.
     """
     study = plan.study
+    if plan.races_by_default and isinstance(begun, Study):
+        study = study.model_copy(update={"decide": begun.decide, "seeds": begun.seeds})
     for setting in left_open(study):
         before = getattr(getattr(begun, setting.section), setting.key)
         section = getattr(study, setting.section).model_copy(update={setting.key: before})
         study = study.model_copy(update={setting.section: section})
-    return plan if study == plan.study else make_plan(study)
+    return plan if study == plan.study else replace(make_plan(study), races_by_default=plan.races_by_default)
 
 
 def make_plan(study: Study) -> Plan:
@@ -199,6 +203,8 @@ def _check_corners(cell: Cell) -> None:
         try:
             config = cell.config(dict(corner), cell.study.seeds[0])
         except ValidationError as error:
+            if cell.is_reference:
+                raise MisplacedError(("decide", "baselines"), plain_message(error.errors()[0])) from None
             raise _misplaced(cell.study, error.errors()[0]) from None
         if cell.study.objective == "val_ccc" and all(s.kind == "categorical" for s in config.label_sets):
             raise MisplacedError(("objective",), f"val_ccc: {cell.key} learns no continuous label set")

@@ -85,6 +85,8 @@ def test_the_default_study_starts_from_what_its_own_seeds_showed_before():
 def test_a_race_that_has_begun_keeps_what_it_knew_at_its_start(tmp_path):
     small = ["dataset.train=64", "dataset.validation=28", "dataset.test=28"]
     own = load_plan(SHIPPED / "lambda_sweep.yaml", small)
+    for name in ("fresh", "known"):
+        (tmp_path / name).mkdir()
     prepare(own, tmp_path / "fresh")
     assert read_prior(tmp_path / "fresh") is None
     write_json(tmp_path / "known" / "prior.json", as_json(Prior(0.02, 4.0, "then")))

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from fer_tune.decision.race import Outcome
+from fer_tune.decision.race import Outcome, score_scale
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role
 from fer_tune.search.budget import Limit
@@ -126,6 +126,26 @@ def test_the_leader_runs_ahead_first(tmp_path):
     assert not search.runs_ahead(spare.folder.key)
 
 
+def test_an_idle_worker_runs_the_warm_up_of_a_later_block(tmp_path):
+    training = {"epochs": 4, "batch_size": 32, "warmup_epochs": 2}
+    raw = {**SMALL_STUDY, "training": training, "search": {"lambda": {"grid": list(LAMBDAS)}}}
+    plan = make_plan(Study.model_validate({**raw, "decide": {}, "seeds": [0, 1, 2, 3]}))
+    search = RaceSearch(plan.cells, tmp_path)
+    warm = search.next_job()
+    assert warm.record.is_warm_up
+    later = search.spare_job()
+    assert later.record.is_warm_up
+    assert later.record.seed == 1
+    assert search.spare_job().record.seed == 2
+    _, starts = simulate(plan, tmp_path / "simulated", 2, score)
+    assert max(starts[key] for key in starts if "warm_up" in key) == 1
+    one = RaceSearch(plan.cells, tmp_path / "one")
+    walk(one)
+    again = RaceSearch(plan.cells, tmp_path / "simulated")
+    again.next_job()
+    assert again.standing == one.standing
+
+
 def test_a_condition_is_a_race_of_its_own(tmp_path):
     changes = {"search": {"lambda": {"grid": [0.0, 0.3]}}, "conditions": {"noise_ratio": [0.2, 0.4]}, "decide": {}}
     raw = {name: value for name, value in SMALL_STUDY.items() if name != "seeds"}
@@ -134,6 +154,30 @@ def test_a_condition_is_a_race_of_its_own(tmp_path):
     walk(searches[0], lambda record: score(record, {0.0: 0.3, 0.3: 0.6}))
     walk(searches[1], lambda record: score(record, {0.0: 0.6, 0.3: 0.3}))
     assert [search.standing.pick for search in searches] == [1, 0]
+
+
+def test_a_warm_up_counts_once_in_what_a_block_costs(tmp_path):
+    training = {"epochs": 10, "batch_size": 32, "warmup_epochs": 8}
+    raw = {**SMALL_STUDY, "training": training, "search": {"lambda": {"grid": list(LAMBDAS)}}}
+    plan = make_plan(Study.model_validate({**raw, "decide": {"tolerance": 0.0}, "seeds": [0, 1, 2, 3]}))
+    simulate(plan, tmp_path, 2, alike, Limit(epochs=28))  # 8 and three times 2 for each block
+    own = RaceSearch(plan.cells, tmp_path)
+    own.next_job()
+    assert own.standing.blocks == 2
+
+
+def test_trials_are_not_run_ahead_for_a_block_that_is_not_afforded(tmp_path):
+    simulate(race(tolerance=0.0), tmp_path, 4, alike, Limit(trials=8))
+    assert len(list(trial_folders(tmp_path))) == 6
+
+
+@pytest.mark.parametrize(("objective", "scale"), [("val_accuracy", 0.3), ("val_ccc", 1.0)])
+def test_search_and_report_count_a_point_alike(tmp_path, objective, scale):
+    raw = {**SMALL_STUDY, "noise": {"ratio": 0.6}, "decide": {}, "seeds": [0, 1, 2], "objective": objective}
+    search = RaceSearch(make_plan(Study.model_validate(raw)).cells, tmp_path)
+    record = search.next_job().record
+    assert search.scale == score_scale(objective, record.accuracy_shrinkage)
+    assert search.scale == pytest.approx(scale)
 
 
 @pytest.mark.parametrize("limit", [Limit(epochs=7), Limit(trials=4), Limit(epochs=1)])

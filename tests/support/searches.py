@@ -105,7 +105,7 @@ def simulate(
 
     Returns when each trial ended, in seconds, and how often each started.
     """
-    (results / "data").mkdir(exist_ok=True)
+    (results / "data").mkdir(parents=True, exist_ok=True)
     key = dataset_key(plan.study.dataset.model_dump(mode="json"))
     write_json(results / "data" / "digests.json", {key: "digest"})
     searcher = StudySearcher(plan, results, slots, limit)
