@@ -50,7 +50,10 @@ def trial_core_seconds(config: TrialConfig) -> float:
 
 def remaining_core_seconds(config: TrialConfig, epoch: int) -> float:
     """Estimated seconds that a trial still needs after its first `epoch` epochs, on one CPU core like that measured."""
-    return sum(epoch_core_seconds(config, e) for e in range(epoch + 1, config.training.epochs + 1))
+    training = config.training
+    warm_up = max(0, min(training.warmup_epochs, training.epochs) - epoch)
+    later = max(0, training.epochs - epoch) - warm_up
+    return warm_up * epoch_core_seconds(config, 1) + later * epoch_core_seconds(config, training.epochs)
 
 
 def _core_gflops(width: float) -> float:

@@ -263,7 +263,7 @@ def test_any_change_of_a_file_ends_in_a_report_or_in_one_line(mutation, spoilt, 
 
 
 @pytest.mark.long
-@fuzz(500 * TIMES)
+@fuzz(150 * TIMES)
 @given(mutation=mutations())
 def test_any_change_of_a_file_ends_in_a_report_or_in_one_line_at_length(mutation, spoilt, folders, capsys):
     look(mutation, spoilt, folders, capsys)

@@ -236,7 +236,7 @@ def test_figures_draw_any_names_without_a_warning(names):
 
 
 @pytest.mark.long
-@fuzz(500 * TIMES)
+@fuzz(300 * TIMES)
 @given(names=st.lists(NAME, min_size=2, max_size=7, unique=True))
 def test_figures_draw_any_names_without_a_warning_at_length(names):
     with warnings.catch_warnings():
@@ -267,7 +267,7 @@ def test_the_command_reports_on_any_names(names, tmp_path_factory, only):
 
 
 @pytest.mark.long
-@fuzz(80 * TIMES)
+@fuzz(40 * TIMES)
 @given(names=st.lists(NAME, min_size=4, max_size=9, unique=True))
 def test_the_command_reports_on_any_names_at_length(names, tmp_path_factory, only):
     only("confusion", "faces")

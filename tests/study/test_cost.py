@@ -12,6 +12,7 @@ from fer_tune.study.cost import (
     remaining_core_seconds,
     trial_core_seconds,
 )
+from fer_tune.study.schema import with_training
 
 LOG_LR = {"log_uniform": [1e-4, 1e-3]}
 
@@ -61,3 +62,13 @@ def test_disk_space_grows_with_trials_and_width(plan_of):
 )
 def test_duration_reads_well(seconds, text):
     assert duration(seconds) == text
+
+
+def test_any_number_of_epochs_is_estimated_at_once(plan_of):
+    """As the sum over epochs, of which the warm-up's cost less."""
+    config = plan_of(training={"epochs": 9, "batch_size": 32, "warmup_epochs": 4}).cells[1].config({}, 0)
+    for done in (0, 2, 4, 7, 9):
+        each = [epoch_core_seconds(config, epoch) for epoch in range(done + 1, 10)]
+        assert remaining_core_seconds(config, done) == pytest.approx(sum(each))
+    endless = with_training(config, epochs=10**12)
+    assert remaining_core_seconds(endless, 0) == pytest.approx(10**12 * epoch_core_seconds(config, 9), rel=1e-6)

@@ -48,6 +48,8 @@ def on_small_data(name: str, root: Path) -> dict[str, str]:
     if name == "pretrained_encoder":
         settings = folders.write_affectnet_csv(root)
         return {"dataset.folder": settings["folder"], "dataset.machine_labels": "null", "training.batch_size": "16"}
+    if name == "as_the_paper_says":
+        return {"decide.prior": "null"}  # the earlier study that it names has yet to be run
     if name == "real_annotators":
         folders.write_cifar10(root)
         changes = {"dataset.folder": str(root), "dataset.human_labels": "null", "dataset.verify": "false"}
