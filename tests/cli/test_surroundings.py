@@ -9,13 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.commands import ROOT
-from tests.support.studies import SMALL_STUDY, SMOKE
+from tests.support.studies import SMOKE
 
 UID = 12345  # has no entry in the user database
-TINY = {**SMALL_STUDY, "training": {"epochs": 1, "batch_size": 32}}
 
 
 @pytest.fixture
@@ -65,20 +63,17 @@ def run(place: Path, study: Path, results: str, user: int | None = None, **more:
 
 @pytest.mark.serial
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no CPU affinity here")
-@pytest.mark.parametrize(
-    "shipped", [False, pytest.param(True, marks=pytest.mark.long)], ids=["a tiny study", "the smoke study"]
-)
-def test_a_study_runs_without_home_locale_second_cpu_or_plain_paths(place, shipped):
+def test_the_smoke_study_runs_without_home_locale_second_cpu_or_plain_paths(place):
     user = UID if os.getuid() == 0 else None
     study = place / "study.yaml"
-    study.write_text(SMOKE.read_text() if shipped else yaml.safe_dump(TINY))
+    study.write_text(SMOKE.read_text())
     before = set(place.iterdir())
     done = run(place, study, "results of run 1?", user=user)
     said = done.stdout.decode("ascii")
     assert done.returncode == 0, said + done.stderr.decode()
     assert "lambda = " in said
     assert "2 running" not in said
-    results = place / "results of run 1?" / ("smoke" if shipped else "small")
+    results = place / "results of run 1?" / "smoke"
     assert (results / "optuna.sqlite3").exists()
     assert (results / "report" / "index.html").exists()
     assert {path.name for path in set(place.iterdir()) - before} == {"results of run 1?", "tmp é"}
