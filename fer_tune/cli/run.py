@@ -1,11 +1,8 @@
 """`fer-tune run`: runs a study and reports on it."""
 
 import argparse
-import re
 from dataclasses import dataclass
 from pathlib import Path
-
-from fer_tune.errors import UserError
 
 HELP = """Run all trials of a study, then write its tables and the report with the recommended lambda.
 
@@ -18,8 +15,6 @@ EPILOG = """examples:
   fer-tune run my_study.yaml --within 2h          stop within 2 hours with the best answer so far
   fer-tune run my_study.yaml --extend 1.5         train the leaders of a finished study for half as long again
   fer-tune run my_study.yaml --resume             continue after Ctrl-C, a crash or a full disk"""
-UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-WITHIN = re.compile(r"(\d+(?:\.\d*)?)\s*(s|min|h|d|epochs?|trials?)")
 
 
 @dataclass(frozen=True)
@@ -116,36 +111,6 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Run
         verbose=namespace.verbose,
         command=command,
     )
-
-
-@dataclass(frozen=True)
-class Within:
-    """What a run may spend; None is no limit.
-
-    Attributes:
-        seconds: on the clock, from the start of the command.
-        epochs: of training, over all trials.
-        trials: that it starts.
-    """
-
-    seconds: float | None = None
-    epochs: int | None = None
-    trials: int | None = None
-
-
-def parse_within(text: str | None) -> Within:
-    """What `--within` says. Raises UserError where it is not a positive duration, or number of epochs or trials."""
-    if text is None:
-        return Within()
-    found = WITHIN.fullmatch(text.strip().lower())
-    if found is None or not float(found[1]) > 0:
-        raise UserError(f"--within {text}: write a duration (90s, 30min, 2h, 1d), or 300epochs or 12trials")
-    number, unit = float(found[1]), found[2].rstrip("s") or "s"
-    if unit in UNITS:
-        return Within(seconds=number * UNITS[unit])
-    if number != int(number):
-        raise UserError(f"--within {text}: write a whole number of {unit}s")
-    return Within(epochs=int(number)) if unit == "epoch" else Within(trials=int(number))
 
 
 def run(options: RunOptions) -> int:

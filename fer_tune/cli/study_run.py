@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from fer_tune.cli.preflight import (
 )
 from fer_tune.cli.progress import TerminalDisplay
 from fer_tune.cli.reporter import NoReport, Reporter
-from fer_tune.cli.run import RunOptions, parse_within
+from fer_tune.cli.run import RunOptions
+from fer_tune.cli.within import parse_within
 from fer_tune.errors import UserError
 from fer_tune.results.environment import environment
 from fer_tune.results.files import read_json, read_json_or, write_json
@@ -38,7 +39,7 @@ from fer_tune.results.repair import repair
 from fer_tune.results.storage import is_remote, mirrored
 from fer_tune.results.tables import write_tables
 from fer_tune.results.tensorboard import write_tensorboard
-from fer_tune.search.budget import Ending, Limit
+from fer_tune.search.budget import Ending
 from fer_tune.search.preparation import prepare, reads_files
 from fer_tune.search.prior import prior_of
 from fer_tune.study.differences import differences
@@ -236,7 +237,7 @@ def _search(
     ended = ended_trials(results)
     display = TerminalDisplay(run.console)
     callback = StudyCallback(plan, results, ended, display, on_first_start)
-    limit = Limit(**asdict(parse_within(options.within)))
+    limit = parse_within(options.within)
     try:
         if ended >= plan.total_trials if plan.study.decide is None else ended and is_complete(plan, results):
             wait()

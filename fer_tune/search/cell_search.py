@@ -11,7 +11,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from fer_tune.names import Setting
 from fer_tune.results.records import Role, TrialRecord, TrialResult
-from fer_tune.search.job_queue import JobQueue
+from fer_tune.search.job_queue import QueuedSearch
 from fer_tune.search.jobs import Job, jobs_of
 from fer_tune.search.warm_start import read_earlier_values
 from fer_tune.study.cost import trial_core_seconds
@@ -22,7 +22,7 @@ from fer_tune.system.randomness import stream_seed
 OBJECTIVE = "objective"  # what Ray and Optuna call the value of a configuration
 
 
-class CellSearch:
+class CellSearch(QueuedSearch):
     """The search of one cell: asks Optuna in batches and tells it each configuration's mean over seeds.
 
     Asked and told in a fixed order, its suggestions do not depend on which trial ends first. When a study is resumed
@@ -31,14 +31,12 @@ class CellSearch:
 
     def __init__(self, cell: Cell, results: Path, warming: set[str] | None = None) -> None:
         """`warming` holds the keys of the warm-ups that run now; all cells of a study share it."""
+        super().__init__(warming)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.cell, self.results = cell, results
         self.optuna = self._optuna_search() if cell.space else None
         self.asked = 0
         self.batch: dict[int, list[Job]] = {}
-        self.queue = JobQueue(set() if warming is None else warming)
-        self.finished = False
-        self.over_budget = False  # a search starts nothing that a budget could decide on
 
     @property
     def seconds_to_come(self) -> float:
@@ -53,28 +51,9 @@ class CellSearch:
         runs = len(study.seeds) * (2 if study.maximises_gain else 1)
         return len(self.queue.open) + (self.cell.configurations - self.asked) * runs
 
-    def spare_job(self) -> Job | None:
-        """Nothing: what Optuna suggests next depends on what runs now."""
-        return None
-
-    def runs_ahead(self, key: str) -> bool:
-        """Whether this trial may turn out not to be needed: never."""
-        return False
-
-    def next_job(self) -> Job | None:
-        """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
-        while not self.finished:
-            if (job := self.queue.take()) is not None:
-                return job
-            if not self.queue.is_over:
-                return None
-            self._tell_batch()
-            self._ask_batch()
-        return None
-
-    def complete(self, key: str) -> None:
-        """Note that a trial has ended, in whatever way."""
-        self.queue.complete(key)
+    def _next_batch(self) -> None:
+        self._tell_batch()
+        self._ask_batch()
 
     def _ask_batch(self) -> None:
         total = self.cell.configurations

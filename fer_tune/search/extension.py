@@ -7,7 +7,7 @@ import numpy as np
 
 from fer_tune.decision.race import Standing
 from fer_tune.results.files import read_json_or, write_json
-from fer_tune.search.job_queue import JobQueue
+from fer_tune.search.job_queue import QueuedSearch
 from fer_tune.search.jobs import Job, extended_job
 from fer_tune.search.race_search import RaceSearch
 
@@ -22,7 +22,7 @@ def write_extensions(results: Path, epochs: list[int]) -> None:
     write_json(results / "extensions.json", epochs)
 
 
-class Extension:
+class Extension(QueuedSearch):
     """What is left of a race once it is over, for more epochs.
 
     Every λ that the race could not drop is trained on to `epochs` on each seed of the race; only the added epochs cost
@@ -34,51 +34,27 @@ class Extension:
         results: the study's results folder.
     """
 
-    seconds_to_come = 0.0
-
     def __init__(self, before: "RaceSearch | Extension", epochs: int, results: Path) -> None:
+        super().__init__()
         self.before, self.epochs, self.results = before, epochs, results
         self.race: RaceSearch = before if isinstance(before, RaceSearch) else before.race
         self.arms, self.seeds = self.race.arms, self.race.seeds
-        self.queue = JobQueue(set())
         self.jobs: list[list[Job]] | None = None  # by seed; None until the race is over
-        self.over_budget = False
-        self.finished = False
         self.standing: Standing | None = None
 
-    @property
-    def trials_left(self) -> int:
-        """Trials that have not ended, as far as it is known which will run."""
-        return len(self.queue.open)
-
     def next_job(self) -> Job | None:
-        """A trial to start now; None before the race is over, while trials run, or when all is done (`finished`)."""
-        if self.finished or not self.before.finished:
-            return None
+        """See `QueuedSearch`; None also before the race is over."""
+        return super().next_job() if self.before.finished else None
+
+    def _next_batch(self) -> None:
         if self.before.over_budget or self.before.standing is None:
             self.finished, self.over_budget = True, self.before.over_budget
-            return None
-        if self.jobs is None:
+        elif self.jobs is None:
             self.jobs = self._jobs(self.before.standing)
             self.queue.put(job for block in self.jobs for job in block)
-        if (job := self.queue.take()) is not None:
-            return job
-        if self.queue.is_over:
+        else:
             self.standing = self._answer(self.jobs)
             self.finished = True
-        return None
-
-    def spare_job(self) -> Job | None:
-        """Nothing: all its trials may start at once."""
-        return None
-
-    def runs_ahead(self, key: str) -> bool:
-        """Whether this trial may turn out not to be needed: never."""
-        return False
-
-    def complete(self, key: str) -> None:
-        """Note that a trial has ended, in whatever way."""
-        self.queue.complete(key)
 
     def key(self, arm: int, seed: int) -> str:
         """The key of the trial of this arm and seed."""

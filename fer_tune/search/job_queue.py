@@ -1,4 +1,4 @@
-"""Jobs that wait to be run: handed out one by one, each after the warm-up that it shares with others."""
+"""Jobs that wait to be run, and what all searches that run them in batches have in common."""
 
 from collections.abc import Iterable
 
@@ -46,3 +46,56 @@ class JobQueue:
         """Note that a trial has ended, in whatever way."""
         self.open.discard(key)
         self.warming.discard(key)
+
+
+class QueuedSearch:
+    """A search that runs its jobs in batches, each when the one before is over.
+
+    Args:
+        warming: see `JobQueue`.
+
+    Attributes:
+        finished: nothing is left to run.
+        over_budget: it is finished because the budget allows no more.
+    """
+
+    def __init__(self, warming: set[str] | None = None) -> None:
+        self.queue = JobQueue(set() if warming is None else warming)
+        self.finished = False
+        self.over_budget = False
+
+    @property
+    def seconds_to_come(self) -> float:
+        """Estimated core seconds of what can only start after the open batch, one trial a batch; 0 where unknown."""
+        return 0.0
+
+    @property
+    def trials_left(self) -> int:
+        """Trials that have not ended, as far as it is known which will run."""
+        return len(self.queue.open)
+
+    def next_job(self) -> Job | None:
+        """A trial to start now, or None while the open batch runs or when all is done (`finished`)."""
+        while not self.finished:
+            if (job := self.queue.take()) is not None:
+                return job
+            if not self.queue.is_over:
+                return None
+            self._next_batch()
+        return None
+
+    def spare_job(self) -> Job | None:
+        """A trial of a later batch for a worker that would idle; None where none can be told yet."""
+        return None
+
+    def runs_ahead(self, key: str) -> bool:
+        """Whether this trial's batch has not begun, so that it may turn out not to be needed."""
+        return False
+
+    def complete(self, key: str) -> None:
+        """Note that a trial has ended, in whatever way."""
+        self.queue.complete(key)
+
+    def _next_batch(self) -> None:
+        """Take note of the batch that is over, then put the next one into the queue, or finish."""
+        raise NotImplementedError

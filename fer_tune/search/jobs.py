@@ -89,6 +89,11 @@ class Assignment:
     scheduled: bool
 
 
+def trial_key(cell: Cell, number: int, seed: int) -> str:
+    """The key, and so the folder's name, of a configuration's trial with a seed."""
+    return f"{cell.key},n{number:03d},s{seed}"
+
+
 def jobs_of(
     cell: Cell, results: Path, number: int, suggestion: Suggestion, seeds: Sequence[int] | None = None
 ) -> Iterator[Job]:
@@ -100,7 +105,7 @@ def jobs_of(
     role = Role.REFERENCE if cell.is_reference else Role.TRIAL
     for seed in cell.study.seeds if seeds is None else seeds:
         config = cell.config(suggestion, seed)
-        name = f"{cell.key},n{number:03d},s{seed}"
+        name = trial_key(cell, number, seed)
         yield _job(cell, results, name, role, number, suggestion, config)
         if cell.study.maximises_gain:
             noise = {setting: value for setting, value in suggestion.items() if setting.section == "noise"}

@@ -9,15 +9,15 @@ import numpy as np
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.decision.race import Outcome, Prior, Standing, run_race, score_scale
-from fer_tune.search.job_queue import JobQueue
-from fer_tune.search.jobs import Job, jobs_of
+from fer_tune.search.job_queue import QueuedSearch
+from fer_tune.search.jobs import Job, jobs_of, trial_key
 from fer_tune.study.cost import trial_core_seconds
 from fer_tune.study.plan import Cell
 
 Afford = Callable[[Sequence[Job]], bool]
 
 
-class RaceSearch:
+class RaceSearch(QueuedSearch):
     """The search of a condition whose λs race over seeds.
 
     Block s is every λ that is still in the race, and every baseline, on seed s. What is decided after a block depends
@@ -40,38 +40,16 @@ class RaceSearch:
         prior: Prior | None = None,
         affords: Afford | None = None,
     ) -> None:
+        super().__init__(warming)
         self.arms = [cell for cell in cells if not cell.is_reference]
         self.references = [cell for cell in cells if cell.is_reference]
         self.results, self.prior, self.affords = results, prior, affords
         self.seeds = self.arms[0].study.seeds
-        self.queue = JobQueue(set() if warming is None else warming)
         self.scores: list[list[float]] = []  # of whole blocks, one value an arm
         self.block: list[Job] = []  # of the arms, in the open block
         self.ahead: set[str] = set()  # keys of trials that idle workers run before their block begins
+        self.made: dict[tuple[str, int], Job] = {}
         self.standing = self._replay()
-        self.finished = False
-        self.over_budget = False
-
-    @property
-    def seconds_to_come(self) -> float:
-        """Estimated core seconds of each λ in later blocks: none, since every block may be the last."""
-        return 0.0
-
-    @property
-    def trials_left(self) -> int:
-        """Trials of the open block that have not ended."""
-        return len(self.queue.open)
-
-    def next_job(self) -> Job | None:
-        """A trial to start now, or None while the open block runs or when the race is over (`finished`)."""
-        while not self.finished:
-            if (job := self.queue.take()) is not None:
-                return job
-            if not self.queue.is_over:
-                return None
-            self._close_block()
-            self._open_block()
-        return None
 
     def spare_job(self) -> Job | None:
         """A trial of a later block for a worker that would idle, the leader's first; None where there is none.
@@ -117,14 +95,19 @@ class RaceSearch:
     def complete(self, key: str) -> None:
         """Note that a trial has ended, in whatever way."""
         self.ahead.discard(key)
-        self.queue.complete(key)
+        super().complete(key)
+
+    def _next_batch(self) -> None:
+        self._close_block()
+        self._open_block()
 
     def _open_block(self) -> None:
         self.finished = self.standing.outcome is not Outcome.RUNNING
         if self.finished:
             return
         number = len(self.scores)
-        jobs, references = self._jobs(number, self.standing.survivors), self._reference_jobs(number)
+        jobs = self._jobs(number, self.standing.survivors)
+        references = [self._job(cell, number) for cell in self.references]
         left = [job for job in (*jobs, *references) if not job.folder.has_ended()]
         if number and left and self.affords is not None and not self.affords(left):
             self.finished = self.over_budget = True
@@ -148,12 +131,14 @@ class RaceSearch:
 
     def _jobs(self, number: int, arms: Sequence[int]) -> list[Job]:
         """A block's jobs of these arms."""
-        seed = self.seeds[number]
-        return [job for arm in arms for job in jobs_of(self.arms[arm], self.results, 0, {}, [seed])]
+        return [self._job(self.arms[arm], number) for arm in arms]
 
-    def _reference_jobs(self, number: int) -> list[Job]:
-        seed = self.seeds[number]
-        return [job for cell in self.references for job in jobs_of(cell, self.results, 0, {}, [seed])]
+    def _job(self, cell: Cell, number: int) -> Job:
+        """A cell's job in a block, made once: idle workers ask for later blocks again and again."""
+        key = (cell.key, number)
+        if key not in self.made:
+            (self.made[key],) = jobs_of(cell, self.results, 0, {}, [self.seeds[number]])
+        return self.made[key]
 
     @property
     def scale(self) -> float:
@@ -164,7 +149,7 @@ class RaceSearch:
 
     def key(self, arm: int, seed: int) -> str:
         """The key of the trial of this arm and seed."""
-        return f"{self.arms[arm].key},n000,s{seed}"
+        return trial_key(self.arms[arm], 0, seed)
 
     def _replay(self) -> Standing:
         """Where the race stands after the whole blocks."""

@@ -13,20 +13,19 @@ from fer_tune.results.files import read_json
 from fer_tune.search.budget import Budget, Limit, Pace
 from fer_tune.search.cell_search import CellSearch
 from fer_tune.search.extension import Extension, read_extensions
+from fer_tune.search.job_queue import QueuedSearch
 from fer_tune.search.jobs import Assignment, Job
 from fer_tune.search.prior import read_prior
 from fer_tune.search.race_search import Afford, RaceSearch
 from fer_tune.study.cost import epoch_core_seconds, remaining_core_seconds
 from fer_tune.study.plan import Plan
 
-Search = CellSearch | RaceSearch | Extension
-
 
 @dataclass(frozen=True)
 class _Ready:
     """A job that could start or continue now, with what the choice depends on."""
 
-    search: Search
+    search: QueuedSearch
     job: Job
     candidate: Candidate
 
@@ -47,8 +46,9 @@ class StudySearcher(Searcher):
         super().__init__(metric=plan.study.objective, mode="max")
         self.study, self.results, self.slots = plan.study, results, slots
         self.digests = read_json(results / "data" / "digests.json")
-        self.budget = Budget(limit or Limit(), Pace.of(results), slots, spent)
-        self.searches = searches_of(plan, results, self.budget.affords)
+        self.timed = limit is not None and limit.seconds is not None  # else nobody asks how long epochs take
+        self.budget = Budget(limit or Limit(), Pace.of(results) if self.timed else Pace(), slots, spent)
+        self.searches = searches_of(plan, results, self.budget.affords if limit is not None else None)
         self.ready: list[_Ready] = []
         self.running: dict[str, _Ready] = {}
         self.over_budget = False
@@ -82,7 +82,8 @@ class StudySearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Note that a trial or slice has ended."""
         ended = self.running.pop(trial_id)
-        self.budget.pace.note(ended.job.record, ended.job.folder, since=ended.candidate.epoch)
+        if self.timed:
+            self.budget.pace.note(ended.job.record, ended.job.folder, since=ended.candidate.epoch)
         if not ended.job.folder.has_ended() and not error:
             self.ready.append(self._ready(ended.search, ended.job))
             return
@@ -94,7 +95,7 @@ class StudySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore: suggestions are replayed from the trial folders."""
 
-    def _ready(self, search: Search, job: Job) -> _Ready:
+    def _ready(self, search: QueuedSearch, job: Job) -> _Ready:
         config = job.config
         epoch = len(job.folder.history()) or job.epochs_before
         epochs = config.training.epochs
@@ -144,11 +145,11 @@ class StudySearcher(Searcher):
         )
 
 
-def searches_of(plan: Plan, results: Path, affords: Afford | None = None) -> list[Search]:
+def searches_of(plan: Plan, results: Path, affords: Afford | None = None) -> list[QueuedSearch]:
     """The searches of a study: a race in each condition with several lambdas where it races, else one for each cell."""
     warming: set[str] = set()
     prior = read_prior(results)
-    searches: list[Search] = []
+    searches: list[QueuedSearch] = []
     for cells in plan.conditions.values():
         if plan.study.decide is not None and sum(not cell.is_reference for cell in cells) > 1:
             race: RaceSearch | Extension = RaceSearch(cells, results, warming, prior, affords)
