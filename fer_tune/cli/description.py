@@ -161,7 +161,7 @@ def _too_short(plan: Plan) -> list[str]:
     epochs = min(cell.typical().training.epochs for cell in plan.cells)
     if epochs >= FEWEST_EPOCHS:
         return []
-    text = "the final accuracy cannot be predicted, so the report will name no lambda"
+    text = "the final accuracy cannot be predicted, so the answer holds for these few alone"
     return [f"with {_count(epochs, 'epoch')} (fewer than {FEWEST_EPOCHS}) {text}. Set training.epochs higher"]
 
 
