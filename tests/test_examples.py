@@ -65,3 +65,19 @@ def test_faces_are_drawn_with_a_table_of_labels(tmp_path: Path):
     assert len(gaps) == 10
     assert set(np.diff(gaps)) == {60}
     assert all((tmp_path / "mine" / row["path"]).is_file() for row in rows)
+
+
+def test_the_slurm_job_can_be_read_by_bash_and_calls_commands_that_exist(tmp_path):
+    job = EXAMPLES / "slurm" / "study.sbatch"
+    subprocess.run(["bash", "-n", str(job)], check=True)
+    text = job.read_text(encoding="utf-8")
+    called = next(line for line in text.splitlines() if "-m fer_tune.run" in line)
+    options = [word for word in called.split() if word.startswith("--")]
+    shown = run_python("-m", "fer_tune.run", "--help", cwd=tmp_path)
+    assert options
+    assert [option for option in options if option not in shown.stdout] == []
+    ray = run_python("-m", "ray.scripts.scripts", "start", "--help", cwd=tmp_path)
+    starts = [line for line in text.splitlines() if "scripts.scripts start" in line or "-worker-port" in line]
+    own = [word.split("=")[0] for line in starts for word in line.split() if word.startswith("--")]
+    assert own
+    assert [option for option in own if option not in ray.stdout] == []
