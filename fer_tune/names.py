@@ -14,7 +14,7 @@ SHORT_NAMES = {
 FINGERPRINT = {
     "dataset": ("image_size",),
     "noise": ("kind",),
-    "model": ("width", "features", "encoder_norm", "encoder_input"),
+    "model": ("width", "encoder", "game_size", "features", "encoder_norm", "encoder_input"),
     "training": (
         "epochs",
         "batch_size",
@@ -25,10 +25,24 @@ FINGERPRINT = {
         "balance",
         "average",
         "order",
+        "optimiser",
+        "weight_decay",
+        "schedule",
+        "lr_warmup_epochs",
     ),
 }  # settings that the best lambda may depend on: a result does not carry over to other values
 # Settings that older versions did not have, by section, with what these versions did; today's defaults may differ.
-NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {"training": {"average": 0.0, "order": "generator_first"}}
+NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "model": {"encoder": "vgg16", "game_size": None},
+    "training": {
+        "average": 0.0,
+        "order": "generator_first",
+        "optimiser": "adam",
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "lr_warmup_epochs": 0,
+    },
+}
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 FEWEST_EPOCHS = 6  # with fewer nothing is known of a curve's end
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()

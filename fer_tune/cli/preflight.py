@@ -79,6 +79,11 @@ def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) 
         raise UserError(f"{option}: only a study with `decide` has leaders to train for longer; it has a list of seeds")
     if not any(results.glob("trials/*/result.json")):
         raise UserError(f"{option}: {results} has no finished trial to go on from: run the study first")
+    if plan.study.training.schedule != "constant":
+        raise UserError(
+            f"{option}: with training.schedule {plan.study.training.schedule} the learning rate has come to its end. "
+            "Train a new study, with another name and more training.epochs"
+        )
     known = read_extensions(results)
     so_far = known[-1] if known else plan.study.training.epochs
     if factor is not None and not 1 < factor < MOST_TIMES:

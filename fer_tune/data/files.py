@@ -39,7 +39,9 @@ class FolderSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     folder: str = Field(description="the data folder, absolute or relative to the current folder")
-    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels that images are resized to")
+    image_size: Literal[32, 64, 112, 128, 224, 256] = Field(
+        64, description="side in pixels that images are resized to; 112 and 224 need model.game_size"
+    )
     validation: float = Field(
         0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, stratified by class"
     )

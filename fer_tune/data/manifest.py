@@ -88,7 +88,9 @@ class ManifestSpec(BaseModel):
         min_length=1, description="label sets; each annotator is a label set of its own"
     )
     subject: str | None = Field(None, description="column that names the person shown; keeps each person in one split")
-    image_size: Literal[32, 64, 128, 256] = Field(64, description="side in pixels that images are resized to")
+    image_size: Literal[32, 64, 112, 128, 224, 256] = Field(
+        64, description="side in pixels that images are resized to; 112 and 224 need model.game_size"
+    )
     validation: float = Field(
         0.1, gt=0, lt=0.9, description="share of the training samples kept for validation, if no row's split is val"
     )

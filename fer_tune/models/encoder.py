@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_tune.models.backbones import Backbone, count_features, draws, seeded, torchvision_backbone
 from fer_tune.models.layers import scaled
+from fer_tune.models.sizes import PAPER
+from fer_tune.models.spec import ModelSpec
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels, convolutions
 NOISE_SIZE = 100
@@ -35,14 +39,20 @@ class Encoding(NamedTuple):
 class Encoder(nn.Module):
     """VGG-16 convolutions, two hidden layers and three linear heads (supplement, section A).
 
+    Another backbone may take the place of the convolutions.
+
     Args:
-        image_size: S, a multiple of 32.
+        image_size: S, at least 32.
         label_outputs: the sum of the label sets' sizes.
         features: F, the hidden layers' size at width 1 (500 for faces, 512 for CIFAR-10).
         width: factor on every hidden channel and feature count.
         norm: `none` is the paper's; `batch` puts batch normalisation between each convolution and its ReLU; without
             it narrow encoders stay at chance for many epochs.
         input: what the convolutions take: images in [-1, 1], or what pretrained weights expect.
+        backbone: builds a module that maps images (N, 3, S, S) to features (N, D), in place of the convolutions;
+            `width` then only scales the hidden layers, and `norm` has no effect.
+
+    Raises ValueError for a backbone that gives something else.
     """
 
     def __init__(
@@ -53,6 +63,7 @@ class Encoder(nn.Module):
         width: float = 1.0,
         norm: Literal["none", "batch"] = "none",
         input: Input = "unit",
+        backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
         self.order: tuple[int, ...] = ()
@@ -60,19 +71,12 @@ class Encoder(nn.Module):
             self.order, mean, deviation = INPUTS[input]
             self.register_buffer("input_mean", torch.tensor(mean)[:, None, None], persistent=False)
             self.register_buffer("input_deviation", torch.tensor(deviation)[:, None, None], persistent=False)
-        layers: list[nn.Module] = []
-        channels = 3
-        for block_channels, convolutions in BLOCKS:
-            for _ in range(convolutions):
-                out = scaled(block_channels, width)
-                layers.append(_convolution(channels, out))
-                layers.extend([nn.BatchNorm2d(out)] if norm == "batch" else [])
-                layers.append(nn.ReLU())
-                channels = out
-            layers.append(nn.MaxPool2d(2, ceil_mode=True))
         hidden = scaled(features, width)
-        self.convolutions = nn.Sequential(*layers)
-        self.hidden1 = nn.Linear(channels * (image_size // 32) ** 2, hidden)
+        self.convolutions = vgg_convolutions(width, norm) if backbone is None else backbone()
+        self.draws = backbone is not None and draws(self.convolutions)
+        inputs = scaled(BLOCKS[-1][0], width) * math.ceil(image_size / 32) ** 2
+        inputs = inputs if backbone is None else count_features(self.convolutions, image_size)
+        self.hidden1 = nn.Linear(inputs, hidden)
         self.hidden2 = nn.Linear(hidden, hidden)
         self.mean = nn.Linear(hidden, NOISE_SIZE)
         self.log_variance = nn.Linear(hidden, NOISE_SIZE)
@@ -80,10 +84,18 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor, generator: torch.Generator | None = None) -> Encoding:
         """Encode images, (N, 3, S, S) in [-1, 1]. In training `generator` draws the two dropout masks."""
-        h = self.convolutions(self.prepare(images)).flatten(1)
+        h = self._features(self.prepare(images), generator)
         h = self._dropout(F.relu(self.hidden1(h)), generator)
         h = self._dropout(F.relu(self.hidden2(h)), generator)
         return Encoding(self.labels(h), self.mean(h), self.log_variance(h))
+
+    def _features(self, images: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Features (N, D) of prepared images; what a backbone draws comes from `generator`."""
+        if self.draws and self.training and generator is not None:
+            with seeded(generator):
+                return self.convolutions(images).flatten(1)
+        features: Tensor = self.convolutions(images).flatten(1)
+        return features
 
     def prepare(self, images: Tensor) -> Tensor:
         """Images (N, 3, S, S), RGB in [-1, 1], in the channel order and scale that the convolutions expect."""
@@ -103,6 +115,32 @@ def sample_noise(encoding: Encoding, generator: torch.Generator | None = None) -
     mean, log_variance = encoding.mean.float(), encoding.log_variance.float()
     epsilon = torch.randn(mean.shape, generator=generator, device=mean.device)
     return mean + torch.exp(log_variance / 2) * epsilon
+
+
+def build_encoder(image_size: int, label_outputs: int, model: ModelSpec, backbone: Backbone | None = None) -> Encoder:
+    """The encoder that `model` describes, with random weights; `backbone` takes the place of the one that it names.
+
+    Raises ValueError for a backbone that cannot take images of this size.
+    """
+    if backbone is None and model.encoder != PAPER:
+        backbone = partial(torchvision_backbone, model.encoder, image_size)
+    norm, shown = model.encoder_norm, model.encoder_input
+    return Encoder(image_size, label_outputs, model.features, model.width, norm, shown, backbone)
+
+
+def vgg_convolutions(width: float = 1.0, norm: Literal["none", "batch"] = "none") -> nn.Sequential:
+    """The paper's convolutions: images (N, 3, S, S) to maps (N, 512 * width, S / 32, S / 32)."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for block_channels, convolutions in BLOCKS:
+        for _ in range(convolutions):
+            out = scaled(block_channels, width)
+            layers.append(_convolution(channels, out))
+            layers.extend([nn.BatchNorm2d(out)] if norm == "batch" else [])
+            layers.append(nn.ReLU())
+            channels = out
+        layers.append(nn.MaxPool2d(2, ceil_mode=True))
+    return nn.Sequential(*layers)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -1,4 +1,4 @@
-"""Loads pretrained VGG-16 convolutions into the encoder, as in the paper's AffectNet-base case."""
+"""Loads pretrained weights into the encoder: VGG-16 convolutions, as in the paper's AffectNet-base case, or others."""
 
 import re
 import warnings
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fer_tune.errors import UserError
+from fer_tune.models.backbones import last_layer
 from fer_tune.models.encoder import BLOCKS, Encoder
+from fer_tune.models.sizes import PAPER
 from fer_tune.system.safe_loading import why_not_loaded
 
 SHOWN_PROBLEMS = 6  # in one message
@@ -32,7 +34,7 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
     there in its shape and every other tensor belongs to the classifier that follows them.
     """
     found = _read(path)
-    layers = [layer for layer in encoder.convolutions if isinstance(layer, nn.Conv2d)]
+    layers = [layer for layer in encoder.convolutions.modules() if isinstance(layer, nn.Conv2d)]
     problems, used = [], set()
     for name, feature, layer in zip(VGG_FACE_NAMES, TORCHVISION_NUMBERS, layers, strict=True):
         for part, own in (("weight", layer.weight), ("bias", layer.bias)):
@@ -49,10 +51,37 @@ def load_convolutions(encoder: Encoder, path: Path) -> list[str]:
                     own.copy_(found[key])
     left = sorted(set(found) - used)
     problems += [f"{key} is not part of a VGG-16" for key in left if not CLASSIFIER.match(key)]
+    _raise_any(path, problems)
+    return left
+
+
+def load_pretrained(encoder: Encoder, name: str, path: Path) -> list[str]:
+    """Copy pretrained weights into the encoder that a study calls `name`; return the names of unused tensors.
+
+    Loads weights only: no code in the file is run. Raises WeightsError unless every tensor of the encoder is there in
+    its shape and every other one in the file belongs to the classifier that follows.
+    """
+    if name == PAPER:
+        return load_convolutions(encoder, path)
+    found, own = _read(path), encoder.convolutions.state_dict()
+    counters = {key for key in own if key.endswith("num_batches_tracked")}  # old files lack them
+    left = sorted(set(found) - set(own))
+    problems = [f"{key} is missing" for key in own if key not in found and key not in counters]
+    problems += [
+        f"{key} is {tuple(found[key].shape)}, the encoder needs {tuple(own[key].shape)}"
+        for key in own
+        if key in found and found[key].shape != own[key].shape
+    ]
+    problems += [f"{key} is not part of {name}" for key in left if key.rpartition(".")[0] != last_layer(name)]
+    _raise_any(path, problems)
+    encoder.convolutions.load_state_dict({**own, **{key: found[key] for key in own if key in found}})
+    return left
+
+
+def _raise_any(path: Path, problems: list[str]) -> None:
     if problems:
         more = f"; and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
         raise WeightsError(f"{path}: does not fit the encoder: {'; '.join(problems[:SHOWN_PROBLEMS])}{more}")
-    return left
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fer_tune.data.labels import LabelSet
 from fer_tune.data.pictures import IMAGE_SUFFIXES, UNREADABLE, read_picture, why_unreadable, without_warnings
 from fer_tune.errors import UserError
-from fer_tune.models.encoder import Encoder
+from fer_tune.models.encoder import Encoder, build_encoder
 from fer_tune.results.folder import TrialFolder
 from fer_tune.study.schema import TrialConfig
 from fer_tune.system.safe_loading import why_not_loaded
@@ -100,8 +100,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         raise CheckpointError(f"{folder.state}: is not a state of this trial: {why_not_loaded(error)}") from None
     total = sum(s.size for s in config.label_sets)
-    model, size = config.model, config.dataset.image_size
-    encoder = Encoder(size, total, model.features, model.width, model.encoder_norm, model.encoder_input)
+    size = config.dataset.image_size
+    encoder = build_encoder(size, total, config.model)
     try:
         encoder.load_state_dict(evaluated_encoder(state["trainer"]))
     except Exception:  # whatever a file of other content makes of torch

@@ -162,6 +162,8 @@ def _warm_up(cell: Cell, results: Path, suggestion: Suggestion, config: TrialCon
     training = config.training
     if not 0 < training.warmup_epochs < training.epochs or training.method != "joint":
         return None
+    if training.schedule != "constant":
+        return None  # a run of fewer epochs would have other learning rates
     shared = with_training(config, lam=0.0, epochs=training.warmup_epochs)
     record = TrialRecord(
         role=Role.WARM_UP,

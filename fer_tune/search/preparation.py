@@ -7,6 +7,7 @@ from typing import Any
 
 from fer_tune.data.dataset import open_dataset
 from fer_tune.data.loading import dataset_key, load_data, write_dataset
+from fer_tune.models.sizes import PAPER
 from fer_tune.results.environment import environment
 from fer_tune.results.files import Damaged, read_json, read_json_or, write_json
 from fer_tune.search.jobs import NotRunnable
@@ -18,13 +19,13 @@ from fer_tune.system.cpus import usable_cpus
 
 
 def reads_files(plan: Plan) -> bool:
-    """Whether a trial depends on the user's files; drawn faces alone do not."""
+    """Whether preparing a trial may find a mistake: in the user's files, or in an encoder that does not fit."""
     return any(_reads_files(cell.at(min)) for cell in plan.cells)
 
 
 def _reads_files(config: TrialConfig) -> bool:
     drawn = config.dataset.kind == "synthetic" and not config.dataset.machine_labels
-    return not drawn or config.model.encoder_weights is not None
+    return not drawn or config.model.encoder_weights is not None or config.model.encoder != PAPER
 
 
 def prepare(plan: Plan, results: Path, repeated: Path | None = None) -> None:
@@ -43,6 +44,7 @@ def prepare(plan: Plan, results: Path, repeated: Path | None = None) -> None:
         _note_prior(plan, results)
     write_json(results / "study.json", plan.resolved)
     digests = _write_datasets(plan, results)
+    _check_encoders(plan)
     _note_weights(plan, results)
     _check_games(plan, results, digests)
     _check_repeated(repeated, digests.values())
@@ -92,16 +94,29 @@ def _note_weights(plan: Plan, results: Path) -> None:
         write_json(results / "weights.json", weights)
 
 
+def _check_encoders(plan: Plan) -> None:
+    """Refuse an encoder that cannot take the data set's images."""
+    from fer_tune.models.encoder import build_encoder
+
+    configs = [cell.at(min) for cell in plan.cells]
+    for size, model in {(config.dataset.image_size, config.model): None for config in configs}:
+        if model.encoder != PAPER:
+            try:
+                build_encoder(size, 1, model)
+            except ValueError as error:
+                raise NotRunnable(f"model.encoder: {error}") from None
+
+
 def _checked_weights(config: TrialConfig, known: Mapping[str, str]) -> dict[str, str]:
     """The weight file that the encoder starts from and its digest; refuse one that does not fit or has changed."""
     path = config.model.encoder_weights
     if path is None:
         return {}
-    from fer_tune.models.encoder import Encoder
-    from fer_tune.models.weights import WeightsError, load_convolutions
+    from fer_tune.models.encoder import build_encoder
+    from fer_tune.models.weights import WeightsError, load_pretrained
 
     try:
-        load_convolutions(Encoder(config.dataset.image_size, 1, config.model.features), Path(path))
+        load_pretrained(build_encoder(config.dataset.image_size, 1, config.model), config.model.encoder, Path(path))
     except WeightsError as error:
         raise NotRunnable(str(error)) from None
     with open(path, "rb") as file:

@@ -1,6 +1,7 @@
 """What a plan costs, estimated from the model's arithmetic before anything runs."""
 
 from fer_tune.data.loading import split_sizes
+from fer_tune.models.sizes import PAPER, SIZES
 from fer_tune.models.spec import SMALLEST_WIDTH, ModelSpec
 from fer_tune.study.plan import Cell, Plan
 from fer_tune.study.schema import TrialConfig, with_training
@@ -21,9 +22,16 @@ START_SECONDS = 15.0  # start of Ray and of the workers, tables, report
 
 def image_gflop(image_size: int, model: ModelSpec, playing: bool) -> tuple[float, float]:
     """GFLOP of training one image, with or without joint training, and of predicting one."""
-    encoder = ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
-    game = GAME_GFLOP * max(1.0, (image_size / 64) ** 2) * model.width**2
+    encoder = _encoder_gflop(image_size, model)
+    game = GAME_GFLOP * max(1.0, ((model.game_size or image_size) / 64) ** 2) * model.width**2
     return encoder + (game if playing else 0.0), encoder / 3
+
+
+def _encoder_gflop(image_size: int, model: ModelSpec) -> float:
+    """GFLOP of the encoder's forward and backward pass on one image."""
+    if model.encoder == PAPER:
+        return ENCODER_GFLOP_AT_64 * (image_size / 64) ** 2 * model.width**2
+    return 3 * SIZES[model.encoder].gflop * (image_size / 224) ** 2
 
 
 def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
@@ -91,11 +99,14 @@ def plan_bytes(plan: Plan) -> float:
 
 
 def _state_bytes(config: TrialConfig) -> float:
-    parameters = ENCODER_PARAMETERS + (GAME_PARAMETERS if config.training.lam > 0 else 0.0)
+    model, squared = config.model, config.model.width**2
+    own = model.encoder == PAPER
+    encoder = ENCODER_PARAMETERS * squared if own else SIZES[model.encoder].parameters * 1e6
+    parameters = encoder + (GAME_PARAMETERS * squared if config.training.lam > 0 else 0.0)
     if config.training.method == "coteaching":
         parameters *= 2
-    averaged = BYTES_PER_AVERAGED_PARAMETER * ENCODER_PARAMETERS if config.training.average else 0.0
-    return (BYTES_PER_PARAMETER * parameters + averaged) * config.model.width**2
+    averaged = BYTES_PER_AVERAGED_PARAMETER * encoder if config.training.average else 0.0
+    return BYTES_PER_PARAMETER * parameters + averaged
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from fer_tune.data.labels import LabelSet, first_categorical
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.data.synthetic import SyntheticSpec
 from fer_tune.data.votes import majority_sets
-from fer_tune.models.spec import ModelSpec
+from fer_tune.models.spec import GAME_SIZES, ModelSpec
 from fer_tune.names import LAMBDA, METHOD, NOISE_RATIO, SHORT_NAMES, Setting
 from fer_tune.study.errors import MisplacedError, nearest
 from fer_tune.training.spec import TrainingSpec
@@ -186,7 +186,20 @@ class TrialConfig(_Spec):
                 f"warmup_epochs {training.warmup_epochs} leaves none of the {training.epochs} epochs for joint training"
             )
             raise MisplacedError(("training", "warmup_epochs"), text)
+        if training.lr_warmup_epochs >= training.epochs:
+            text = f"{training.lr_warmup_epochs} leaves no epoch of the {training.epochs} with the full learning rate"
+            raise MisplacedError(("training", "lr_warmup_epochs"), text)
+        self._check_sizes()
         return self
+
+    def _check_sizes(self) -> None:
+        """Refuse images that the decoder cannot make, or that are larger than those that there are."""
+        size, game = self.dataset.image_size, self.model.game_size
+        if game is not None and game > size:
+            raise MisplacedError(("model", "game_size"), f"{game} exceeds dataset.image_size, which is {size}")
+        if game is None and size not in GAME_SIZES and self.training.lam > 0:
+            text = f"the decoder makes no images of {size} pixels: set model.game_size to 32, 64 or 128"
+            raise MisplacedError(("dataset", "image_size"), text)
 
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:

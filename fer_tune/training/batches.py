@@ -40,6 +40,11 @@ class Batches:
         self._train = torch.from_numpy(data.dataset.splits["train"])
         self._sampling = sampling_weights(data) if training.balance == "sampling" else None
 
+    @property
+    def steps(self) -> int:
+        """How many batches an epoch has."""
+        return max(1, len(self._train) // self.training.batch_size)
+
     def epoch(self) -> Iterator[Tensor]:
         """Indices (batch_size,) of one epoch's batches, in random order.
 

@@ -31,7 +31,7 @@ class CoTeacher(Trainer):
     def build(self) -> None:
         super().build()
         self.peer = self.build_encoder("peer")
-        self.optimisers["peer"] = self.build_optimiser(self.peer.parameters())
+        self.optimisers["peer"] = self.build_optimiser(self.peer.parameters(), self.training.weight_decay)
 
     @property
     def kept(self) -> float:

@@ -27,7 +27,7 @@ def susceptibility(encoder: Encoder, optimiser: torch.optim.Optimizer, batches: 
 
     A network that memorises easily gains much. The step is made on a copy of the encoder; images and random classes
     are the same in every epoch. It is the optimiser's step without momentum: each weight moves as far as its own
-    past gradients allow.
+    past gradients allow, at the run's own learning rate wherever its schedule stands.
 
     Args:
         optimiser: the Adam that has trained the encoder.
@@ -52,7 +52,7 @@ def susceptibility(encoder: Encoder, optimiser: torch.optim.Optimizer, batches: 
             state = optimiser.state.get(own)
             if state and copied.grad is not None:
                 scale = (state["exp_avg_sq"] / (1 - adam["betas"][1] ** state["step"])).sqrt() + adam["eps"]
-                copied.sub_(adam["lr"] * copied.grad / scale)
+                copied.sub_(batches.training.lr * copied.grad / scale)
         after = outputs()
     right = [(scores.argmax(1) == classes).float().mean() for scores in (before, after)]
     return float(right[1] - right[0])

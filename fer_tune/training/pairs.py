@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fer_tune.models.decoder import Decoder
@@ -36,7 +37,7 @@ class Pairs(NamedTuple):
 def play(
     encoder: Encoder, decoder: Decoder, images: Tensor, labels: Tensor, draws: Mapping[str, torch.Generator]
 ) -> Pairs:
-    """Encode images (N, 3, S, S) and decode labels (N, sum of sizes) into pairs.
+    """Encode images (N, 3, S, S) and decode labels (N, sum of sizes) into pairs of the decoder's image size.
 
     Args:
         draws: the generators "dropout", "decoder_noise" and "encoder_noise", drawn from in this order.
@@ -44,6 +45,14 @@ def play(
     encoding = encoder(images, draws["dropout"])
     noise = torch.randn(encoding.mean.shape, generator=draws["decoder_noise"], device=images.device)
     generated = decoder(noise, labels)
+    real = resized(images, generated.shape[-1])
     return Pairs(
-        images, sample_noise(encoding, draws["encoder_noise"]), encoding.labels.float(), generated, noise, labels
+        real, sample_noise(encoding, draws["encoder_noise"]), encoding.labels.float(), generated, noise, labels
     )
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (N, 3, size, size) of images (N, 3, S, S), the same ones where the sizes are equal."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

@@ -5,7 +5,7 @@ and one for generated pairs, spectral norm recomputed in every forward pass, eve
 plain Adam, default memory format.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fer_tune.models.layers import SNConv
 from fer_tune.training.losses import discriminator_joint_loss, generator_joint_loss
 from fer_tune.training.pairs import Pairs
-from fer_tune.training.trainer import Network, Trainer
+from fer_tune.training.trainer import OPTIMISERS, Network, Trainer
 
 
 class PlainTrainer(Trainer):
@@ -23,15 +23,15 @@ class PlainTrainer(Trainer):
 
     memory_format = torch.contiguous_format
 
-    def build_network(self, name: str, build: type[Network], *settings: Any) -> Network:
+    def build_network(self, name: str, build: Callable[..., Network], *settings: Any) -> Network:
         network = super().build_network(name, build, *settings)
         for layer in network.modules():
             if isinstance(layer, SNConv):
                 layer.forward_pooled = _convolve_then_pool(layer)  # type: ignore[method-assign]
         return network
 
-    def build_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.training.lr, foreach=False)
+    def build_optimiser(self, parameters: Iterable[nn.Parameter], decay: float = 0.0) -> torch.optim.Adam:
+        return OPTIMISERS[self.training.optimiser](parameters, lr=self.training.lr, weight_decay=decay, foreach=False)
 
     def generator_update(self, pairs: Pairs, targets: Tensor) -> dict[str, Tensor]:
         """One Adam step of encoder and decoder on task loss + lambda * L_G, through the graph of their pairs."""

@@ -22,7 +22,21 @@ class TrainingSpec(BaseModel):
         ge=0,
         description="weight of the joint loss; 0 is plain multi-task training, as in every other method",
     )
-    lr: float = Field(1e-4, gt=0, lt=1, description="learning rate of the Adam optimisers")
+    lr: float = Field(1e-4, gt=0, lt=1, description="learning rate of the optimisers")
+    optimiser: Literal["adam", "adamw"] = Field(
+        "adam", description="adam: the paper's; adamw: with weight decay apart from the gradient"
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, lt=1, description="weight decay of encoder and decoder; the discriminator's weights are normalised"
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant",
+        description="learning rate over the epochs. cosine: it falls to 0 at the last step, so that such a run cannot "
+        "be trained for longer afterwards (--extend)",
+    )
+    lr_warmup_epochs: int = Field(
+        0, ge=0, description="epochs in which the learning rate rises from near 0 to `lr`, step by step"
+    )
     epochs: int = Field(16, ge=1, description="passes over the training set")
     batch_size: int = Field(128, ge=2, description="images in each training step")
     warmup_epochs: int = Field(0, ge=0, description="epochs with the task loss alone, before joint training starts")

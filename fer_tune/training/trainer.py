@@ -1,7 +1,8 @@
 """Adversarial training of encoder, decoder and discriminator: one epoch, one step, the updates, the whole state."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.noisy import NoisyData
+from fer_tune.models.backbones import Backbone
 from fer_tune.models.decoder import Decoder
 from fer_tune.models.discriminator import Discriminator
-from fer_tune.models.encoder import Encoder
+from fer_tune.models.encoder import Encoder, build_encoder
 from fer_tune.models.layers import normalised
 from fer_tune.models.spec import ModelSpec
-from fer_tune.models.weights import load_convolutions
+from fer_tune.models.weights import load_pretrained
 from fer_tune.system.randomness import stream_seed
 from fer_tune.training.averaging import AveragedEncoder
 from fer_tune.training.batches import Batches, class_weights
@@ -31,12 +33,14 @@ from fer_tune.training.losses import (
     task_losses,
 )
 from fer_tune.training.pairs import Pairs, play
+from fer_tune.training.schedule import is_constant, learning_rate
 from fer_tune.training.scores import MISSING, score_predictions
 from fer_tune.training.spec import TrainingSpec
 
 STATE_VERSION = 1
 CHECK_EVERY = 32  # steps between checks that the losses are finite
 DRAWS = ("batches", "augmentation", "dropout", "encoder_noise", "decoder_noise")
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -61,6 +65,8 @@ class Trainer:
     Args:
         device: default: the GPU if there is one.
         class_loss: the loss of each categorical set.
+        backbone: builds a module that maps images (N, 3, S, S) in [-1, 1] to features (N, D). It takes the place of
+            the encoder's convolutions and of `model.encoder`.
 
     >>> from fer_tune import ModelSpec, Trainer, TrainingSpec, load_data
     >>> data = load_data({"kind": "synthetic", "train": 140, "validation": 70, "test": 70}, {"ratio": 0.4})
@@ -82,6 +88,7 @@ class Trainer:
         seed: int = 0,
         device: str | torch.device | None = None,
         class_loss: ClassLoss = cross_entropy,
+        backbone: Backbone | None = None,
     ) -> None:
         self.data = data
         self.model = model or ModelSpec()
@@ -89,6 +96,7 @@ class Trainer:
         self.seed = seed
         self.device = torch.device(device) if device else usual_device()
         self.class_loss = class_loss
+        self.backbone = backbone
         self.epoch = 0
         self.label_sets = data.label_sets
         self.first = first_categorical(self.label_sets)
@@ -141,7 +149,7 @@ class Trainer:
 
     def build(self) -> None:
         """Create the run's networks and optimisers."""
-        size, width = self.data.dataset.image_size, self.model.width
+        size, width = self.model.game_size or self.data.dataset.image_size, self.model.width
         sizes = [s.size for s in self.label_sets]
         self.encoder = self.build_encoder("encoder")
         generator_parameters = list(self.encoder.parameters())
@@ -150,18 +158,18 @@ class Trainer:
             self.discriminator = self.build_network("discriminator", Discriminator, size, sizes, width)
             generator_parameters += self.decoder.parameters()
             self.optimisers["discriminator"] = self.build_optimiser(self.discriminator.parameters())
-        self.optimisers["generator"] = self.build_optimiser(generator_parameters)
+        self.optimisers["generator"] = self.build_optimiser(generator_parameters, self.training.weight_decay)
 
     def build_encoder(self, name: str) -> Encoder:
         """An encoder with initial weights of its own name, its convolutions pretrained if the model says so."""
         outputs, model = sum(s.size for s in self.label_sets), self.model
-        settings = (model.features, model.width, model.encoder_norm, model.encoder_input)
-        encoder = self.build_network(name, Encoder, self.data.dataset.image_size, outputs, *settings)
+        build = partial(build_encoder, backbone=self.backbone)
+        encoder = self.build_network(name, build, self.data.dataset.image_size, outputs, model)
         if model.encoder_weights:
-            load_convolutions(encoder, Path(model.encoder_weights))
+            load_pretrained(encoder, model.encoder, Path(model.encoder_weights))
         return encoder
 
-    def build_network(self, name: str, build: type[Network], *settings: Any) -> Network:
+    def build_network(self, name: str, build: Callable[..., Network], *settings: Any) -> Network:
         """A network whose initial weights depend on the seed and its name alone; it is kept under that name."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_seed(self.seed, "weights", name))
@@ -169,9 +177,10 @@ class Trainer:
         self.networks[name] = network
         return network
 
-    def build_optimiser(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        """Adam over these parameters."""
-        return torch.optim.Adam(parameters, lr=self.training.lr, fused=True)
+    def build_optimiser(self, parameters: Iterable[nn.Parameter], decay: float = 0.0) -> torch.optim.Adam:
+        """The run's optimiser over these parameters."""
+        optimiser = OPTIMISERS[self.training.optimiser]
+        return optimiser(parameters, lr=self.training.lr, weight_decay=decay, fused=True)
 
     # One epoch
 
@@ -189,6 +198,7 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         steps = images = 0
         for indices in self.batches.epoch():
+            self._set_learning_rate(steps)
             for name, value in self.train_step(indices, playing).items():
                 sums[name] = sums[name] + value if name in sums else value
             steps += 1
@@ -203,6 +213,14 @@ class Trainer:
         metrics["images_per_second"] = images / (trained - start)
         metrics["seconds"] = time.perf_counter() - start
         return metrics
+
+    def _set_learning_rate(self, step: int) -> None:
+        if is_constant(self.training):
+            return
+        rate = learning_rate(self.training, self.epoch, step, self.batches.steps)
+        for optimiser in self.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate
 
     def _check_finite(self, sums: Mapping[str, Tensor]) -> None:
         for quantity, value in sums.items():

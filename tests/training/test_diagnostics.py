@@ -84,7 +84,7 @@ def test_susceptibility_changes_no_state_and_grows_with_memorising(data, trainin
     assert gained() == first
     for name, value in trainer.encoder.state_dict().items():
         assert torch.equal(value, before[name]), name
-    adam.param_groups[0]["lr"] = 1e-9
+    trainer.batches.training = training.model_copy(update={"lr": 1e-9})
     assert gained() == 0
 
 
