@@ -31,7 +31,7 @@ def run_notebook(name: str, script: Path, cwd: Path) -> subprocess.CompletedProc
 
 def test_every_example_is_tested():
     names = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".ipynb", ".py")}
-    assert names == {"one_model.ipynb", "read_results.ipynb", "draw_faces.py"}
+    assert names == {"one_model.ipynb", "read_results.ipynb", "draw_faces.py", "own_encoder.py"}
 
 
 def test_notebooks_are_stored_without_outputs():
@@ -67,6 +67,12 @@ def test_faces_are_drawn_with_a_table_of_labels(tmp_path: Path):
     assert all((tmp_path / "mine" / row["path"]).is_file() for row in rows)
 
 
+def test_an_encoder_of_ones_own_trains(tmp_path):
+    done = run_python(EXAMPLES / "own_encoder.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["epoch 1", "epoch 2"]
+
+
 def test_the_slurm_job_can_be_read_by_bash_and_calls_commands_that_exist(tmp_path):
     job = EXAMPLES / "slurm" / "study.sbatch"
     subprocess.run(["bash", "-n", str(job)], check=True)
@@ -81,3 +87,8 @@ def test_the_slurm_job_can_be_read_by_bash_and_calls_commands_that_exist(tmp_pat
     own = [word.split("=")[0] for line in starts for word in line.split() if word.startswith("--")]
     assert own
     assert [option for option in own if option not in ray.stdout] == []
+
+
+def test_the_page_on_encoders_shows_the_example():
+    code = (EXAMPLES / "own_encoder.py").read_text(encoding="utf-8").split('"""', 2)[2].strip()
+    assert code in (ROOT / "docs" / "howto" / "other_encoder.md").read_text(encoding="utf-8")
