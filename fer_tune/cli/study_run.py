@@ -230,13 +230,15 @@ def _search(
     """
     with interrupt_held(), quick_imports():
         from fer_tune.search.callback import StudyCallback
+        from fer_tune.search.followers import followers_of
         from fer_tune.search.runner import is_complete, run_search
         from fer_tune.search.session import ray_session
 
     plan, results, options = run.plan, run.results, run.options
     ended = ended_trials(results)
     display = TerminalDisplay(run.console)
-    callback = StudyCallback(plan, results, ended, display, on_first_start)
+    followers = followers_of(plan, results)
+    callback = StudyCallback(plan, results, ended, display, on_first_start, followers)
     limit = parse_within(options.within)
     try:
         if ended >= plan.total_trials if plan.study.decide is None else ended and is_complete(plan, results):
@@ -252,7 +254,7 @@ def _search(
                 wait()
                 spent = time.monotonic() - run.started + REPORT_SECONDS
                 run.say("Starting the first trials…")
-                with display:
+                with display, closing(followers):
                     ending = run_search(plan, results, callback, options.verbose, limit, spent)
                 background.submit(session.pop_all().close)
     except KeyboardInterrupt:
@@ -261,6 +263,8 @@ def _search(
         return Ending.CUT_OFF, callback.account.as_json()
     except ConnectionError as error:
         raise UserError(f"--address {options.address}: no Ray cluster answers at this address: {error}") from None
+    for name, why in followers.lost.items():
+        run.say(f"{name} has not seen all epochs: {why}")
     if callback.unwritable:
         raise UserError(
             f"{results}: {callback.unwritable}. Finished trials are kept. Once the folder can be written again, resume "

@@ -4,12 +4,13 @@ import itertools
 import math
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
+from sqlalchemy.pool import StaticPool
 
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role, TrialRecord, TrialResult
@@ -20,14 +21,21 @@ from fer_tune.study.plan import Cell, Plan
 def export_optuna(plan: Plan, results: Path) -> Path:
     """Write every search to SQLite, one Optuna study per condition; return the file.
 
-    A configuration's value is its mean over seeds. Grid values are among its parameters.
+    A configuration's value is its mean over seeds. Grid values are among its parameters. A file that another program
+    has open is replaced in one transaction, so that it sees the new content.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = results / "optuna.sqlite3"
-    unfinished = results / ".optuna.sqlite3"
-    unfinished.unlink(missing_ok=True)
-    connect = partial(sqlite3.connect, unfinished, check_same_thread=False)  # a URL would read ? and % in the path
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as memory:
+        _fill(memory, plan, results)
+        with closing(sqlite3.connect(target)) as file:
+            memory.backup(file)
+    return target
+
+
+def _fill(database: sqlite3.Connection, plan: Plan, results: Path) -> None:
+    engine = {"creator": lambda: database, "poolclass": StaticPool}
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
     cells = {cell.key: cell for cell in plan.cells}
     for condition, trials in itertools.groupby(_ended(results), key=lambda trial: trial.record.condition_key):
         export = optuna.create_study(
@@ -37,8 +45,6 @@ def export_optuna(plan: Plan, results: Path) -> Path:
             members = list(group)
             export.add_trial(_frozen_trial(plan, cells[members[0].record.cell], members))
     storage.remove_session()
-    storage.engine.dispose()
-    return unfinished.replace(target)
 
 
 @dataclass(frozen=True)
