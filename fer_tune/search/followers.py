@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from optuna.trial import TrialState
+
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Status, TrialRecord
 from fer_tune.results.tensorboard import LiveEvents
@@ -93,7 +95,7 @@ class OptunaFile:
         """Write the file again unless it is fresh."""
         started = time.monotonic()
         if started >= self._due:
-            export_optuna(self._plan, self._results)
+            export_optuna(self._plan, self._results, unfinished=TrialState.RUNNING)
             spent = time.monotonic() - started
             self._due = time.monotonic() + max(REFRESH_SECONDS, spent / MOST_TIME)
 
@@ -110,6 +112,7 @@ class MlflowRuns:
     def __init__(self, plan: Plan) -> None:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # its own seven take minutes
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         from mlflow import MlflowClient  # type: ignore[import-not-found]
 
         self._client, self._runs = MlflowClient(), dict[str, str]()

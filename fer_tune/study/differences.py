@@ -31,7 +31,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
     """Every setting in which two resolved studies (as in study.json) differ.
 
     More seeds, more values of a grid or a condition, another race, other resources, another report and other loggers
-    leave finished trials valid. Where Optuna searches, more seeds are harmful: they change the means that the search was told.
+    leave finished trials valid. Where Optuna searches, more seeds are harmful: they change the means that it was told.
     """
     searches = any(d.get("uniform") or d.get("log_uniform") for d in new["search"].values())
     grids = any(path.endswith(".grid") for path, _, _ in _differing_leaves(old, new))
