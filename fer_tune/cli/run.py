@@ -25,6 +25,7 @@ class RunOptions:
         extend: train the leaders of a finished study for so many times its epochs.
         epochs: train the leaders of a finished study to so many epochs.
         within: what the run may spend, as given: 2h, 300epochs, 12trials.
+        notify: a shell command to run at the end.
         command: the words that started this command, for the command that resumes it.
     """
 
@@ -42,6 +43,7 @@ class RunOptions:
     cpus: int | None
     address: str | None
     verbose: bool
+    notify: str | None
     command: tuple[str, ...]
 
 
@@ -90,6 +92,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--cpus", type=int, metavar="N", help="use only N of this machine's CPUs (default: all)")
     add("--address", metavar="HOST:PORT", help="join a running Ray cluster; its nodes must share the results folder")
     add("--verbose", action="store_true", help="show Ray's own messages")
+    add(
+        "--notify",
+        metavar="COMMAND",
+        help="run this shell command when the study ends, with FER_TUNE_STUDY, FER_TUNE_RESULTS, FER_TUNE_ANSWER and "
+        "FER_TUNE_EXIT_CODE in its environment: to send mail or a message",
+    )
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RunOptions:
@@ -109,6 +117,7 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Run
         cpus=namespace.cpus,
         address=namespace.address,
         verbose=namespace.verbose,
+        notify=namespace.notify,
         command=command,
     )
 

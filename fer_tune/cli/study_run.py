@@ -17,6 +17,7 @@ from rich.console import Console
 from fer_tune.analysis.gaps import ReportFailed
 from fer_tune.cli.description import describe_copies, describe_cost, describe_plan, preparation, say
 from fer_tune.cli.exits import DONE, INTERRUPTED, PARTLY_DONE
+from fer_tune.cli.notice import Notice, notify
 from fer_tune.cli.preflight import (
     check_precision,
     check_space,
@@ -199,9 +200,13 @@ def _execute(run: StudyRun) -> int:
         run.say("Writing the report…")
         report.begin()
         exported = background.submit(_export, plan, results)
-        code = _conclude(run, ending, report)
+        code, answer = _conclude(run, ending, report)
         _await(run, exported)
-        return code
+    if options.notify:
+        problem = notify(options.notify, Notice(plan.study.name, run.shown, answer, code))
+        if problem:
+            run.say(problem)
+    return code
 
 
 @contextmanager
@@ -230,13 +235,15 @@ def _search(
     """
     with interrupt_held(), quick_imports():
         from fer_tune.search.callback import StudyCallback
+        from fer_tune.search.followers import followers_of
         from fer_tune.search.runner import is_complete, run_search
         from fer_tune.search.session import ray_session
 
     plan, results, options = run.plan, run.results, run.options
     ended = ended_trials(results)
     display = TerminalDisplay(run.console)
-    callback = StudyCallback(plan, results, ended, display, on_first_start)
+    followers = followers_of(plan, results)
+    callback = StudyCallback(plan, results, ended, display, on_first_start, followers)
     limit = parse_within(options.within)
     try:
         if ended >= plan.total_trials if plan.study.decide is None else ended and is_complete(plan, results):
@@ -252,7 +259,7 @@ def _search(
                 wait()
                 spent = time.monotonic() - run.started + REPORT_SECONDS
                 run.say("Starting the first trials…")
-                with display:
+                with display, closing(followers):
                     ending = run_search(plan, results, callback, options.verbose, limit, spent)
                 background.submit(session.pop_all().close)
     except KeyboardInterrupt:
@@ -261,6 +268,8 @@ def _search(
         return Ending.CUT_OFF, callback.account.as_json()
     except ConnectionError as error:
         raise UserError(f"--address {options.address}: no Ray cluster answers at this address: {error}") from None
+    for name, why in followers.lost.items():
+        run.say(f"{name} has not seen all epochs: {why}")
     if callback.unwritable:
         raise UserError(
             f"{results}: {callback.unwritable}. Finished trials are kept. Once the folder can be written again, resume "
@@ -292,9 +301,9 @@ def _await(run: StudyRun, exported: Future[None]) -> None:
         run.say(f"could not write the files for TensorBoard or Optuna: {str(error).splitlines()[0]}")
 
 
-def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> int:
-    """Print the answer and what to do next; return the exit code."""
-    reported = _say_report(run, report)
+def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> tuple[int, str]:
+    """Print the answer and what to do next; return the exit code and the answer."""
+    reported, answer = _say_report(run, report)
     failed = len(failed_trials(run.results))
     if failed:
         run.say(
@@ -307,12 +316,12 @@ def _conclude(run: StudyRun, ending: Ending, report: Reporter) -> int:
             f"{_resume_command(run.options)}"
         )
     if ending is not Ending.CUT_OFF:
-        return DONE if reported and not failed else PARTLY_DONE
+        return DONE if reported and not failed else PARTLY_DONE, answer
     run.say(
         f"Stopped with {ended_trials(run.results)} of {_most(run.plan)} trials done. Finished work is kept. To "
         f"resume, run:\n  {_resume_command(run.options)}"
     )
-    return INTERRUPTED
+    return INTERRUPTED, answer
 
 
 def _most(plan: Plan) -> str:
@@ -320,19 +329,19 @@ def _most(plan: Plan) -> str:
     return f"at most {plan.total_trials}" if plan.study.decide is not None else str(plan.total_trials)
 
 
-def _say_report(run: StudyRun, reporter: Reporter) -> bool:
-    """Print what the report says first and what it lacks; return whether it is whole."""
+def _say_report(run: StudyRun, reporter: Reporter) -> tuple[bool, str]:
+    """Print what the report says first and what it lacks; return whether it is whole, and what it says."""
     try:
         report = reporter.report()
         run.say(f"\n{report.text()}\nReport: {run.shown}/report/index.html")
-        return not report.failures
+        return not report.failures, report.text()
     except NoReport as nothing:
         run.say(f"\nNo report yet: {nothing}")
+        return True, f"No report yet: {nothing}"
     except (ChildProcessError, ReportFailed) as killed:
         again = shlex.join(["fer-tune", "report", run.shown])
         run.say(f"\nThe report was not written, but all results are kept: {killed} To write it, run:\n  {again}")
-        return False
-    return True
+        return False, f"The report was not written: {killed}"
 
 
 def _stopped_text(options: RunOptions) -> str:
@@ -345,6 +354,7 @@ def _resume_command(options: RunOptions) -> str:
     words = [*options.command, str(study)]
     words += ["--results", options.results] if options.results != "results" else []
     words += ["--within", options.within] if options.within else []
+    words += ["--notify", options.notify] if options.notify else []
     words += ["--cpus", str(options.cpus)] if options.cpus else []
     words += ["--address", options.address] if options.address else []
     words += [word for text in options.overrides for word in ("--set", text)]

@@ -14,6 +14,7 @@ from fer_tune.results.files import why_unwritable
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Status, TrialRecord
 from fer_tune.results.tables import TableRefresher
+from fer_tune.search.followers import Followers
 from fer_tune.search.scheduler import assignment_of
 from fer_tune.study.cost import epoch_core_seconds, plan_core_seconds
 from fer_tune.study.plan import Plan
@@ -133,6 +134,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         finished: trials that had ended before this run.
         display: shows the run.
         on_first_start: called when the first trial has its worker.
+        followers: other programs that show the run.
 
     Attributes:
         unwritable: why results can no longer be written; empty as long as they can.
@@ -145,6 +147,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         finished: int,
         display: Display | None = None,
         on_first_start: Callable[[], None] = _nothing,
+        followers: Followers | None = None,
     ) -> None:
         self.results, self.objective = results, plan.study.objective
         self.total, self.done, self.at_most = plan.total_trials, finished, plan.study.decide is not None
@@ -153,6 +156,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         self.only_warm_ups = True
         self.display: Display = display or SilentDisplay()
         self.on_first_start = on_first_start
+        self.followers = followers or Followers({})
         self.unwritable = ""
         self.account = RunAccount()
         self.tables = TableRefresher(results)
@@ -162,7 +166,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles callbacks beside its own state; a terminal and a pipe cannot be pickled and need not be."""
-        return {**self.__dict__, "display": SilentDisplay(), "on_first_start": _nothing}
+        return {**self.__dict__, "display": SilentDisplay(), "on_first_start": _nothing, "followers": Followers({})}
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial, or a slice of one, has its worker."""
@@ -188,6 +192,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         self.account.memory.sample()
         self.running[trial.trial_id] = RunningTrial(running.key, running.config, result)
         self._show()
+        self.followers.epoch_ended(TrialFolder(assignment_of(trial).folder))
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial, or a slice of one, has ended."""
@@ -197,6 +202,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
             return
         self.done += not assignment_of(trial).record.is_warm_up
         self._close(trial, result.status, result.reason)
+        self.followers.trial_ended(TrialFolder(assignment_of(trial).folder))
         try:
             self.tables.refresh()
         except OSError as error:
@@ -219,6 +225,7 @@ class StudyCallback(tune.Callback, tune.Stopper):
         except OSError as error:
             self.unwritable = str(error.strerror)
         self._close(trial, Status.FAILED, reason)
+        self.followers.trial_ended(folder)
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """As a Stopper: no single trial is stopped."""

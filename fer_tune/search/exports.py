@@ -4,12 +4,14 @@ import itertools
 import math
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import TrialState
+from sqlalchemy.pool import StaticPool
 
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role, TrialRecord, TrialResult
@@ -17,17 +19,27 @@ from fer_tune.search.cell_search import configuration_value, distribution
 from fer_tune.study.plan import Cell, Plan
 
 
-def export_optuna(plan: Plan, results: Path) -> Path:
+def export_optuna(plan: Plan, results: Path, unfinished: TrialState = TrialState.FAIL) -> Path:
     """Write every search to SQLite, one Optuna study per condition; return the file.
 
-    A configuration's value is its mean over seeds. Grid values are among its parameters.
+    A configuration's value is its mean over seeds. Grid values are among its parameters. A file that another program
+    has open is replaced in one transaction, so that it sees the new content.
+
+    Args:
+        unfinished: what to call a configuration of which seeds are missing.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     target = results / "optuna.sqlite3"
-    unfinished = results / ".optuna.sqlite3"
-    unfinished.unlink(missing_ok=True)
-    connect = partial(sqlite3.connect, unfinished, check_same_thread=False)  # a URL would read ? and % in the path
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+    with closing(sqlite3.connect(":memory:", check_same_thread=False)) as memory:
+        _fill(memory, plan, results, unfinished)
+        with closing(sqlite3.connect(target)) as file:
+            memory.backup(file)
+    return target
+
+
+def _fill(database: sqlite3.Connection, plan: Plan, results: Path, unfinished: TrialState) -> None:
+    engine = {"creator": lambda: database, "poolclass": StaticPool}
+    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs=engine)
     cells = {cell.key: cell for cell in plan.cells}
     for condition, trials in itertools.groupby(_ended(results), key=lambda trial: trial.record.condition_key):
         export = optuna.create_study(
@@ -35,10 +47,8 @@ def export_optuna(plan: Plan, results: Path) -> Path:
         )
         for _, group in itertools.groupby(trials, key=lambda trial: (trial.record.cell, trial.record.number)):
             members = list(group)
-            export.add_trial(_frozen_trial(plan, cells[members[0].record.cell], members))
+            export.add_trial(_frozen_trial(plan, cells[members[0].record.cell], members, unfinished))
     storage.remove_session()
-    storage.engine.dispose()
-    return unfinished.replace(target)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def _order(record: TrialRecord) -> tuple[str, str, int, int, bool]:
     return record.condition_key, record.cell, record.number, record.seed, record.role is Role.BASELINE
 
 
-def _frozen_trial(plan: Plan, cell: Cell, trials: Sequence[_Ended]) -> optuna.trial.FrozenTrial:
+def _frozen_trial(plan: Plan, cell: Cell, trials: Sequence[_Ended], unfinished: TrialState) -> optuna.trial.FrozenTrial:
     varied = trials[0].record.varied
     distributions: dict[str, BaseDistribution] = {}
     for setting, dimension in {**plan.study.searched, **cell.space}.items():
@@ -76,8 +86,9 @@ def _frozen_trial(plan: Plan, cell: Cell, trials: Sequence[_Ended]) -> optuna.tr
     ended = [(trial.record, trial.result) for trial in trials]
     value = configuration_value(ended, len(trials) if raced else len(plan.study.seeds)) if complete else math.nan
     finite = math.isfinite(value)
+    without = TrialState.FAIL if complete else unfinished
     return optuna.trial.create_trial(
-        state=optuna.trial.TrialState.COMPLETE if finite else optuna.trial.TrialState.FAIL,
+        state=TrialState.COMPLETE if finite else without,
         params={name: varied[name] for name in distributions},
         distributions=distributions,
         value=value if finite else None,

@@ -30,8 +30,8 @@ class Difference:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """Every setting in which two resolved studies (as in study.json) differ.
 
-    More seeds, more values of a grid or a condition, another race, other resources and another report leave finished
-    trials valid. Where Optuna searches, more seeds are harmful: they change the means that the search was told.
+    More seeds, more values of a grid or a condition, another race, other resources, another report and other loggers
+    leave finished trials valid. Where Optuna searches, more seeds are harmful: they change the means that it was told.
     """
     searches = any(d.get("uniform") or d.get("log_uniform") for d in new["search"].values())
     grids = any(path.endswith(".grid") for path, _, _ in _differing_leaves(old, new))
@@ -52,7 +52,7 @@ def _differing_leaves(old: Any, new: Any, path: str = "") -> Iterator[tuple[str,
 
 def _judge(path: str, old: Any, new: Any, searches: bool, grid_changes: bool) -> tuple[bool, str]:
     """Whether a difference is harmless, and what to add to its message."""
-    if path.split(".")[0] in ("resources", "decide", "report"):
+    if path.split(".")[0] in ("resources", "decide", "report", "loggers"):
         return True, ""
     if not (isinstance(old, Sequence) and isinstance(new, Sequence)):
         return False, ""

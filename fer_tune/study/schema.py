@@ -263,6 +263,11 @@ class Study(_Spec):
     )
     resources: Resources = Field(default_factory=Resources)
     report: ReportSpec = Field(default_factory=ReportSpec)
+    loggers: tuple[Literal["mlflow", "wandb"], ...] = Field(
+        (),
+        description="also log every epoch to MLflow (where MLFLOW_TRACKING_URI says) or to Weights & Biases (wandb); "
+        "needs fer-tune[mlflow] or fer-tune[wandb]",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
