@@ -1,6 +1,7 @@
 """The documentation holds: commands parse, links lead somewhere, generated pages are current."""
 
 import importlib.util
+import json
 import re
 import shlex
 import tomllib
@@ -99,6 +100,14 @@ def test_the_settings_reference_names_every_setting():
     text = (tool.REFERENCE / "settings.md").read_text(encoding="utf-8")
     for name in ("lambda", "warmup_epochs", "encoder_norm", "machine_labels", "per_method", "deterministic", "sample"):
         assert f"| `{name}` |" in text
+
+
+def test_every_section_of_a_study_file_is_in_the_settings_page():
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    assert re.findall(r"see \[[A-Za-z]+\]", page) == []
+    schema = json.loads((ROOT / "studies" / "study.schema.json").read_text(encoding="utf-8"))
+    settings = {name for section in schema["$defs"].values() for name in section.get("properties", {})}
+    assert {name for name in settings if f"| `{name}` |" not in page} == set()
 
 
 def test_every_dependency_is_listed_with_its_reason():

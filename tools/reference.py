@@ -32,7 +32,8 @@ Schema = Mapping[str, Any]
 def settings_page(schema: Schema) -> str:
     """The settings reference: a table for each section of a study file."""
     defs, own = schema["$defs"], schema["properties"]
-    sections = ("dataset", "noise", "model", "training", "conditions", "search", "optuna", "resources", "report")
+    sections = {"dataset", "noise", "model", "training", "conditions", "search", "decide", "optuna", "resources"}
+    sections.add("report")
     top = {name: value for name, value in own.items() if name not in sections}
     lines = [
         "# Settings of a study file",
@@ -63,6 +64,8 @@ def settings_page(schema: Schema) -> str:
         "A mapping from a setting to exactly one of these:",
         _table(defs["Dimension"]["properties"], (), defs),
     ]
+    lines += ["## decide", _sentence(own["decide"]["description"]), *_section("Decide", defs)]
+    lines += ["### decide.baselines", *_section("Baseline", defs)]
     for name in ("optuna", "resources", "report"):
         lines += [f"## {name}", *_section(_name(own[name]["$ref"]), defs)]
     return _page(lines)
@@ -97,7 +100,8 @@ def _value(value: Schema, defs: Schema) -> str:
         if "prefixItems" in value:
             return f"[{', '.join(_value(item, defs) for item in value['prefixItems'])}]"
         item = value.get("items", {})
-        inner = "a set, see below" if item.get("$ref", "").endswith("ManifestSet") else _value(item, defs)
+        below = {"ManifestSet": "a set, see below", "Baseline": "a method, see below"}
+        inner = below.get(_name(item.get("$ref", ""))) or _value(item, defs)
         return f"list, each {inner}" if inner else "list"
     if kind == "object":
         return f"mapping to {_value(value['additionalProperties'], defs)}"

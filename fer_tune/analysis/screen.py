@@ -76,7 +76,7 @@ def screen(results: Results, answer: Answer) -> Screen:
     """The first screen of one answer."""
     more, command = knowing_more(results, answer)
     return Screen(
-        lam=the_lambda(results, answer),
+        lam=" ".join(filter(None, [the_lambda(results, answer), better_method(answer)])),
         why=why(answer),
         compared=tuple(compared(results, answer)),
         loss=the_loss(answer),
@@ -113,6 +113,18 @@ def _few_seeds(count: int) -> str:
     return "one seed does" if count == 1 else f"{count} seeds do"
 
 
+def better_method(a: Answer) -> str:
+    """That another method did better than the λ to take, in a sentence; empty where none is seen to."""
+    if a.lam is None or a.verdict not in (Verdict.WINNER, Verdict.TIE, Verdict.BUDGET):
+        return ""
+    ahead = [c for c in a.references if c.difference[0] < 0 and not c.difference[2] >= 0]
+    if not ahead:
+        return ""
+    best = min(ahead, key=lambda c: c.difference[0])
+    where = "" if best.seeds > 1 else " on the one seed that both have"
+    return f"But {best.name} did better{where}: {best.other:.3f} against {best.own:.3f}."
+
+
 def why(a: Answer) -> str:
     """What the λ rests on, in one sentence; empty where there is nothing to add."""
     if a.lam is None:
@@ -124,7 +136,7 @@ def why(a: Answer) -> str:
             return f"After {counted(a.blocks, 'seed')}, {lambdas([each.lam for each in a.dropped])} can be ruled out."
         case Verdict.TIE if others:
             left = f"After {counted(a.blocks, 'seed')}, {lambdas(a.survivors)} are left."
-            return f"{left} Of those that lose at most {points(a.tolerance)}, {lam} costs least."
+            return f"{left} Of those that lose at most {points(a.tolerance)} of {a.measure}, {lam} costs least."
         case Verdict.BUDGET if a.blocks < a.most_blocks:
             when = f"{a.blocks} of up to {counted(a.most_blocks, 'seed')}, when the budget was used up"
             return f"It leads after {when}.{rivals}"

@@ -10,6 +10,7 @@ from fer_tune.data.loading import read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.names import FEWEST_EPOCHS, LAMBDA
 from fer_tune.results.files import read_json_or
+from fer_tune.search.prior import shipped_prior
 from fer_tune.study.cost import START_SECONDS, duration, plan_bytes, plan_core_seconds
 from fer_tune.study.plan import Cell, Plan
 
@@ -21,6 +22,7 @@ SLOW_START = (
     "it compares trials by their first epochs, in which large lambdas learn slowly. Halving at epochs 11 and 22 "
     "stopped the best lambda in 58 to 83 % of simulated studies. To choose lambda, use scheduler: none"
 )
+FEWEST_SEEDS = 3  # that show by themselves how much seeds differ
 TWO_SIDED_95 = 1.96  # normal quantile
 
 
@@ -145,7 +147,7 @@ def _noise_lines(plan: Plan) -> list[str]:
 def _warnings(plan: Plan) -> list[str]:
     """What the report will not be able to say, and why; what may mislead it. A line each."""
     study = plan.study
-    said = [*_too_short(plan), *_too_few_samples(plan)]
+    said = [*_too_short(plan), *_too_few_samples(plan), *_too_few_seeds(plan)]
     searches_lambda = any(setting.path == LAMBDA for setting in study.searched)
     if searches_lambda and not study.maximises_gain and 0 not in study.lambda_grid:
         said.append(
@@ -163,6 +165,17 @@ def _too_short(plan: Plan) -> list[str]:
         return []
     text = "the final accuracy cannot be predicted, so the answer holds for these few alone"
     return [f"with {_count(epochs, 'epoch')} (fewer than {FEWEST_EPOCHS}) {text}. Set training.epochs higher"]
+
+
+def _too_few_seeds(plan: Plan) -> list[str]:
+    """Where the report will say that nothing is decided, whatever comes out."""
+    study = plan.study
+    own = study.decide.prior if study.decide is not None else None
+    if len(study.lambda_grid) < 2 or len(study.seeds) >= FEWEST_SEEDS or own or shipped_prior(plan) is not None:
+        return []
+    remedy = "Give more seeds" if study.decide is not None else "Remove `seeds`: then up to six are run"
+    seeds = _count(len(study.seeds), "seed")
+    return [f"{seeds} and no earlier study do not show how much seeds differ, so no lambda can be chosen. {remedy}"]
 
 
 def _too_few_samples(plan: Plan) -> list[str]:

@@ -74,6 +74,19 @@ def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) 
 
     Raises UserError where there is no race to extend, or for a number that is not larger.
     """
+    so_far, target = extension_target(plan, results, factor, epochs)
+    known = read_extensions(results)
+    if target == so_far:
+        return f"Training the leaders to {so_far} epochs, as asked before."
+    write_extensions(results, [*known, target])
+    return f"Training the leaders on from {so_far} to {target} epochs."
+
+
+def extension_target(plan: Plan, results: Path, factor: float | None, epochs: int | None) -> tuple[int, int]:
+    """The epochs that a study's leaders have been trained for, or are being trained for, and those asked for.
+
+    They are equal where an earlier extension has not finished. Arguments and errors as for `extend`.
+    """
     option = f"--extend {factor:g}" if factor is not None else f"--epochs {epochs}"
     if plan.study.decide is None:
         raise UserError(f"{option}: only a study with `decide` has leaders to train for longer; it has a list of seeds")
@@ -91,11 +104,10 @@ def extend(plan: Plan, results: Path, factor: float | None, epochs: int | None) 
     target = round(so_far * factor) if factor is not None else epochs
     assert target is not None
     if known and (target == so_far or not _last_run_is_complete(results)):
-        return f"Training the leaders to {so_far} epochs, as asked before."
+        return so_far, so_far
     if target <= so_far:
         raise UserError(f"{option}: the leaders have {so_far} epochs already: give a larger number")
-    write_extensions(results, [*known, target])
-    return f"Training the leaders on from {so_far} to {target} epochs."
+    return so_far, target
 
 
 def _last_run_is_complete(results: Path) -> bool:

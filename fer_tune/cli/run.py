@@ -79,8 +79,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--extend",
         type=float,
         metavar="FACTOR",
-        help="train the lambdas that a finished race left over for FACTOR times its epochs, on the same seeds and from "
-        "the states they ended with; only the added epochs are run",
+        help="train the lambdas that a finished race left over up to FACTOR times its epochs, on the same seeds and "
+        "from the states they ended with; only the added epochs are run",
     )
     longer.add_argument("--epochs", type=int, metavar="N", help="the same as --extend, up to N epochs")
     add(

@@ -23,6 +23,7 @@ from fer_tune.cli.preflight import (
     check_space,
     claim_folder,
     extend,
+    extension_target,
     kept_only_if_begun,
     mark_incomplete,
     retry_failed,
@@ -93,9 +94,7 @@ def run_study(options: RunOptions) -> int:
     if plan.study.decide is not None and plan.study.decide.prior and not options.resume:
         prior_of(plan, Path(plan.study.decide.prior))  # a mistake there is better found before anything is drawn
     if options.dry_run:
-        describe_plan(plan, console)
-        describe_cost(plan, console, _cpus(options))
-        describe_copies(plan, console)
+        _describe(plan, options, console)
         return DONE
     try:
         if is_remote(options.results):
@@ -106,6 +105,25 @@ def run_study(options: RunOptions) -> int:
     except KeyboardInterrupt:
         say(console, _stopped_text(options))
         return INTERRUPTED
+
+
+def _describe(plan: Plan, options: RunOptions, console: Console) -> None:
+    """Say what the command would run and cost."""
+    from fer_tune.cli.forecast import forecast_extension, forecast_limit  # with Ray, which takes a second
+
+    describe_plan(plan, console)
+    if _extends(options):
+        folder = Path(options.results) / plan.study.name
+        say(console, forecast_extension(plan, folder, options.extend, options.epochs, _cpus(options)))
+        return
+    describe_cost(plan, console, _cpus(options))
+    if options.within:
+        say(console, forecast_limit(plan, options.within, _cpus(options)))
+    describe_copies(plan, console)
+
+
+def _extends(options: RunOptions) -> bool:
+    return options.extend is not None or options.epochs is not None
 
 
 def _check_options(options: RunOptions) -> None:
@@ -120,7 +138,7 @@ def _check_options(options: RunOptions) -> None:
         raise UserError("give --cpus or --address, not both: a cluster decides on its own CPUs")
     if options.address is not None and is_remote(options.results):
         raise UserError("--address needs a results folder on a disk that the cluster's nodes share, not a URI")
-    if options.restart and (options.extend is not None or options.epochs is not None):
+    if options.restart and _extends(options):
         raise UserError("give --restart or --extend (--epochs), not both: what is deleted cannot be trained on")
     parse_within(options.within)
     if options.cpus is not None and options.cpus < 1:
@@ -168,7 +186,9 @@ def _execute(run: StudyRun) -> int:
     results, options = run.results, run.options
     if options.address is None:
         check_precision(run.plan)
-    extends = options.extend is not None or options.epochs is not None
+    extends = _extends(options)
+    if extends:
+        extension_target(run.plan, results, options.extend, options.epochs)  # refused before anything is written
     plan = claim_folder(run.plan, results, resume=options.resume or extends, restart=options.restart)
     for kept in differences(run.plan.resolved, plan.resolved):
         run.say(f"{kept.path} is {kept.new}, as when this folder was begun; a new study would use {kept.old}")

@@ -119,7 +119,11 @@ class Decide(_Spec):
     """The race over seeds that chooses lambda. Its seeds are `seeds`, in their order."""
 
     tolerance: float = Field(
-        0.05, ge=0, le=1, description="stop once the chosen lambda can lose at most so much clean accuracy (95 %)"
+        0.05,
+        ge=0,
+        le=1,
+        description="stop once the chosen lambda can lose at most so much accuracy (95 %): of clean accuracy where "
+        "`noise` says how many labels are wrong, else of accuracy on the held-out labels as they are",
     )
     prior: str | None = Field(
         None,

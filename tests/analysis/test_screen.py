@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ def began(path, *words):
 def test_the_first_screen_says_the_lambda_the_comparisons_the_loss_and_what_is_next_in_this_order(results):
     said = [part.text for part in screen(results, WINNER).paragraphs()]
     assert said == [
-        "Take λ = 0.2 for 30 epochs of training (winner).",
+        "Take λ = 0.2 for 30 epochs of training (winner). But generalised cross-entropy did better: 0.930 against "
+        "0.900.",
         "After 3 seeds, λ = 0 and λ = 1 can be ruled out.",
         "Compared with plain training (λ = 0): λ = 0.2 reaches 0.900 against 0.800 on clean test labels, a difference "
         "of +0.100 (+0.080 to +0.120), paired over 3 seeds. A trial takes 194 s against 75 s. After equal seconds "
@@ -64,7 +66,8 @@ def test_the_first_screen_says_the_lambda_the_comparisons_the_loss_and_what_is_n
         (
             {"verdict": Verdict.TIE, "loss": 0.0312, "survivors": (0.2, 0.6)},
             "Take λ = 0.2 for 30 epochs of training (tie, cheapest taken).",
-            "After 3 seeds, λ = 0.2 and λ = 0.6 are left. Of those that lose at most 5.0 points, λ = 0.2 costs least.",
+            "After 3 seeds, λ = 0.2 and λ = 0.6 are left. Of those that lose at most 5.0 points of clean accuracy, "
+            "λ = 0.2 costs least.",
             "Trusting it loses at most 3.2 points of clean accuracy with 95 %, compared with the best λ tried.",
             "To tell them apart within 1.6 points:",
         ),
@@ -99,12 +102,28 @@ def test_the_first_screen_says_the_lambda_the_comparisons_the_loss_and_what_is_n
     ],
 )  # fmt: skip
 def test_each_verdict_has_its_words(results, changes, first, why, loss, more):
-    found = screen(results, changed(**changes))
+    found = screen(results, changed(**changes, references=()))
     assert found.lam == first
     assert found.why == why
     assert found.loss.startswith(loss)
     assert found.more == more
     assert found.command.startswith("fer-tune run mine.yaml --cpus 2")
+
+
+@pytest.mark.parametrize(
+    ("difference", "seeds", "said"),
+    [
+        ((-0.03, -0.04, -0.02), 3, " But generalised cross-entropy did better: 0.930 against 0.900."),
+        ((-0.03, NAN, NAN), 1, " But generalised cross-entropy did better on the one seed that both have: 0.930"),
+        ((-0.03, -0.08, 0.02), 3, ""),
+        ((0.03, 0.02, 0.04), 3, ""),
+    ],
+)
+def test_a_method_that_is_seen_to_do_better_is_said_beside_the_lambda(results, difference, seeds, said):
+    other = replace(GCE, difference=difference, seeds=seeds)
+    first = screen(results, changed(references=(other,))).lam
+    assert first.startswith(f"Take λ = 0.2 for 30 epochs of training (winner).{said}")
+    assert ("But" in first) == bool(said)
 
 
 def test_a_study_without_a_whole_block_says_so(results):

@@ -46,17 +46,26 @@ def warned(capsys, path):
 
 def test_what_the_report_will_lack_is_said_beforehand(study_file, capsys):
     changes = {"training": {"epochs": 4, "batch_size": 32}, "search": {"lambda": {"grid": [0.3, 1.0]}}}
-    short, small, baseline = warned(capsys, study_file(**changes))
+    short, small, seeds, baseline = warned(capsys, study_file(**changes))
     assert "with 4 epochs (fewer than 6) the final accuracy cannot be predicted" in short
     # 28 samples, noise 0.4 of 7 classes: 1.96 x sqrt(2) x 0.5 / sqrt(28) / (1 - 0.4 x 7 / 6)
     assert "with 28 validation samples and 1 seed, lambdas that differ by less than about 0.49 in" in small
+    assert "1 seed and no earlier study do not show how much seeds differ" in seeds
+    assert seeds.endswith("Remove `seeds`: then up to six are run.")
     assert "lambda = 0 (plain training) is not among the lambdas" in baseline
 
 
 def test_a_study_that_can_tell_a_point_apart_is_not_warned_of(study_file, capsys):
     data = {"kind": "synthetic", "train": 64, "validation": 40_000, "test": 28}
     training = {"epochs": 30, "batch_size": 32}
-    assert warned(capsys, study_file(dataset=data, noise={"ratio": 0.0}, training=training)) == []
+    changes = {"dataset": data, "noise": {"ratio": 0.0}, "training": training, "seeds": [0, 1, 2]}
+    assert warned(capsys, study_file(**changes)) == []
+
+
+def test_a_race_of_too_few_seeds_is_warned_of(study_file, capsys):
+    told = warned(capsys, study_file(decide={}, seeds=[0, 1]))[-1]
+    assert told.startswith("warning: 2 seeds and no earlier study do not show")
+    assert told.endswith("Give more seeds.")
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
