@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fer_tune.data.drafts import Draft
 from fer_tune.data.errors import DataError, listed, printable, quoted
 from fer_tune.data.kinds import KINDS
 from fer_tune.data.manifest import RESERVED_NAMES, SPLIT
@@ -32,18 +33,6 @@ MAX_COLUMNS = 40  # with more, a table holds features, not labels
 SPREADSHEET_ERROR = re.compile(r"#[A-Z0-9/]+[!?]")  # such as #REF!
 OTHER_SUFFIXES = (".xlsx", ".xls", ".ods", ".numbers", ".txt", ".json", ".jsonl", ".feather", ".pkl", ".npz", ".mat")
 AFFECT = "affect"  # name of the drafted continuous set
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A `dataset` section.
-
-    Attributes:
-        remarks: for a table, what each of its columns was taken for, or why it was left out.
-    """
-
-    section: dict[str, Any]
-    remarks: tuple[str, ...] = ()
 
 
 def detect(folder: Path) -> Draft:
