@@ -42,6 +42,7 @@ class Dialect:
 
 AS_FOUND = Dialect()
 
+
 class Rows:
     """Collects the rows of a CSV file that has these columns; keeps the cells of some.
 
@@ -186,5 +187,3 @@ def named(header: list[str]) -> tuple[list[str], frozenset[str]]:
         taken.add(new)
         unique.append(new)
     return unique, frozenset(name for name, count in counts.items() if count > 1)
-
-

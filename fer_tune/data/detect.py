@@ -14,7 +14,7 @@ import pandas as pd
 from fer_tune.data.drafts import Draft
 from fer_tune.data.errors import DataError, listed, printable, quoted
 from fer_tune.data.kinds import KINDS
-from fer_tune.data.manifest import RESERVED_NAMES, SPLIT
+from fer_tune.data.manifest_spec import RESERVED_NAMES
 from fer_tune.data.tables import (
     TABLE_SUFFIXES,
     Table,
@@ -32,6 +32,7 @@ MAX_MISTAKES = 0.05  # share of a column's cells that may be mistakes
 MAX_COLUMNS = 40  # with more, a table holds features, not labels
 SPREADSHEET_ERROR = re.compile(r"#[A-Z0-9/]+[!?]")  # such as #REF!
 OTHER_SUFFIXES = (".xlsx", ".xls", ".ods", ".numbers", ".txt", ".json", ".jsonl", ".feather", ".pkl", ".npz", ".mat")
+SPLIT = "split"
 AFFECT = "affect"  # name of the drafted continuous set
 
 

@@ -1,8 +1,10 @@
 """Problems of a data set, each with the place where it was found."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import yaml
 
 from fer_tune.errors import UserError
 
@@ -92,3 +94,13 @@ def one_line(error: Exception) -> str:
     lines = str(error).split("\n")
     text = next((line.strip() for line in lines if line.strip()), type(error).__name__)
     return text[:LONGEST_REASON]
+
+
+def in_yaml(words: Mapping[str, str | None]) -> str:
+    """A mapping as one line of a study file.
+
+    >>> in_yaml({"Happy": "happiness", "7": None})
+    "{Happy: happiness, '7': null}"
+    """
+    text: str = yaml.safe_dump(dict(words), default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+    return text.strip()

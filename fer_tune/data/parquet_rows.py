@@ -2,11 +2,11 @@
 
 import json
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -66,7 +66,9 @@ def _cell(value: object) -> str:
 
 def _holds_bytes(kind: pa.DataType) -> bool:
     if pa.types.is_struct(kind):
-        return any(kind.field(k).name == IMAGE_FIELD and _holds_bytes(kind.field(k).type) for k in range(kind.num_fields))
+        return any(
+            kind.field(k).name == IMAGE_FIELD and _holds_bytes(kind.field(k).type) for k in range(kind.num_fields)
+        )
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
@@ -80,40 +82,39 @@ def _classes(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
         return {}
 
 
-@dataclass(frozen=True)
 class ParquetImages:
-    """The images in one column of a Parquet file, read row group by row group."""
+    """The images in one column of a Parquet file, held row group by row group. Raises DataError if it cannot be read."""
 
-    path: Path
-    column: str
-    _lock: Any = field(default_factory=threading.Lock, compare=False, repr=False)
+    def __init__(self, path: Path, column: str) -> None:
+        self.path, self.column = path, column
+        self._lock = threading.Lock()
+        self._held: dict[int, Sequence[bytes | None]] = {}
+        try:
+            with pq.ParquetFile(path) as file:
+                about = file.metadata
+                sizes = [about.row_group(k).num_rows for k in range(about.num_row_groups)]
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path}: cannot be read: {one_line(error)}") from None
+        self._ends = list(accumulate(sizes))
 
     def __getitem__(self, row: int) -> bytes | None:
         """The bytes of one row, counted from 0; None where it has none. Raises OSError."""
-        starts = _group_starts(self.path)
-        group = next(k for k, start in enumerate(starts[1:]) if row < start)
+        group = bisect_right(self._ends, row)
+        start = self._ends[group - 1] if group else 0
         with self._lock:
-            return _group(self.path, self.column, group)[row - starts[group]]
+            if group not in self._held:
+                if len(self._held) == GROUPS_HELD:
+                    self._held.pop(next(iter(self._held)))
+                self._held[group] = self._read(group)
+            return self._held[group][row - start]
 
-
-@lru_cache(maxsize=64)
-def _group_starts(path: Path) -> tuple[int, ...]:
-    """The first row of each row group, and the number of rows."""
-    with pq.ParquetFile(path) as file:
-        starts = [0]
-        for k in range(file.metadata.num_row_groups):
-            starts.append(starts[-1] + file.metadata.row_group(k).num_rows)
-    return tuple(starts)
-
-
-@lru_cache(maxsize=GROUPS_HELD)
-def _group(path: Path, column: str, group: int) -> Sequence[bytes | None]:
-    try:
-        with pq.ParquetFile(path) as file:
-            cells = file.read_row_group(group, columns=[column]).column(column)
-    except pa.ArrowException as error:
-        raise OSError(f"{path}: {one_line(error)}") from None
-    values = cells.combine_chunks()
-    if pa.types.is_struct(values.type):
-        values = values.field(IMAGE_FIELD)
-    return values.to_pylist()
+    def _read(self, group: int) -> Sequence[bytes | None]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                cells = file.read_row_group(group, columns=[self.column]).column(self.column).combine_chunks()
+        except pa.ArrowException as error:
+            raise OSError(f"{self.path}: {one_line(error)}") from None
+        if pa.types.is_struct(cells.type):
+            cells = cells.field(IMAGE_FIELD)
+        found: list[bytes | None] = cells.to_pylist()
+        return found

@@ -93,9 +93,12 @@ class Table:
         cells = self.raw(name).str.strip()
         return cells if cells.str.isascii().all() else cells.str.normalize("NFC")
 
-    def numbers(self, name: str, problems: Problems) -> np.ndarray:
-        """A column as floats (n,), gaps NaN. A cell that is not a finite number becomes NaN and a problem."""
-        text = self.text(name)
+    def numbers(self, name: str, problems: Problems, read: np.ndarray | None = None) -> np.ndarray:
+        """A column as floats (n,), gaps NaN. A cell that is not a finite number becomes NaN and a problem.
+
+        Where `read` (n,) is given, the other cells are gaps.
+        """
+        text = self.text(name) if read is None else self.text(name).where(read, "")
         values, bad = numbers_in(text)
         for row in np.flatnonzero(bad).tolist():
             cell = text.iloc[row]
@@ -158,9 +161,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None, dialect: Dialec
     return table
 
 
-def read_tables(paths: Sequence[Path], dialect: Dialect = AS_FOUND) -> Table:
-    """The rows of several tables, one below the other; a column that one lacks is blank there. Raises DataError."""
+def read_tables(paths: Sequence[Path], wanted: Iterable[str] = (), dialect: Dialect = AS_FOUND) -> Table:
+    """The rows of several tables, one below the other; a column that one lacks is blank there.
+
+    Raises DataError, also unless each of them has the columns that are wanted.
+    """
+    wanted = list(wanted)
     tables = [read_table(path, dialect=dialect) for path in paths]
+    for table in tables:
+        table.require(wanted)
     if len(tables) == 1:
         return tables[0]
     cells = pd.concat([table.cells for table in tables]).fillna("").astype("str")
