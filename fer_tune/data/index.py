@@ -16,7 +16,6 @@ from fer_tune.data.parquet_rows import ParquetImages
 from fer_tune.data.pictures import Box
 from fer_tune.data.tables import MISSING_MARKERS
 
-
 MOST_FOLDERS = 50  # that are looked into for images that are missing
 SEVERAL_ROWS = (
     "if several people labelled each image, name the column of the people as `annotator`, and the rows become votes"
@@ -131,10 +130,10 @@ def _differing(index: Index, one: int, other: int) -> str:
 
 def _folder_with(root: Path, paths: Sequence[str]) -> Path | None:
     """A folder below or beside `root` that holds all these images, if there is one near."""
-    places = [place for place in (root, root.parent) if place.is_dir()]
-    for place in [folder for place in places for folder in _folders_in(place)]:
-        for names in (paths, [os.path.basename(path.replace("\\", "/")) for path in paths]):
-            if all(is_file_in(place, name) for name in names):
+    names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
+    for folder in (root, root.parent):
+        for place in _folders_in(folder):
+            if all(is_file_in(place, path) for path in paths) or all(is_file_in(place, name) for name in names):
                 return place
     return None
 

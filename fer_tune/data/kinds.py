@@ -48,6 +48,12 @@ class DataKind:
     is_in: Callable[[Path], bool] | None = None
 
 
+def place_of(spec: Any) -> str:
+    """Where a data set is, for messages: its table, else its folder."""
+    tables = getattr(spec, "tables", None)
+    return next(iter(tables.values())) if tables else str(getattr(spec, "folder", "its label file"))
+
+
 DatasetSpec = Annotated[
     SyntheticSpec | RafSpec | AffectNetSpec | Cifar10Spec | FerPlusSpec | ManifestSpec, Field(discriminator="kind")
 ]

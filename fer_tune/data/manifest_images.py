@@ -1,7 +1,7 @@
 """The images of a manifest's rows: files, boxes in files, columns of pixels or of bytes."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +84,7 @@ def _boxes(spec: ManifestSpec, table: Table, problems: Problems) -> list[Box | N
     if about is None:
         return [None] * len(table)
     values = np.stack([table.numbers(name, problems) for name in about.columns], axis=1)
-    blank = np.stack([gaps(table.text(name)) for name in about.columns], axis=1).all(axis=1)
+    blank = np.logical_and.reduce([gaps(table.text(name)) for name in about.columns])
     if about.form == CORNERS:
         values[:, 2:] -= values[:, :2]
     for i in np.flatnonzero(~blank & ~(np.isfinite(values).all(axis=1) & (values[:, 2:] >= 1).all(axis=1))).tolist():
@@ -92,7 +92,7 @@ def _boxes(spec: ManifestSpec, table: Table, problems: Problems) -> list[Box | N
         what = "left, top, right, bottom" if about.form == CORNERS else "left, top, width, height"
         problems.add(table.place(i), f"the box must be {what} in pixels, not empty: it is {printable(cells)}")
     whole = np.nan_to_num(np.clip(values, -1e9, 1e9)).round().astype(int).tolist()
-    return [None if none else (b[0], b[1], b[2], b[3]) for none, b in zip(blank, whole, strict=True)]
+    return [None if none else (b[0], b[1], b[2], b[3]) for none, b in zip(blank.tolist(), whole, strict=True)]
 
 
 def _embedded(column: str, table: Table, boxes: Sequence[Box | None]) -> list[Source]:
@@ -101,8 +101,8 @@ def _embedded(column: str, table: Table, boxes: Sequence[Box | None]) -> list[So
         raise DataError(f"{table.path}: column {column!r} holds no bytes of images: {has}")
     files = table.files or (table.path,)
     images = {file: ParquetImages(file, column) for file in files}
-    place: Callable[[int], tuple[Path, int]] = lambda i: (table.file(i), int(table.cells.index[i]))
-    rows = map(place, range(len(table)))
-    return [
-        Embedded(f"{file.name}:{row}", box, images[file], row) for (file, row), box in zip(rows, boxes, strict=True)
-    ]
+    found: list[Source] = []
+    for i, box in enumerate(boxes):
+        file, row = table.file(i), int(table.cells.index[i])
+        found.append(Embedded(f"{file.name}:{row}", box, images[file], row))
+    return found

@@ -260,7 +260,9 @@ class ManifestSpec(_Grown):
     @property
     def tables(self) -> Mapping[str, str]:
         """The tables by split; one for all splits has the key ""."""
-        return dict(self.files) if self.files is not None else {"": self.file or ""}
+        if self.files is None:
+            return {"": self.file or ""}
+        return {str(word): name for word, name in self.files.items()}
 
     @property
     def names_split(self) -> bool:

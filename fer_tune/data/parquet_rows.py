@@ -9,8 +9,8 @@ from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from fer_tune.data.errors import DataError, one_line
 from fer_tune.data.files import regular_file
@@ -83,7 +83,10 @@ def _classes(metadata: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
 
 
 class ParquetImages:
-    """The images in one column of a Parquet file, held row group by row group. Raises DataError if it cannot be read."""
+    """The images in one column of a Parquet file, held row group by row group.
+
+    Raises DataError if the file cannot be read.
+    """
 
     def __init__(self, path: Path, column: str) -> None:
         self.path, self.column = path, column

@@ -53,7 +53,7 @@ class ImageFolder:
         """The images of the folder by path without suffix."""
         stems = defaultdict(list)
         for path in images_below(self.root):
-            stems[os.path.splitext(path)[0]].append(path)
+            stems[split_suffix(path)[0]].append(path)
         return stems
 
 
@@ -69,7 +69,13 @@ def images_below(root: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if name.lower().endswith(IMAGE_SUFFIXES):
-                yield os.path.relpath(os.path.join(folder, name), root)
+                yield (Path(folder) / name).relative_to(root).as_posix()
+
+
+def split_suffix(path: str) -> tuple[str, str]:
+    """A path without its suffix, and the suffix with its dot."""
+    stem, _, suffix = path.rpartition(".")
+    return (stem, f".{suffix}") if stem and "/" not in suffix else (path, "")
 
 
 def _spellings(cell: str) -> Iterator[str]:

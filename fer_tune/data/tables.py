@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from glob import glob
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -191,7 +190,7 @@ def files_named(pattern: str) -> list[Path]:
     path = Path(pattern)
     if path.exists() or not set("*?[") & set(pattern):
         return [path]
-    found = sorted(Path(name) for name in glob(pattern))
+    found = sorted(path.parent.glob(path.name)) if path.parent.is_dir() else []
     if not found:
         raise DataError(f"{pattern}: no file has such a name")
     return found
