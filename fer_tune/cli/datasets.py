@@ -20,7 +20,7 @@ from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.loading import index_dataset, load_data, write_dataset
-from fer_tune.data.questions import ASKED_BY
+from fer_tune.data.questions import ASKED_BY, check_answers
 from fer_tune.data.sheet import write_sheet
 from fer_tune.data.votes import voting_sets
 from fer_tune.errors import UserError
@@ -117,6 +117,7 @@ def read_answers(lines: Sequence[str]) -> dict[str, Any]:
         if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
             raise UserError(f'{ASKED_BY} {line}: write one line of a study file, such as "range: [-10, 10]"')
         answers |= found
+    check_answers(answers)
     return answers
 
 

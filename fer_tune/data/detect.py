@@ -10,7 +10,7 @@ from fer_tune.data.drafts import Draft
 from fer_tune.data.errors import DataError, listed
 from fer_tune.data.kinds import KINDS
 from fer_tune.data.manifest_splits import USUAL_WORDS
-from fer_tune.data.questions import Reading, ask
+from fer_tune.data.questions import ASKED_BY, Reading, ask
 from fer_tune.data.tables import TABLE_SUFFIXES, has_column
 
 LIST_SUFFIXES = (".lst", ".txt")  # tables where their rows name images
@@ -35,6 +35,8 @@ def detect(path: Path, answers: Mapping[str, Any] | None = None) -> Draft:
         raise DataError(f"{path}: is neither a folder nor a file")
     for name, kind in KINDS.items():
         if kind.is_in and kind.is_in(path):
+            if answers:
+                raise DataError(f"{path}: holds data of kind {name}, about which nothing is asked: remove {ASKED_BY}")
             return Draft({"kind": name, "folder": str(path)})
     return _draft_folder(path, answers)
 

@@ -41,11 +41,12 @@ class Guess:
     continuous: bool = False
 
 
-def guess(table: Table, name: str, names: tuple[str, ...] = ()) -> Guess:
+def guess(table: Table, name: str, names: tuple[str, ...] = (), known_from: str = "the file") -> Guess:
     """What a column holds.
 
     Args:
         names: of its codes from 0, where they are known.
+        known_from: what knows them.
     """
     if name in table.repeated or name.rpartition(".")[0] in table.repeated:
         return Guess("left out: several columns have this name")
@@ -58,7 +59,7 @@ def guess(table: Table, name: str, names: tuple[str, ...] = ()) -> Guess:
     markers = sorted(set(table.text(name)[missing]) - {""})
     said += f" ({listed(markers)})" if markers else ""
     if names:
-        return _named(cells, names, said)
+        return _named(cells, names, known_from, said)
     return _by_name(name) or _guess_values(name, cells, said)
 
 
@@ -84,13 +85,14 @@ def _by_name(name: str) -> Guess | None:
     return None
 
 
-def _named(cells: "pd.Series[str]", names: tuple[str, ...], said: str) -> Guess:
-    """Codes whose names the file itself gives."""
+def _named(cells: "pd.Series[str]", names: tuple[str, ...], known_from: str, said: str) -> Guess:
+    """Codes whose names are known."""
     present = sorted(set(cells.map(whole_number)))
     if not all(cell in names or (cell.isdigit() and int(cell) < len(names)) for cell in present):
-        return Guess(f"left out: {listed(present)} are not codes of the classes {listed(names)} that the file names")
+        return Guess(f"left out: {listed(present)} are not codes of {listed(names)}, as {known_from} has them")
     classes = tuple(f"class {name}" if name.strip("-").isdigit() else name for name in names)
-    return Guess(f"{len(classes)} classes, whose names are in the file{said}", classes)
+    codes = ", ".join(f"{k} {printable(name)}" for k, name in enumerate(classes[:MAX_CLASSES]))
+    return Guess(f"{len(classes)} classes, as {known_from} has them: {codes}{said}", classes)
 
 
 def _guess_values(name: str, cells: "pd.Series[str]", said: str) -> Guess:

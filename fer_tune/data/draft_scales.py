@@ -98,7 +98,7 @@ def _readings_from_zero(low: float, high: float) -> list[Reading]:
         return [] if end is None else [Reading([0, end], "")]
     near = int(np.ceil(high))
     ends = [(1, near)] if low >= 1 and near >= 3 else []
-    ends += [pair for pair in ((1, 9), (0, 10), (0, near), (-10, 10)) if pair not in ends]
+    ends += [pair for pair in ((1, 9), (0, 10), *([] if low >= 1 else [(0, near)]), (-10, 10)) if pair not in ends]
     known = {(1, 9): "self-assessment manikins, 5 is neutral", (-10, 10): "0 is neutral, and none is negative"}
     usual = [pair for pair in ends if pair[0] <= low and high <= pair[1]]
     return [Reading(list(pair), known.get(pair, f"{(pair[0] + pair[1]) / 2:g} is neutral")) for pair in usual]

@@ -41,8 +41,8 @@ class FerPlusSpec(FolderSpec):
 
 
 def is_ferplus(folder: Path) -> bool:
-    """Whether the folder holds FER2013's images."""
-    return (folder / PIXEL_FILE).exists()
+    """Whether the folder holds FER2013's images and FERPlus's votes on them."""
+    return (folder / PIXEL_FILE).exists() and (folder / VOTE_FILE).exists()
 
 
 def index_ferplus(spec: FerPlusSpec) -> Index:

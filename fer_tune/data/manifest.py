@@ -155,7 +155,7 @@ def _read(spec: ManifestSpec, problems: Problems) -> _Rows:
     labels = {s.name: labels_of(s, s.columns, table, problems) for s in spec.sets}
     clean = {s.name: labels_of(s, s.clean, table, problems) for s in spec.sets if s.clean}
     if gone:
-        notes = [*notes, f"{table.path}: {gone:,} rows are left out: `map` says that they have no label"]
+        notes = [*notes, f"{table.path}: rows left out because `map` says that they have no label: {gone:,}"]
     rows = _Rows(table, numbers, words, sources, labels, clean, tuple(notes))
     return _voted(spec, rows, problems) if spec.annotator else rows
 
@@ -179,9 +179,9 @@ def _voted(spec: ManifestSpec, rows: _Rows, problems: Problems) -> _Rows:
             clean[s.name], _ = merged_votes(s, rows.clean[s.name], group)
     people = rows.table.text(spec.annotator or "").nunique()
     note = f"{rows.table.path}: {len(group):,} rows of {people:,} annotators are votes on {len(first):,} images"
-    note += f"; {ties:,} votes are tied, and a tie is no label" if ties else ""
+    note += f"; tied votes, which are no label: {ties:,}" if ties else ""
     silent = unlabelled(labels)
-    note += f". {int(silent.sum()):,} images without a label are left out" if silent.any() else ""
+    note += f"; images left out because no label remains: {int(silent.sum()):,}" if silent.any() else ""
     merged = _Rows(merged.table, merged.numbers, merged.words, merged.sources, labels, clean, rows.notes)
     return merged.take(np.flatnonzero(~silent), note)
 

@@ -9,7 +9,13 @@ import yaml
 from fer_tune.data.errors import DataError
 
 ASKED_BY = "--answer"  # the option of `fer-tune data`
+EXAMPLES: Mapping[type, str] = {
+    str: "a name",
+    list: "lowest and highest value, such as [-10, 10]",
+    dict: "a mapping, such as {'1': train}",
+}
 MOST_READINGS = 6
+ANSWERS: Mapping[str, type] = {"bytes": str, "file": str, "folder": str, "path": str, "range": list, "splits": dict}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,18 @@ def ask(where: str, finding: str, key: str, readings: Sequence[Reading], answers
     more = [f"  ... and {len(readings) - len(shown)} more"] if len(readings) > len(shown) else []
     how = f"Say which is right, such as {ASKED_BY} {quoted_for_shell(line_of(key, readings[0].value))}"
     raise DataError("\n".join([f"{where}: {finding}. {len(readings)} readings are possible:", *lines, *more, how]))
+
+
+def check_answers(answers: Mapping[str, Any]) -> None:
+    """Raise DataError for a setting that nobody asks about, or an answer of another type."""
+    for key, value in answers.items():
+        kind = ANSWERS.get(key)
+        numbers = key != "range" or (
+            isinstance(value, list) and [isinstance(v, (int, float)) for v in value] == [True] * 2
+        )
+        if kind is None or not isinstance(value, kind) or not numbers:
+            right = f"one of {', '.join(ANSWERS)}" if kind is None else EXAMPLES[kind]
+            raise DataError(f"{ASKED_BY} {line_of(key, value)}: must be {right}")
 
 
 def line_of(key: str, value: Any) -> str:
