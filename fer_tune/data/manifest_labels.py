@@ -102,7 +102,11 @@ def _values(spec: ManifestSet, column: str, table: Table, problems: Problems) ->
     none = _missing_values(spec, cells)
     values = table.numbers(column, problems, ~none)
     if spec.range is None:
-        if (np.abs(values) > 1).mean() > OUTSIDE:
+        outside = np.abs(values) > 1
+        if outside.mean() > OUTSIDE:
+            for i in np.flatnonzero(outside).tolist():
+                text = f"{printable(column)} must be in [-1, 1]: it is {quoted(cells.iloc[i])}"
+                problems.add(table.place(i), text)
             low, high = np.nanmin(values), np.nanmax(values)
             text = f"  {printable(column)} goes from {low:g} to {high:g}: if it is on another scale than [-1, 1], write"
             problems.suggest(f"{text} `range: [lowest, highest]` in the set {spec.name}")

@@ -25,6 +25,7 @@ SYNONYMS = {
     )
     for word in words
 }
+EMOTIONS = frozenset(SYNONYMS.values())  # however rare, these are no mistakes
 SPREADSHEET_ERROR = re.compile(r"#[A-Z0-9/]+[!?]")  # such as #REF!
 LIKE = 0.8  # difflib's ratio of a misspelt word
 RARE = 0.05  # of the usual number of rows of a word: rarer ones may be misspelt
@@ -74,34 +75,38 @@ def propose(counts: Mapping[str, int], classes: Sequence[str] | None = None, jun
     """
     if len(counts) > MOST_WORDS:
         return Spellings(tuple(sorted(counts)), {}, {})
-    total = sum(counts.values())
-    usual = total / max(len(counts), 1)
-    found: dict[str, str | None] = {}
+    none = {word for word in counts if SPREADSHEET_ERROR.fullmatch(word) or word in junk}
     groups: dict[str, list[str]] = {}
     for word in counts:
-        if SPREADSHEET_ERROR.fullmatch(word) or word in junk:
-            found[word] = None
-        else:
+        if word not in none:
             groups.setdefault(meaning(word), []).append(word)
-    named = {meaning(name): name for name in classes or ()}
-    leaders = {}
+    rows = {key: sum(counts[word] for word in words) for key, words in groups.items()}
+    usual = sum(counts.values()) / max(len(counts), 1)
+    if classes:
+        leaders = {meaning(name): name for name in classes}
+        doubtful = set(groups) - set(leaders)
+    else:
+        leaders = {key: max(words, key=lambda word: (counts[word], word)) for key, words in groups.items()}
+        doubtful = {key for key in groups if rows[key] <= max(RARE * usual, 1) < usual / 2}
+    alike = _alike(set(leaders) - doubtful)
+    found: dict[str, str | None] = dict.fromkeys(sorted(none))
     for key, words in groups.items():
-        leaders[key] = named.get(key) if classes else max(words, key=lambda word: (counts[word], word))
-    rare = {k for k, words in groups.items() if sum(counts[w] for w in words) <= max(RARE * usual, 1) < usual / 2}
-    frequent = [key for key in (named if classes else groups) if key not in rare or classes]
-    for key, words in groups.items():
-        leader = leaders[key]
-        if (leader is None if classes else key in rare) and not _is_code(key):
-            close = difflib.get_close_matches(key, [other for other in frequent if other != key], 1, LIKE)
-            leader = (named if classes else leaders)[close[0]] if close else leader
-            rows = sum(counts[word] for word in words)
-            if not close and key not in SYNONYMS and rows <= max(JUNK_ROWS * total, 1) and rows <= JUNK * usual:
+        leader = leaders.get(key)
+        if key in doubtful and not _is_code(key) and key not in EMOTIONS:
+            close = difflib.get_close_matches(key, alike, 1, LIKE)
+            if not close and rows[key] <= min(max(JUNK_ROWS * sum(rows.values()), 1), JUNK * usual):
                 found |= dict.fromkeys(words)
                 continue
+            leader = leaders[alike[close[0]]] if close else leader
         if leader is not None:
             found |= {word: leader for word in words if word != leader}
     kept = tuple(classes) if classes else tuple(sorted(word for word in counts if word not in found))
     return Spellings(kept, found, {word: counts[word] for word in found})
+
+
+def _alike(keys: set[str]) -> dict[str, str]:
+    """What a misspelt word is compared with: the meanings that are certain, and their synonyms."""
+    return {key: key for key in sorted(keys)} | {word: key for word, key in SYNONYMS.items() if key in keys}
 
 
 def meaning(word: str) -> str:
