@@ -39,7 +39,6 @@ def write_study(path: Path, what: Path, section: Mapping[str, Any], remarks: Seq
 def study_text(name: str, what: Path, section: Mapping[str, Any], remarks: Sequence[str]) -> str:
     """The text of a study file: the drafted section, then the settings that fit any data set."""
     lines = [
-        "# yaml-language-server: $schema=study.schema.json",
         f"# Question: which lambda for the labels of {_one_line(str(what))} as they are?",
         "# Cost: at most 35 trials; `--dry-run` estimates how long they would take, `--within 8h` sets a limit.",
         "# `fer-tune data` drafted this file. What it took the data for (check it):",
