@@ -94,10 +94,7 @@ def find_annotator(table: Table, columns: Sequence[str], images: Sequence[object
     for name in columns:
         if tokens(name) & ANNOTATOR_NAMES or name.strip().lower() in ANNOTATOR_NAMES:
             people = table.text(name).nunique()
-            text = (
-                f"who labelled a row: {int((counts > 1).sum()):,} images have several rows by {people:,} people, which "
-                "become votes"
-            )
+            text = f"who labelled a row: {people:,} people. Images with several rows: {int((counts > 1).sum()):,}; they are votes"
             return Columns({"annotator": name}, {name: text})
     return Columns({}, {})
 

@@ -25,7 +25,7 @@ from fer_tune.data.parquet_rows import ParquetImages
 from fer_tune.data.paths import ImageFolder
 from fer_tune.data.pictures import IMAGE_SUFFIXES
 from fer_tune.data.pixels import looks_like_pixels
-from fer_tune.data.tables import PARQUET_SUFFIXES, Table, files_named, first_rows, gaps, read_tables
+from fer_tune.data.tables import PARQUET_SUFFIXES, Table, files_named, first_rows, gaps, read_header, read_tables
 
 FIRST_LINES = 64
 SEPARATOR_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks"}
@@ -190,8 +190,8 @@ def _bytes(table: Table, name: str) -> list[object]:
 
 def _holds_pixels(table: Table, name: str) -> bool:
     cells = table.raw(name)
-    cells = cells[~gaps(cells)].iloc[:5]
-    return len(cells) > 0 and all(map(looks_like_pixels, cells))
+    cells = cells[~gaps(cells)].iloc[:9]
+    return len(cells) > 0 and 2 * sum(map(looks_like_pixels, cells)) > len(cells)
 
 
 def _is_fer2013(table: Table, images: _Images) -> bool:
@@ -222,7 +222,11 @@ def _with_labels(
             bad[word] = f"{tables[word]}: left out: it has no column {listed(lacking)}"
     kept = {word: name for word, name in tables.items() if word not in bad}
     if "train" not in kept:
-        raise DataError(f"{tables['train']}: has no column {bad['train'].rpartition('column ')[2]}, but others have it")
+        columns = [f"\n  {tables[word]}: {listed(read_header(paths[0]))}" for word, paths in files.items()]
+        raise DataError(
+            f"{tables['train']}: lacks columns that tables of other splits have; each needs the images and the labels, "
+            f"by the same names:{''.join(columns)}"
+        )
     return ({"": kept["train"]} if list(kept) == ["train"] else kept), list(bad.values())
 
 

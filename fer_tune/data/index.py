@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tune.data.errors import MOST_SHOWN, DataError, Problems, quoted
+from fer_tune.data.errors import MOST_SHOWN, DataError, Problems, printable, quoted
 from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
 from fer_tune.data.parquet_rows import ParquetImages
 from fer_tune.data.pictures import Box
@@ -94,6 +94,7 @@ def check(index: Index) -> None:
 def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) -> None:
     first: dict[tuple[str, Box | None], int] = {}
     missing: list[int] = []
+    unlike: list[str] = []
     for i, source in enumerate(sources):
         normal = os.path.normpath(source.path)
         if isinstance(source, Embedded):
@@ -108,12 +109,18 @@ def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) ->
         if before != i:
             problems.add(index.origins[i], f"{quoted(source.path)} is already in {index.origins[before]}")
             if differing := _differing(index, before, i):
-                problems.suggest(f"  These rows have different labels ({differing}): {SEVERAL_ROWS}")
-    for i in missing[:MOST_SHOWN]:
-        problems.add(index.origins[i], f"image {quoted(sources[i].path)} is missing")
+                unlike.append(differing)
+    if unlike:
+        rows = "1 row has" if len(unlike) == 1 else f"{len(unlike):,} rows have"
+        of = "another label than an earlier row of the image"
+        problems.suggest(f"  {rows} {of}, such as {unlike[0]}: {SEVERAL_ROWS}")
     if len(missing) > MOST_SHOWN:
-        more = "in this folder, " if len(missing) == len(sources) else ""
-        problems.suggest(f"  {len(missing):,} of {len(sources):,} images are missing {more}{index.root}")
+        name = quoted(sources[missing[0]].path)
+        text = f"image {name} is missing, and so are {len(missing) - 1:,} of the other {len(sources) - 1:,}"
+        problems.add(index.origins[missing[0]], text)
+    else:
+        for i in missing:
+            problems.add(index.origins[i], f"image {quoted(sources[i].path)} is missing")
     if missing and (place := _folder_with(index.root, [sources[i].path for i in missing[:MOST_SHOWN]])):
         problems.suggest(f"  They are in {place}: write `folder: {place}`")
 
@@ -124,7 +131,7 @@ def _differing(index: Index, one: int, other: int) -> str:
         if label_set.kind == "categorical":
             classes = [int(index.labels[label_set.name][i]) for i in (one, other)]
             if classes[0] != classes[1] and MISSING_CLASS not in classes:
-                return " and ".join(label_set.names[c] for c in classes)
+                return " after ".join(printable(label_set.names[c]) for c in reversed(classes))
     return ""
 
 

@@ -35,7 +35,7 @@ DRAFTS = {  # what of the section is particular to the form, and a remark
                        "boxes": {"columns": ["xmin", "ymin", "xmax", "ymax"], "form": "corners"}}, "the face's box"),
     "people": ({"file": "legend.csv", "path": "image", "folder": "images", "split": "Usage",
                 "splits": {"PublicTest": "val", "PrivateTest": "test"}, "annotator": "user.id"},
-               "2 images have several rows by 10 people, which become votes"),
+               "10 people. Images with several rows: 2; they are votes"),
     "minus_10_to_10": ({"file": "rated.csv", "path": "image"}, "valence: a continuous value from -10 to 10"),
     "minus_1000_to_1000": ({"file": "rated.csv", "path": "image"}, "arousal: a continuous value from -1000 to 1000"),
     "aff_wild2": ({"file": "rated.csv", "path": "image"}, "valence: a continuous value; -5 means no label"),
@@ -213,7 +213,7 @@ def test_one_image_with_two_labels_and_no_annotator_is_said(tmp_path):
     write_images(tmp_path)
     rows = [[f"{i}.png", NAMES[i % 7]] for i in range(COUNT)] + [["3.png", "happy"]]
     write_rows(tmp_path / "t.csv", [["path", "label"], *rows])
-    message = r"t\.csv:72: '3\.png' is already in .*t\.csv:5\n.*different labels \(surprise and happy\): .*`annotator`"
+    message = r"t\.csv:72: '3\.png' is already in .*t\.csv:5\n  1 row has .* happy after surprise: .*`annotator`"
     with pytest.raises(DataError, match=message):
         index_of(detect(tmp_path).section)
 
