@@ -94,7 +94,8 @@ def find_annotator(table: Table, columns: Sequence[str], images: Sequence[object
     for name in columns:
         if tokens(name) & ANNOTATOR_NAMES or name.strip().lower() in ANNOTATOR_NAMES:
             people = table.text(name).nunique()
-            text = f"who labelled a row: {people:,} people. Images with several rows: {int((counts > 1).sum()):,}; they are votes"
+            votes = int((counts > 1).sum())
+            text = f"who labelled a row: {people:,} people. Images with several rows: {votes:,}; they are votes"
             return Columns({"annotator": name}, {name: text})
     return Columns({}, {})
 
