@@ -84,7 +84,7 @@ def _asked(table: Table, name: str, codes: Sequence[str], answers: Mapping[str, 
     return answer
 
 
-def find_annotator(table: Table, columns: Sequence[str], images: Sequence[object]) -> Columns:
+def find_annotator(table: Table, columns: Sequence[str], images: Sequence[Any]) -> Columns:
     """The column of who labelled a row, where images have several rows; a remark where there is no such column."""
     group = pd.factorize(np.array([str(image) for image in images], dtype=object))[0]
     counts = np.bincount(group, minlength=1)
