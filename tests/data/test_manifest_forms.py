@@ -353,3 +353,25 @@ def test_boxes_annotators_prefix_blanks_and_scales_together(tmp_path):
     assert np.allclose(index.labels["affect"][:, 0], expected, equal_nan=True)
     assert index.sources[3].path == "1.png"
     assert index.sources[3].box == (40, 0, 40, 40)
+
+
+def test_the_list_of_expw_is_read(tmp_path):
+    """Blanks, no header; name, number of the face, top, left, right, bottom, confidence, class code."""
+    (tmp_path / "origin").mkdir()
+    lines = []
+    for i in range(COUNT):
+        if i % 2 == 0:
+            Image.new("RGB", (20, 9), (9 * i, 0, 0)).save(tmp_path / "origin" / f"{i // 2}.png")
+        lines.append(f"{i // 2}.png {i % 2} 1 {i % 2 * 10} {i % 2 * 10 + 8} 9 {50 + i / 7:.6f} {i % 3}\n")
+    (tmp_path / "label.lst").write_text("".join(lines))
+    index = index_of({
+        "kind": "manifest", "file": str(tmp_path / "label.lst"), "folder": str(tmp_path / "origin"), "separator": " ",
+        "header": ["image_name", "face_id", "top", "left", "right", "bottom", "confidence", "label"],
+        "path": "image_name", "boxes": {"columns": ["left", "top", "right", "bottom"], "form": "corners"},
+        "sets": [MOOD | {"columns": ["label"]}],
+    })  # fmt: skip
+    assert [(source.path, source.box) for source in index.sources[:2]] == [
+        ("0.png", (0, 1, 8, 8)),
+        ("0.png", (10, 1, 8, 8)),
+    ]
+    assert (index.labels["mood"] == np.arange(COUNT) % 3).all()
