@@ -11,6 +11,7 @@ dataset section of a study file.
 `fer-tune data export-labels STUDY` instead writes the exact noisy labels that a study trains on."""
 EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
+  fer-tune data data/mine --draft mine.yaml  the same, and write a study of it that runs as it is
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
   fer-tune data export-labels my_study.yaml"""
@@ -24,16 +25,28 @@ class DataOptions:
 
     what: Path
     export_labels: bool
+    draft: Path | None
+    answers: tuple[str, ...]
     results: Path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.usage = f"{parser.prog} [--results FOLDER] [{EXPORT}] WHAT"
+    parser.usage = f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [{EXPORT}] WHAT"
     parser.add_argument(
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
     parser.add_argument(f"--{EXPORT}", action="store_true", help=argparse.SUPPRESS)  # what `as_options` makes of it
+    parser.add_argument(
+        "--draft",
+        type=Path,
+        metavar="FILE",
+        help="also write a study of the data set that runs as it is (a new YAML file)",
+    )
+    parser.add_argument(
+        "--answer", action="append", default=[], metavar="LINE",
+        help='which reading is right where several are possible, such as "range: [-10, 10]"; may be given again',
+    )  # fmt: skip
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
@@ -44,7 +57,8 @@ def as_options(words: Sequence[str]) -> list[str]:
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
     """The options as given."""
-    return DataOptions(namespace.what, namespace.export_labels, namespace.results)
+    answers = tuple(namespace.answer)
+    return DataOptions(namespace.what, namespace.export_labels, namespace.draft, answers, namespace.results)
 
 
 def run(options: DataOptions) -> int:
