@@ -18,7 +18,7 @@ from fer_tune.data.detect import detect
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.kinds import DatasetSpec
-from fer_tune.data.loading import index_dataset, load_data, write_dataset
+from fer_tune.data.loading import every_split, index_dataset, load_data, write_dataset
 from fer_tune.data.sheet import write_sheet
 from fer_tune.data.votes import voting_sets
 from fer_tune.study.loading import load_plan
@@ -120,5 +120,5 @@ def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]
             config = cell.typical(seed)
             saved = open_dataset(write_dataset(config.dataset, folder / ".data", usable_cpus()))
             labels = load_data(saved, config.noise, seed).labels
-            files = export_labels(config.dataset, labels, saved.splits, folder / name)
+            files = export_labels(config.dataset, labels, every_split(config.dataset, saved), folder / name)
             yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}

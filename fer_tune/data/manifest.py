@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fer_tune.data.errors import DataError, Problems, listed, printable, quoted
-from fer_tune.data.files import shortest_text, write_csv
+from fer_tune.data.files import FilesSpec, shortest_text, write_csv
 from fer_tune.data.index import Index, Source, is_file_in
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.splits import cut_validation, noisy_samples
@@ -76,10 +76,8 @@ class ManifestSet(BaseModel):
         return LabelSet(self.name, self.kind, self.classes or self.columns)
 
 
-class ManifestSpec(BaseModel):
+class ManifestSpec(FilesSpec):
     """Settings of your own data: a table with the path, the labels and optionally the split of each image."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["manifest"]
     file: str = Field(description="CSV or Parquet with column `path` and optionally `split` (train, val, test)")
