@@ -48,8 +48,8 @@ class SyntheticSpec(BaseModel):
     )
     domain: Literal["studio", "street", "line", "lowlight"] = Field(
         "studio",
-        description="street: other people, harder poses, worse light and a worse camera than studio; line: drawn with a "
-        "pen, without colours; lowlight: in little light, with noise and a cast of colour",
+        description="street: other people, harder poses, worse light and a worse camera than studio; line: drawn with "
+        "a pen, without colours; lowlight: in little light, with noise and a cast of colour",
     )
     machine_labels: str | None = Field(
         None,
