@@ -13,6 +13,8 @@ EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
+  fer-tune data data/mine --near-duplicates    also pairs of images that are nearly equal
+  fer-tune data data/photos --crop-faces   also a table with the box of each face
   fer-tune data export-labels my_study.yaml"""
 EXPORT = "export-labels"
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -25,15 +27,27 @@ class DataOptions:
     what: Path
     export_labels: bool
     results: Path
+    near_duplicates: bool = False
+    crop_faces: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.usage = f"{parser.prog} [--results FOLDER] [{EXPORT}] WHAT"
+    parser.usage = f"{parser.prog} [--results FOLDER] [--near-duplicates] [--crop-faces] [{EXPORT}] WHAT"
     parser.add_argument(
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
     parser.add_argument(f"--{EXPORT}", action="store_true", help=argparse.SUPPRESS)  # what `as_options` makes of it
+    parser.add_argument(
+        "--near-duplicates",
+        action="store_true",
+        help="also look for images that are nearly equal: scaled, compressed again, slightly cropped, mirrored ...",
+    )
+    parser.add_argument(
+        "--crop-faces",
+        action="store_true",
+        help="also look for the faces in photographs, and write a table with their boxes (needs fer-tune[faces])",
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
@@ -44,7 +58,9 @@ def as_options(words: Sequence[str]) -> list[str]:
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
     """The options as given."""
-    return DataOptions(namespace.what, namespace.export_labels, namespace.results)
+    return DataOptions(
+        namespace.what, namespace.export_labels, namespace.results, namespace.near_duplicates, namespace.crop_faces
+    )
 
 
 def run(options: DataOptions) -> int:

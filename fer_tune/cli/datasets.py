@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.cli.near_duplicates import report_near_duplicates
 from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
 from fer_tune.data.description import describe, unused_images
@@ -45,6 +46,8 @@ def check_dataset(options: DataOptions) -> int:
     """Check a data set, count its classes and draw its sheets; return the exit code 0. Raises UserError."""
     dataset = named_dataset(options.what)
     spec = dataset.spec
+    if options.near_duplicates and spec.kind == "synthetic":
+        raise DataError("--near-duplicates looks at image files: drawn faces have no copies")
     if dataset.note:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
@@ -64,6 +67,9 @@ def check_dataset(options: DataOptions) -> int:
         title = f"{dataset.name}: training images by {label_set.name}"
         write_sheet(sheet, stored.images, stored.labels[label_set.name], train, label_set, title=title)
         print(f"Faces by {label_set.name}: {sheet}")
+    if options.near_duplicates and index is not None:
+        for line in report_near_duplicates(stored, index, folder, dataset.name):
+            print(line, flush=True)
     return 0
 
 

@@ -22,7 +22,7 @@ DROP = "copies: drop"  # the line of the dataset section that leaves copies out
 
 def find_copies(images: np.ndarray, index: Index) -> Copies:
     """Copies among decoded images uint8 (N, 3, S, S): equal pixels, whatever their files hold."""
-    return _copies(_digests(images), index)
+    return _copies(digests(images), index)
 
 
 def without_copies(images: np.ndarray, index: Index) -> tuple[Index, Copies]:
@@ -31,7 +31,7 @@ def without_copies(images: np.ndarray, index: Index) -> tuple[Index, Copies]:
     Images uint8 (N, 3, S, S) are equal if their pixels are. What is left out stays in the index, in no split. Also
     how much that was, and the copies that remain. Raises DataError where a split or its labels would be gone.
     """
-    return _without(_digests(images), index)
+    return _without(digests(images), index)
 
 
 def find_equal_files(index: Index, drop: bool = False) -> Copies | None:
@@ -77,10 +77,15 @@ def copies_lines(copies: Copies) -> list[str]:
     return [*lines, *(f"  equal, with different labels: {', '.join(pair)}" for pair in copies.differing)]
 
 
+def sample_name(i: int, index: Index) -> str:
+    """What a person finds a sample by: the path of its image, or its place in the label files."""
+    return index.origins[i] if isinstance(index.sources, np.ndarray) else index.sources[i].path
+
+
 def _contents(index: Index) -> list[Hashable] | None:
     """What equal files have in common, for each sample; None where finding it would take long."""
     if isinstance(index.sources, np.ndarray):
-        return _digests(index.sources) if index.sources.nbytes <= MOST_BYTES else None
+        return digests(index.sources) if index.sources.nbytes <= MOST_BYTES else None
     if len(index) > MOST_FILES:
         return None
     files = [index.root / source.path for source in index.sources]
@@ -92,7 +97,8 @@ def _contents(index: Index) -> list[Hashable] | None:
     return [_content(*sample) if sample[1] in several else sample[2] for sample in samples]
 
 
-def _digests(images: np.ndarray) -> list[Hashable]:
+def digests(images: Iterable[np.ndarray]) -> list[Hashable]:
+    """What images with equal pixels have in common, one for each."""
     return [hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images]
 
 
@@ -206,8 +212,7 @@ def _first(groups: Iterable[list[int]], index: Index, split_of: Mapping[int, str
 
 
 def _name(i: int, index: Index, split_of: Mapping[int, str]) -> str:
-    name = index.origins[i] if isinstance(index.sources, np.ndarray) else index.sources[i].path
-    return f"{printable(name)} ({split_of[i]})"
+    return f"{printable(sample_name(i, index))} ({split_of[i]})"
 
 
 def _labelled(i: int, label_set: LabelSet, index: Index, split_of: Mapping[int, str]) -> str:
