@@ -14,7 +14,7 @@ EPILOG = """examples:
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
   fer-tune data data/mine --near-duplicates    also pairs of images that are nearly equal
-  fer-tune data data/photos --crop-faces   also a table with the box of each face
+  fer-tune data data/photos --crop-faces   instead a table with the box of each face
   fer-tune data export-labels my_study.yaml"""
 EXPORT = "export-labels"
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -46,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crop-faces",
         action="store_true",
-        help="also look for the faces in photographs, and write a table with their boxes (needs fer-tune[faces])",
+        help="instead look for the faces in photographs, and write a table with their boxes (needs fer-tune[faces])",
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 

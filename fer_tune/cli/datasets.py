@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.cli.face_boxes import Photographs, report_faces
 from fer_tune.cli.near_duplicates import report_near_duplicates
 from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
@@ -44,6 +45,8 @@ class NamedDataset:
 
 def check_dataset(options: DataOptions) -> int:
     """Check a data set, count its classes and draw its sheets; return the exit code 0. Raises UserError."""
+    if options.crop_faces:
+        return crop_faces(options)
     dataset = named_dataset(options.what)
     spec = dataset.spec
     if options.near_duplicates and spec.kind == "synthetic":
@@ -70,6 +73,27 @@ def check_dataset(options: DataOptions) -> int:
     if options.near_duplicates and index is not None:
         for line in report_near_duplicates(stored, index, folder, dataset.name):
             print(line, flush=True)
+    return 0
+
+
+def crop_faces(options: DataOptions) -> int:
+    """Look for the faces in the photographs of a data set, or of a folder without labels; return the exit code 0.
+
+    The photographs as a whole are not checked as training images: most of them would not be used. Raises UserError.
+    """
+    try:
+        dataset = named_dataset(options.what)
+    except DataError as error:
+        if not options.what.is_dir():
+            raise
+        print(f"No labels were recognised ({error}), so the table will have boxes alone")
+        name, photographs = options.what.name, Photographs.in_folder(options.what)
+    else:
+        if dataset.spec.kind == "synthetic":
+            raise DataError("--crop-faces looks at photographs: drawn faces fill their images")
+        name, photographs = dataset.name, Photographs.of_index(index_dataset(dataset.spec))
+    for line in report_faces(photographs, options.results / "data_checks" / (name or "data"), name):
+        print(line, flush=True)
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_tune.data.errors import printable
+from fer_tune.data.errors import LONGEST_QUOTE, printable
 from fer_tune.data.labels import LabelSet
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -78,7 +78,7 @@ def write_groups(path: Path, groups: Sequence[tuple[Sequence[np.ndarray], Sequen
 
 def _fitting(text: str, width: int, font: Font) -> str:
     """The text, of a long one the end: names of files differ there."""
-    shown = _drawable(text, font)
+    shown = _drawable(text[-LONGEST_QUOTE:], font)
     while font.getlength(shown) > width:
         shown = f"…{shown[2:]}"
     return shown
