@@ -63,7 +63,7 @@ def write_groups(path: Path, groups: Sequence[tuple[Sequence[np.ndarray], Sequen
     pen = ImageDraw.Draw(sheet)
     pen.text((GAP, 8), _drawable(title, font), "black", font)
     for place, (images, lines) in enumerate(groups):
-        left, top = place % columns * width, TITLE + place // columns * height
+        left, top = GAP + place % columns * width, TITLE + place // columns * height
         for k, image in enumerate(images):
             picture = Image.fromarray(np.ascontiguousarray(image.transpose(1, 2, 0)))
             scale = LARGE / max(picture.size)
