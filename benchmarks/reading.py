@@ -23,7 +23,7 @@ from fer_tune.data.faces import draw_faces
 from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.labels import EMOTIONS
 from fer_tune.data.loading import index_dataset, load_data, write_dataset
-from fer_tune.data.manifest import ManifestSpec
+from fer_tune.data.manifest_spec import ManifestSpec
 from fer_tune.data.noise import NoiseSpec
 from fer_tune.system.memory import own_peak_bytes
 from fer_tune.training.spec import TrainingSpec

@@ -88,7 +88,7 @@ def _value(value: Schema, defs: Schema) -> str:
     if "enum" in value:
         return ", ".join(f"`{choice}`" for choice in value["enum"])
     if "$ref" in value:
-        return f"see [{_name(value['$ref'])}]"
+        return f"{{{', '.join(defs[_name(value['$ref'])]['properties'])}}}"
     if "anyOf" in value:
         choices = [_value(choice, defs) for choice in value["anyOf"] if choice.get("type") != "null"]
         return " or ".join(dict.fromkeys(choices))

@@ -166,6 +166,8 @@ def _read_alike(own: Any, data: Path) -> tuple[str, Any | None]:
 
     A guess at what the columns of a table are is only made for data that the study cannot read.
     """
+    if own.kind == "manifest" and own.file is None:
+        return "", None
     if own.kind == "manifest":
         file = data / Path(own.file).name if data.is_dir() else data
         spec = own.model_copy(update={"file": str(file), "folder": None if data.is_dir() else own.folder})

@@ -11,6 +11,7 @@ dataset section of a study file.
 `fer-tune data export-labels STUDY` instead writes the exact noisy labels that a study trains on."""
 EPILOG = """examples:
   fer-tune data data/mine                  a folder of images with a CSV table of labels
+  fer-tune data data/mine --draft mine.yaml  the same, and write a study of it that runs as it is
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
   fer-tune data data/mine --near-duplicates    also pairs of images that are nearly equal
@@ -26,6 +27,8 @@ class DataOptions:
 
     what: Path
     export_labels: bool
+    draft: Path | None
+    answers: tuple[str, ...]
     results: Path
     near_duplicates: bool = False
     crop_faces: bool = False
@@ -33,11 +36,24 @@ class DataOptions:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.usage = f"{parser.prog} [--results FOLDER] [--near-duplicates] [--crop-faces] [{EXPORT}] WHAT"
+    parser.usage = (
+        f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [--near-duplicates] [--crop-faces] "
+        f"[{EXPORT}] WHAT"
+    )
     parser.add_argument(
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
     parser.add_argument(f"--{EXPORT}", action="store_true", help=argparse.SUPPRESS)  # what `as_options` makes of it
+    parser.add_argument(
+        "--draft",
+        type=Path,
+        metavar="FILE",
+        help="also write a study of the data set that runs as it is (a new YAML file)",
+    )
+    parser.add_argument(
+        "--answer", action="append", default=[], metavar="LINE",
+        help='which reading is right where several are possible, such as "range: [-10, 10]"; may be given again',
+    )  # fmt: skip
     parser.add_argument(
         "--near-duplicates",
         action="store_true",
@@ -59,7 +75,13 @@ def as_options(words: Sequence[str]) -> list[str]:
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
     """The options as given."""
     return DataOptions(
-        namespace.what, namespace.export_labels, namespace.results, namespace.near_duplicates, namespace.crop_faces
+        what=namespace.what,
+        export_labels=namespace.export_labels,
+        draft=namespace.draft,
+        answers=tuple(namespace.answer),
+        results=namespace.results,
+        near_duplicates=namespace.near_duplicates,
+        crop_faces=namespace.crop_faces,
     )
 
 

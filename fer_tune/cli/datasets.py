@@ -1,8 +1,8 @@
 """Data sets that a user points to: named, checked, shown, their noisy labels exported."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
 from fer_tune.cli.face_boxes import Photographs, report_faces
 from fer_tune.cli.near_duplicates import report_near_duplicates
+from fer_tune.cli.study_draft import check_new, write_study, yaml_text
 from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
 from fer_tune.data.description import describe, unused_images
@@ -21,8 +22,11 @@ from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.kinds import DatasetSpec
 from fer_tune.data.loading import every_split, index_dataset, load_data, write_dataset
+from fer_tune.data.questions import ASKED_BY, check_answers
 from fer_tune.data.sheet import write_sheet
+from fer_tune.data.tables import TABLE_SUFFIXES
 from fer_tune.data.votes import voting_sets
+from fer_tune.errors import UserError
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from fer_tune.system.cpus import usable_cpus
@@ -35,19 +39,34 @@ class NamedDataset:
     Attributes:
         name: of its study, folder or file.
         spec: its specification.
-        note: what to tell the user of a section that was guessed; empty where nothing was.
+        section: the section that was drafted; empty where nothing was.
+        remarks: what the data set was taken for.
     """
 
     name: str
     spec: Any
-    note: str = ""
+    section: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What to tell the user of a section that was drafted; empty where nothing was."""
+        if not self.section:
+            return ""
+        text = yaml_text({"dataset": self.section})
+        note = f"Draft of the dataset section for your study file (a guess, so check it):\n\n{text}"
+        if self.remarks:
+            note += "\nWhat it was taken for:\n" + "".join(f"  {remark}\n" for remark in self.remarks)
+        return note
 
 
 def check_dataset(options: DataOptions) -> int:
     """Check a data set, count its classes and draw its sheets; return the exit code 0. Raises UserError."""
     if options.crop_faces:
         return crop_faces(options)
-    dataset = named_dataset(options.what)
+    if options.draft:
+        check_new(options.draft, options.what)
+    dataset = named_dataset(options.what, read_answers(options.answers))
     spec = dataset.spec
     if options.near_duplicates and spec.kind == "synthetic":
         raise DataError("--near-duplicates looks at image files: drawn faces have no copies")
@@ -73,6 +92,9 @@ def check_dataset(options: DataOptions) -> int:
     if options.near_duplicates and index is not None:
         for line in report_near_duplicates(stored, index, folder, dataset.name):
             print(line, flush=True)
+    if options.draft:
+        write_study(options.draft, options.what, dataset.section, dataset.remarks)
+        print(f"Study: {options.draft}. What it costs: fer-tune run {options.draft} --dry-run")
     return 0
 
 
@@ -82,11 +104,11 @@ def crop_faces(options: DataOptions) -> int:
     The photographs as a whole are not checked as training images: most of them would not be used. Raises UserError.
     """
     try:
-        dataset = named_dataset(options.what)
+        dataset = named_dataset(options.what, read_answers(options.answers))
     except DataError as error:
-        if not options.what.is_dir():
+        if not options.what.is_dir() or _holds_tables(options.what):  # their labels must not be lost
             raise
-        print(f"No labels were recognised ({error}), so the table will have boxes alone")
+        print(f"{error}. So the table will have boxes alone")
         name, photographs = options.what.name, Photographs.in_folder(options.what)
     else:
         if dataset.spec.kind == "synthetic":
@@ -97,27 +119,42 @@ def crop_faces(options: DataOptions) -> int:
     return 0
 
 
-def named_dataset(path: Path) -> NamedDataset:
-    """The data set of a study file, a folder or a table. Raises DataError and StudyError."""
+def _holds_tables(folder: Path) -> bool:
+    """Whether a folder has a table anywhere in it, which may have labels."""
+    return any(set(file.suffixes) & set(TABLE_SUFFIXES) for file in folder.rglob("*"))
+
+
+def named_dataset(path: Path, answers: Mapping[str, Any] | None = None) -> NamedDataset:
+    """The data set of a study file, a folder or a table. Raises DataError and StudyError.
+
+    Args:
+        answers: what a person answered where several readings are possible, by setting.
+    """
     if is_study_file(path):
         study = load_plan(path).study
         return NamedDataset(study.name, study.dataset)
-    draft = detect(path)
-    section = draft.section
-    text = yaml.safe_dump({"dataset": section}, sort_keys=False, default_flow_style=None, width=110)
-    note = (
-        f"Draft of the dataset section for your study file (a guess, so check it):\n\n{text}"
-        if section["kind"] == "manifest"
-        else ""
-    )
+    draft = detect(path, answers)
     try:
-        spec = TypeAdapter[Any](DatasetSpec).validate_python(section)
+        spec = TypeAdapter[Any](DatasetSpec).validate_python(draft.section)
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise DataError(f"{path}: could not guess the label sets from its columns: {problem}") from None
-    if draft.remarks:
-        note += "\nWhat its columns were taken for:\n" + "".join(f"  {remark}\n" for remark in draft.remarks)
-    return NamedDataset(path.stem or "data", spec, note)
+    return NamedDataset(path.stem or "data", spec, draft.section, draft.remarks)
+
+
+def read_answers(lines: Sequence[str]) -> dict[str, Any]:
+    """Answers by setting, from lines like `range: [-10, 10]`. Raises UserError."""
+    answers: dict[str, Any] = {}
+    for line in lines:
+        try:
+            found = yaml.safe_load(line)
+        except yaml.YAMLError:
+            found = None
+        if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+            raise UserError(f'{ASKED_BY} {line}: write one line of a study file, such as "range: [-10, 10]"')
+        answers |= found
+    check_answers(answers)
+    return answers
 
 
 def export_study_labels(options: DataOptions) -> int:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from fer_tune.data.copies import MOST_FILES, copies_lines, find_equal_files
+from fer_tune.data.kinds import place_of
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.loading import leaves_out_copies, read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
@@ -96,8 +97,9 @@ def describe_copies(plan: Plan, console: Console) -> None:
         samples = sum(split_sizes(spec).values())
         copies = find_equal_files(read_index(spec), leaves_out_copies(spec)) if samples <= MOST_FILES else None
         if copies is None:
-            where = getattr(spec, "file", None) or spec.folder
-            lines[f"{where}: {samples} images are too many to look for equal ones here: fer-tune data does it"] = None
+            lines[
+                f"{place_of(spec)}: {samples} images are too many to look for equal ones here: fer-tune data does it"
+            ] = None
         else:
             lines |= dict.fromkeys(copies_lines(copies))
     for line in lines:
@@ -110,7 +112,7 @@ def preparation(plan: Plan, results: Path) -> list[str]:
     lines = []
     for key, spec in plan.datasets().items():
         if spec.kind != "synthetic":
-            lines.append(f"Reading {getattr(spec, 'file', None) or spec.folder}…")
+            lines.append(f"Reading {place_of(spec)}…")
         elif key not in stored:
             lines.append(f"Drawing {sum(split_sizes(spec).values()):,} faces…")
     return lines

@@ -13,7 +13,7 @@ from fer_tune.data.description import image_files
 from fer_tune.data.errors import DataError, printable
 from fer_tune.data.face_boxes import SIDE, FoundFaces, find_faces
 from fer_tune.data.files import shortest_text, write_csv
-from fer_tune.data.index import Index
+from fer_tune.data.index import Embedded, Index
 from fer_tune.data.labels import MISSING_CLASS
 from fer_tune.data.pictures import read_photograph
 from fer_tune.data.sheet import write_groups
@@ -46,8 +46,8 @@ class Photographs:
     @classmethod
     def of_index(cls, index: Index) -> "Photographs":
         """Those of a data set, with its labels and splits. Raises DataError where it has no whole photographs."""
-        if isinstance(index.sources, np.ndarray):
-            raise DataError("--crop-faces needs image files: this data set holds pixels")
+        if isinstance(index.sources, np.ndarray) or any(isinstance(source, Embedded) for source in index.sources):
+            raise DataError("--crop-faces needs image files: this data set holds its images in a table")
         if any(source.box for source in index.sources):
             raise DataError("--crop-faces: this data set has boxes of its faces already")
         split_of = {int(i): WORDS[split] for split, members in index.splits.items() for i in members}

@@ -8,7 +8,8 @@ Start here:
 One file for each kind of data set, holding its settings and its reader:
     synthetic     synthetic (drawn) faces with true labels; the drawing itself is in `faces`
     raf, affectnet, ferplus, cifar10
-    manifest      your own images with a table of labels
+    manifest      your own images with a table of labels: its settings in `manifest_spec`, then `manifest_images`,
+                  `manifest_labels` and `manifest_splits`
 
 Labels:
     labels        label sets: emotions, valence and arousal
@@ -23,11 +24,16 @@ What the readers share:
     pictures      one image file
     splits        cutting the validation set from the training set
     files         settings and text files
-    tables        tables as spreadsheets and other programs save them
+    tables        tables as spreadsheets and other programs save them: `csv_rows`, `parquet_rows`
+    paths         which image file a cell of a table means; `pixels`: images that a table holds as numbers
     errors        `DataError`, and a list of problems with their places
 
 For a person looking at data:
-    detect        which data set is in a folder
+    detect        which data set is in a folder; a `Draft` (in `drafts`) is what it finds
+    draft_table   the draft for a table: `draft_paths` finds the images, `draft_rows` split, annotator and boxes,
+                  `draft_sets` the label sets from `draft_columns` and `draft_scales`
+    spellings     which words are proposed to mean one class
+    questions     where two readings are possible, a person answers in one line
     description   counts for each split and class
     copies        equal images, above all in two splits
     sheet         a picture of some faces of each class

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from fer_tune.data.errors import DataError, Problems, quoted
-from fer_tune.data.index import Index
+from fer_tune.data.index import Embedded, Index, Source
 from fer_tune.data.pictures import (
     NOT_AN_IMAGE,
     UNREADABLE,
@@ -38,7 +38,7 @@ def content_digest(index: Index, image_size: int) -> str:
     problems = Problems(f"{index.root}: images cannot be read")
     for i, source in enumerate(index.sources):
         try:
-            content = _inside(index.root, source.path).read_bytes()
+            content = _content(index, source)
         except (OSError, DataError) as error:
             problems.add(index.origins[i], f"{quoted(source.path)}: {why_unreadable(error)}")
             continue
@@ -82,7 +82,12 @@ def _read_image(index: Index, i: int, size: int) -> np.ndarray:
         pixels = index.sources[i]
         return resize(Image.fromarray(pixels if pixels.ndim == 2 else pixels.transpose(1, 2, 0)), size)
     source = index.sources[i]
-    return read_picture(_inside(index.root, source.path).read_bytes(), size, source.box)
+    return read_picture(_content(index, source), size, source.box)
+
+
+def _content(index: Index, source: Source) -> bytes:
+    """The bytes of an image file. Raises OSError and DataError."""
+    return source.content() if isinstance(source, Embedded) else _inside(index.root, source.path).read_bytes()
 
 
 def _inside(root: Path, path: str) -> Path:

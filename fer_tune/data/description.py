@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tune.data.errors import printable
-from fer_tune.data.index import Index
+from fer_tune.data.index import Embedded, Index
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
 from fer_tune.data.pictures import IMAGE_SUFFIXES
 
@@ -27,7 +27,7 @@ def unused_images(index: Index) -> list[str]:
 
     It looks in the folder of the images: in the folders at its top that hold samples, and whatever is below them.
     """
-    if isinstance(index.sources, np.ndarray):
+    if isinstance(index.sources, np.ndarray) or any(isinstance(source, Embedded) for source in index.sources):
         return []
     used = {os.path.normpath(source.path) for source in index.sources}
     places = sorted({path.partition("/")[0] if "/" in path else "" for path in used})

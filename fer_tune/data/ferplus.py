@@ -10,7 +10,8 @@ from fer_tune.data.errors import DataError, Problems, quoted
 from fer_tune.data.files import FolderSpec
 from fer_tune.data.index import Index
 from fer_tune.data.labels import EMOTIONS, MISSING_CLASS, LabelSet
-from fer_tune.data.tables import Table, read_table
+from fer_tune.data.pixels import grey_images
+from fer_tune.data.tables import read_table
 from fer_tune.data.votes import clear_winners
 
 PIXEL_FILE, VOTE_FILE = "fer2013.csv", "fer2013new.csv"
@@ -40,8 +41,8 @@ class FerPlusSpec(FolderSpec):
 
 
 def is_ferplus(folder: Path) -> bool:
-    """Whether the folder holds FER2013's images."""
-    return (folder / PIXEL_FILE).exists()
+    """Whether the folder holds FER2013's images and FERPlus's votes on them."""
+    return (folder / PIXEL_FILE).exists() and (folder / VOTE_FILE).exists()
 
 
 def index_ferplus(spec: FerPlusSpec) -> Index:
@@ -68,7 +69,7 @@ def index_ferplus(spec: FerPlusSpec) -> Index:
     for i in np.flatnonzero(~np.isin(codes, range(len(CLASS_OF_FER2013)))).tolist():
         is_what = "missing" if np.isnan(codes[i]) else f"{codes[i]:g}"
         problems.add(pixels.place(i), f"emotion must be a code from 0 to 6: it is {is_what}")
-    images = _images(pixels, problems)
+    images = grey_images(pixels.raw("pixels"), "pixels", pixels.place, problems, SIDE)
     problems.raise_any()
     emotion = clear_winners(np.nan_to_num(votes))
     usable = (emotion != MISSING_CLASS) & (emotion < spec.classes)
@@ -91,19 +92,3 @@ def index_ferplus(spec: FerPlusSpec) -> Index:
         origins=[pixels.place(i) for i in kept.tolist()],
         notes=notes,
     )
-
-
-def _images(table: Table, problems: Problems) -> np.ndarray:
-    """Grey images uint8 (N, 48, 48) from cells of 2304 numbers; a bad cell is a problem."""
-    images = np.zeros((len(table), SIDE, SIDE), dtype=np.uint8)
-    for i, cell in enumerate(table.raw("pixels")):
-        try:
-            values = np.array(cell.split(), dtype=np.int64)
-        except (ValueError, OverflowError):
-            values = np.array([-1])
-        if len(values) != SIDE * SIDE or values.min() < 0 or values.max() > 255:
-            text = f"pixels must be {SIDE * SIDE} whole numbers from 0 to 255: it has {len(cell.split())} values"
-            problems.add(table.place(i), text)
-        else:
-            images[i] = values.reshape(SIDE, SIDE)
-    return images

@@ -10,10 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tune.data.errors import Problems, quoted
+from fer_tune.data.errors import MOST_SHOWN, DataError, Problems, printable, quoted
 from fer_tune.data.labels import MISSING_CLASS, LabelSet, first_categorical
+from fer_tune.data.parquet_rows import ParquetImages
 from fer_tune.data.pictures import Box
 from fer_tune.data.tables import MISSING_MARKERS
+
+MOST_FOLDERS = 50  # that are looked into for images that are missing
+SEVERAL_ROWS = (
+    "if several people labelled each image, name the column of the people as `annotator`, and the rows become votes"
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,21 @@ class Source:
 
     path: str
     box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Embedded(Source):
+    """The image of one sample that a Parquet file holds; `path` names the file and the row, counted from 1."""
+
+    images: ParquetImages | None = field(default=None, repr=False, compare=False)
+    row: int = 0
+
+    def content(self) -> bytes:
+        """The bytes of the image file. Raises OSError, and DataError where the row holds none."""
+        found = self.images[self.row - 1] if self.images else None
+        if found is None:
+            raise DataError("the row holds no image")
+        return found
 
 
 @dataclass(frozen=True)
@@ -72,17 +93,66 @@ def check(index: Index) -> None:
 
 def _check_paths(index: Index, sources: Sequence[Source], problems: Problems) -> None:
     first: dict[tuple[str, Box | None], int] = {}
+    missing: list[int] = []
+    unlike: list[str] = []
     for i, source in enumerate(sources):
         normal = os.path.normpath(source.path)
-        if source.path.strip() in MISSING_MARKERS and not is_file_in(index.root, normal):
+        if isinstance(source, Embedded):
+            pass
+        elif source.path.strip() in MISSING_MARKERS and not is_file_in(index.root, normal):
             problems.add(index.origins[i], "has no path")
         elif normal.startswith("/") or normal.startswith(".."):
             problems.add(index.origins[i], f"{quoted(source.path)} is outside the data folder {index.root}")
         elif not is_file_in(index.root, normal):
-            problems.add(index.origins[i], f"image {quoted(source.path)} is missing")
+            missing.append(i)
         before = first.setdefault((normal, source.box), i)
         if before != i:
             problems.add(index.origins[i], f"{quoted(source.path)} is already in {index.origins[before]}")
+            if differing := _differing(index, before, i):
+                unlike.append(differing)
+    if unlike:
+        rows = "1 row has" if len(unlike) == 1 else f"{len(unlike):,} rows have"
+        of = "another label than an earlier row of the image"
+        problems.suggest(f"  {rows} {of}, such as {unlike[0]}: {SEVERAL_ROWS}")
+    if len(missing) > MOST_SHOWN:
+        name = quoted(sources[missing[0]].path)
+        text = f"image {name} is missing, and so are {len(missing) - 1:,} of the other {len(sources) - 1:,}"
+        problems.add(index.origins[missing[0]], text)
+    else:
+        for i in missing:
+            problems.add(index.origins[i], f"image {quoted(sources[i].path)} is missing")
+    if missing and (place := _folder_with(index.root, [sources[i].path for i in missing[:MOST_SHOWN]])):
+        problems.suggest(f"  They are in {place}: write `folder: {place}`")
+
+
+def _differing(index: Index, one: int, other: int) -> str:
+    """The two classes of two samples in the first label set where they differ; empty where they do not."""
+    for label_set in index.label_sets:
+        if label_set.kind == "categorical":
+            classes = [int(index.labels[label_set.name][i]) for i in (one, other)]
+            if classes[0] != classes[1] and MISSING_CLASS not in classes:
+                return " after ".join(printable(label_set.names[c]) for c in reversed(classes))
+    return ""
+
+
+def _folder_with(root: Path, paths: Sequence[str]) -> Path | None:
+    """A folder below or beside `root` that holds all these images, if there is one near."""
+    names = [path.replace("\\", "/").rpartition("/")[2] for path in paths]
+    for folder in (root, root.parent):
+        for place in _folders_in(folder):
+            if all(is_file_in(place, path) for path in paths) or all(is_file_in(place, name) for name in names):
+                return place
+    return None
+
+
+def _folders_in(place: Path) -> list[Path]:
+    """The folders in a folder, and those in them; the first few."""
+    try:
+        near = sorted(f for f in place.iterdir() if f.is_dir() and not f.name.startswith("."))[:MOST_FOLDERS]
+        below = [f for n in near for f in sorted(n.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    except OSError:
+        return []
+    return [*near, *below[:MOST_FOLDERS]]
 
 
 def is_file_in(root: Path, path: str) -> bool:

@@ -19,7 +19,8 @@ from fer_tune.data.cifar10 import Cifar10Spec, index_cifar10, is_cifar10
 from fer_tune.data.dataset import Augmentation
 from fer_tune.data.ferplus import FerPlusSpec, index_ferplus, is_ferplus
 from fer_tune.data.index import Index
-from fer_tune.data.manifest import ManifestSpec, export_manifest, index_manifest
+from fer_tune.data.manifest import export_manifest, index_manifest
+from fer_tune.data.manifest_spec import ManifestSpec
 from fer_tune.data.raf import RafSpec, export_raf, index_raf, is_raf
 from fer_tune.data.synthetic import SyntheticSpec, export_synthetic
 
@@ -45,6 +46,12 @@ class DataKind:
     augmentation: Augmentation = "faces"
     export: Callable[[Any, Labels, Splits, Path], dict[str, Path]] | None = None
     is_in: Callable[[Path], bool] | None = None
+
+
+def place_of(spec: Any) -> str:
+    """Where a data set is, for messages: its table, else its folder."""
+    tables = getattr(spec, "tables", None)
+    return next(iter(tables.values())) if tables else str(getattr(spec, "folder", "its label file"))
 
 
 DatasetSpec = Annotated[

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.data.dataset import open_dataset
+from fer_tune.data.kinds import place_of
 from fer_tune.data.loading import dataset_key, load_data, write_dataset
 from fer_tune.results.environment import environment
 from fer_tune.results.files import Damaged, read_json, read_json_or, write_json
@@ -68,8 +69,9 @@ def _write_datasets(plan: Plan, results: Path) -> dict[str, str]:
         before = digests.get(key)
         digests[key] = _stored(spec, results / "data", before)
         if before not in (None, digests[key]):
-            where = getattr(spec, "file", None) or getattr(spec, "folder", "its label file")
-            raise NotRunnable(f"dataset: {where} has changed since the study began: use --restart, or a new name")
+            raise NotRunnable(
+                f"dataset: {place_of(spec)} has changed since the study began: use --restart, or a new name"
+            )
     return digests
 
 

@@ -9,7 +9,15 @@ from fer_tune.data.kinds import KINDS
 from fer_tune.errors import UserError
 
 Location = tuple[str | int, ...]  # keys and list positions from the top of the study file
-UNION_TAGS = ("Sample", "float", "int", "bool", "str", "constrained-float")  # pydantic's names of union branches
+UNION_TAGS = (
+    "Sample",
+    "BoxColumns",
+    "float",
+    "int",
+    "bool",
+    "str",
+    "constrained-float",
+)  # pydantic's names of union branches
 
 
 class StudyError(UserError):

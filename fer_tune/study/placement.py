@@ -102,7 +102,8 @@ def _line_of_text(problem: _Problem, source: StudySource) -> str:
     if problem.kind == "extra_forbidden":
         valid = _valid_keys(location[:-1], problem.dataset)
         return f"{where}: unknown key {key!r}{nearest(str(location[-1]), valid)}"
-    return f"{where}: {key + ': ' if key else ''}{problem.text}"
+    named = "" if option and option.endswith(f" {key}") else key
+    return f"{where}: {named + ': ' if named else ''}{problem.text}"
 
 
 def _line_number(root: yaml.Node | None, location: Location) -> int:

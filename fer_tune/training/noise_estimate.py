@@ -15,6 +15,7 @@ import numpy as np
 from cleanlab.count import compute_confident_joint, estimate_joint
 from sklearn.model_selection import StratifiedKFold
 
+from fer_tune.data.errors import printable
 from fer_tune.data.labels import MISSING_CLASS, first_categorical
 from fer_tune.data.noisy import NoisyData
 from fer_tune.data.votes import voting_sets
@@ -74,9 +75,11 @@ def estimate_noise(
     classes = data.labels[first.name][labelled]
     counts = np.bincount(classes, minlength=first.size)
     if (counts[counts > 0] < FOLDS).any() or (counts > 0).sum() < 2:
+        few = [f"{printable(first.names[k])} {counts[k]}" for k in np.flatnonzero((counts > 0) & (counts < FOLDS))]
+        have = f"too few have {', '.join(few)}" if few else f"labelled classes: {int((counts > 0).sum())}"
         raise EstimateError(
             f"too few labels of {first.name} to estimate their noise: at least two classes are needed, "
-            f"each with {FOLDS} labels or more"
+            f"each with {FOLDS} labels or more; {have}"
         )
     probabilities = held_out_probabilities(data, labelled, model, training, seed, progress)
     accuracy, largest = float((probabilities.argmax(1) == classes).mean()), float(counts.max() / counts.sum())

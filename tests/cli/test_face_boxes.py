@@ -8,8 +8,9 @@ import yaml
 from PIL import Image
 
 from fer_tune.cli.main import main
+from fer_tune.data.loading import read_dataset
 from tests.support import folders
-from tests.support.photographs import group, landscape, portrait
+from tests.support.photographs import FACE, group, landscape, portrait
 
 pytest.importorskip("cv2")
 PICTURES = {"one.jpg": portrait, "trip/two.jpg": lambda: group(2), "trip/hills.png": landscape}
@@ -32,7 +33,7 @@ def test_a_folder_without_labels_gets_a_table_of_boxes(tmp_path, capsys):
     root = photographs(tmp_path / "photos")
     assert main(["data", str(root), "--crop-faces", "--results", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out
-    assert "No labels were recognised" in said
+    assert "So the table will have boxes alone" in said
     assert "faces: 1 photographs with one face, 1 photographs with several faces, 1 photographs without a face" in said
     assert "with several faces: trip/two.jpg" in said
     assert "without a face: trip/hills.png" in said
@@ -71,7 +72,7 @@ def test_labels_and_splits_go_into_the_table_and_its_section_names_the_boxes(tmp
     ("write", "message"),
     [
         (folders.write_affectnet_csv, "has boxes of its faces already"),
-        (folders.write_ferplus, "this data set holds pixels"),
+        (folders.write_ferplus, "this data set holds its images in a table"),
         (lambda root: root.mkdir(), "holds no image files"),
     ],
 )
@@ -79,6 +80,30 @@ def test_what_has_no_whole_photographs_is_refused(tmp_path, capsys, write, messa
     write(tmp_path / "data")
     assert main(["data", str(tmp_path / "data"), "--crop-faces", "--results", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_table_that_cannot_be_read_is_not_passed_over(tmp_path, capsys):
+    root = photographs(tmp_path / "photos")
+    (root / "labels.csv").write_text("path,mood\none.jpg,calm,1\n")
+    assert main(["data", str(root), "--crop-faces", "--results", str(tmp_path / "out")]) == 2
+    assert "labels.csv" in capsys.readouterr().err
+
+
+def test_a_study_trains_on_the_faces_that_were_cut_out(tmp_path, capsys):
+    folders.write_manifest(tmp_path)
+    for row in folders.manifest_rows():
+        portrait().resize((128, 150)).save(tmp_path / row["path"])
+    assert main(["data", str(tmp_path / "faces.csv"), "--crop-faces", "--results", str(tmp_path / "out")]) == 0
+    section = yaml.safe_load(capsys.readouterr().out.split("Its dataset section:")[1])["dataset"]
+    dataset = read_dataset(folders.spec_of(section))
+    assert len(dataset.images) == 60
+    left, top, width, height = FACE
+    face = portrait().crop((left, top, left + width, top + height)).resize((64, 64))
+    seen = np.corrcoef(dataset.images[0].mean(axis=0).ravel(), np.asarray(face.convert("L")).ravel())
+    whole = np.corrcoef(
+        np.asarray(portrait().resize((64, 64)).convert("L")).ravel(), np.asarray(face.convert("L")).ravel()
+    )
+    assert seen[0, 1] > whole[0, 1] + 0.2, "the face, not the whole photograph"
 
 
 def test_photographs_without_any_face_are_refused(tmp_path, capsys):

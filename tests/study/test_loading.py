@@ -137,7 +137,7 @@ def test_set_overrides_any_value(study_file, override, read):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("training.epochs=none", "--set training.epochs: training.epochs: input should be a valid integer"),
+        ("training.epochs=none", "--set training.epochs: input should be a valid integer"),
         ("training.epoch=3", "--set training.epoch: unknown key 'training.epoch': did you mean 'epochs'?"),
         ("epochs", "write key.path=value"),
         ("name.first=a", "name is not a mapping"),
