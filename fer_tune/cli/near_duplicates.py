@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_tune.data.copies import sample_name
+from fer_tune.data.copies import sample_name, short_name
 from fer_tune.data.dataset import SPLITS, Dataset
-from fer_tune.data.errors import printable
 from fer_tune.data.files import write_csv
 from fer_tune.data.index import Index
 from fer_tune.data.labels import MISSING_CLASS
@@ -34,7 +33,7 @@ def report_near_duplicates(dataset: Dataset, index: Index, folder: Path, title: 
     if not found.pairs:
         return
     for pair in [*across, *within][:EXAMPLES]:
-        names = (f"{printable(sample_name(i, index))} ({split_of[i]})" for i in (pair.first, pair.second))
+        names = (f"{short_name(i, index)} ({split_of[i]})" for i in (pair.first, pair.second))
         yield f"  {pair.how}, similarity {pair.similarity:.3f}: {', '.join(names)}"
     table, sheet = folder / "near_duplicates.csv", folder / "near_duplicates.png"
     write_csv(table, _rows([*across, *within], index, split_of))
@@ -70,8 +69,8 @@ def _rows(pairs: Sequence[Pair], index: Index, split_of: dict[int, str]) -> list
 
 def _group(pair: Pair, dataset: Dataset, index: Index, split_of: dict[int, str]) -> tuple[list[np.ndarray], list[str]]:
     both = (pair.first, pair.second)
-    lines = [f"{pair.similarity:.3f} {pair.how}"]
-    lines += [f"{split_of[i]} {_label(i, index)}: {sample_name(i, index)}" for i in both]
+    labels = " / ".join(f"{split_of[i]} {_label(i, index)}" for i in both)
+    lines = [f"{pair.similarity:.3f} {pair.how}", labels, *(sample_name(i, index) for i in both)]
     return [dataset.images[i] for i in both], lines
 
 

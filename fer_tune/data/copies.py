@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_tune.data.dataset import SPLITS, Copies
-from fer_tune.data.errors import DataError, printable
+from fer_tune.data.errors import LONGEST_QUOTE, DataError, printable
 from fer_tune.data.index import Index, Source, check
 from fer_tune.data.labels import LabelSet
 
@@ -80,6 +80,12 @@ def copies_lines(copies: Copies) -> list[str]:
 def sample_name(i: int, index: Index) -> str:
     """What a person finds a sample by: the path of its image, or its place in the label files."""
     return index.origins[i] if isinstance(index.sources, np.ndarray) else index.sources[i].path
+
+
+def short_name(i: int, index: Index) -> str:
+    """The same for a message: of a long name the end, in which names of one folder differ."""
+    name = sample_name(i, index)
+    return printable(name if len(name) <= LONGEST_QUOTE else f"...{name[3 - LONGEST_QUOTE :]}")
 
 
 def _contents(index: Index) -> list[Hashable] | None:
@@ -212,7 +218,7 @@ def _first(groups: Iterable[list[int]], index: Index, split_of: Mapping[int, str
 
 
 def _name(i: int, index: Index, split_of: Mapping[int, str]) -> str:
-    return f"{printable(sample_name(i, index))} ({split_of[i]})"
+    return f"{short_name(i, index)} ({split_of[i]})"
 
 
 def _labelled(i: int, label_set: LabelSet, index: Index, split_of: Mapping[int, str]) -> str:

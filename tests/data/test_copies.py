@@ -108,6 +108,14 @@ def test_what_is_also_held_out_further_is_left_out(index):
     )
 
 
+def test_of_a_long_name_the_end_is_shown(index):
+    sources = [Source(f"{'folder/' * 20}{i}.png") for i in range(10)]
+    found = find_copies(pixels(), Index(**{**vars(index), "sources": sources}))
+    first, second = found.examples[0]
+    assert first == "..." + f"{'folder/' * 20}0.png"[-57:] + " (train)"
+    assert second.endswith("folder/6.png (validation)")
+
+
 def test_a_validation_image_that_is_in_test_is_left_out_too(index):
     images = np.array([0, 1, 2, 3, 4, 5, 6, 4, 4, 8], dtype=np.uint8).reshape(10, 1, 1, 1)
     kept, found = without_copies(images, index)
