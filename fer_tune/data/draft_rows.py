@@ -84,7 +84,7 @@ def _asked(table: Table, name: str, codes: Sequence[str], answers: Mapping[str, 
     return answer
 
 
-def find_annotator(table: Table, columns: Sequence[str], images: Sequence[object]) -> Columns:
+def find_annotator(table: Table, columns: Sequence[str], images: Sequence[Any]) -> Columns:
     """The column of who labelled a row, where images have several rows; a remark where there is no such column."""
     group = pd.factorize(np.array([str(image) for image in images], dtype=object))[0]
     counts = np.bincount(group, minlength=1)
@@ -94,7 +94,8 @@ def find_annotator(table: Table, columns: Sequence[str], images: Sequence[object
     for name in columns:
         if tokens(name) & ANNOTATOR_NAMES or name.strip().lower() in ANNOTATOR_NAMES:
             people = table.text(name).nunique()
-            text = f"who labelled a row: {people:,} people. Images with several rows: {int((counts > 1).sum()):,}; they are votes"
+            votes = int((counts > 1).sum())
+            text = f"who labelled a row: {people:,} people. Images with several rows: {votes:,}; they are votes"
             return Columns({"annotator": name}, {name: text})
     return Columns({}, {})
 

@@ -68,17 +68,9 @@ def draft_tables(tables: Mapping[str, str], base: Path, answers: Mapping[str, An
         raise DataError(f"{first}: has no rows below its header")
     words = _words(files, table)
     images = _images(table, words, base, first.parent, answers)
-    left = [name for name in table.columns if name not in images.columns]
-    roles = [Columns({}, {}) if words is not None else find_split(table, left, answers)]
-    left = [name for name in left if name not in roles[0].remarks]
-    roles.append(find_boxes(table, left, images.files))
-    left = [name for name in left if name not in roles[1].remarks]
-    boxes = _boxes(table, roles[1])
-    keys: list[object] = list(zip(images.keys, boxes, strict=True)) if boxes else images.keys
-    roles.append(find_annotator(table, left, keys))
-    left = [name for name in left if name not in roles[2].remarks]
+    roles, left = _roles(table, images, words is None, answers)
     sets, guesses = draft_sets(table, left, _is_fer2013(table, images), answers)
-    remarks = {**images.remarks}
+    remarks = dict(images.remarks)
     for role in roles:
         remarks |= role.remarks
     lines = [*about_dialect, *(f"{printable(name)}: {text}" for name, text in remarks.items())]
@@ -86,19 +78,32 @@ def draft_tables(tables: Mapping[str, str], base: Path, answers: Mapping[str, An
     if not any(found.classes for found in guesses.values()):
         said = "".join(f"\n  {line}" for line in lines)
         raise DataError(f"{first}: no column could be taken for classes, and a study needs one:{said}")
+    if "range" in answers and not affect_columns(left):
+        raise DataError(f"{first}: no column is called valence, arousal or the like, which the answer `range` is about")
     used = {*images.columns, *(c for s in sets for c in s["columns"])}
     tables, about_tables = _with_labels(tables, files, used, dialect)
     section: dict[str, Any] = {"kind": "manifest"}
     section |= {"file": tables[""]} if "" in tables else {"files": dict(tables)}
-    section |= images.settings
-    for role in roles:
-        section |= role.settings
+    for settings in (images.settings, *(role.settings for role in roles)):
+        section |= settings
     section |= {"separator": dialect.separator} if dialect.separator else {}
     section |= {"header": list(dialect.header)} if dialect.header else {}
     section |= {key: answers[key] for key in ("path", "folder", "bytes", "splits") if key in answers}
-    if "range" in answers and not any(s["columns"][0] in affect_columns(left) for s in sets):
-        raise DataError(f"{first}: no column is called valence, arousal or the like, which the answer `range` is about")
     return Draft({**section, "sets": sets}, (*lines, *about_tables, *table.notes))
+
+
+def _roles(
+    table: Table, images: _Images, has_split: bool, answers: Mapping[str, Any]
+) -> tuple[list[Columns], list[str]]:
+    """The columns of the split, where the tables do not say it, of boxes and of annotators; and those that are left."""
+    left = [name for name in table.columns if name not in images.columns]
+    roles = [find_split(table, left, answers) if has_split else Columns({}, {})]
+    left = [name for name in left if name not in roles[-1].remarks]
+    roles.append(find_boxes(table, left, images.files))
+    left = [name for name in left if name not in roles[-1].remarks]
+    boxes = _boxes(table, roles[-1])
+    roles.append(find_annotator(table, left, list(zip(images.keys, boxes, strict=True)) if boxes else images.keys))
+    return roles, [name for name in left if name not in roles[-1].remarks]
 
 
 def is_table_of_images(file: Path) -> bool:

@@ -1,5 +1,7 @@
 """Tables in the forms in which they circulate: what is drafted for each, and that the draft reads every face."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -236,3 +238,23 @@ def test_people_are_no_label_set_and_labels_come_first(tmp_path):
     draft = detect(tmp_path)
     assert [s["name"] for s in draft.section["sets"]] == ["emotion", "glasses"]
     assert any("`subject: subject` keeps each in one split" in said for said in draft.remarks)
+
+
+def test_one_split_in_several_files_is_one_table(tmp_path):
+    table_forms.hugging_face(tmp_path)
+    (tmp_path / "data" / "test-00000-of-00001.parquet").unlink()
+    draft = detect(tmp_path)
+    assert draft.section["file"] == str(tmp_path / "data" / "train-*.parquet")
+    index = index_of(draft.section)
+    assert len(index) == 56
+    assert index.origins[28].endswith("train-00001-of-00002.parquet:1")
+
+
+def test_a_draft_names_files_as_the_command_did(tmp_path, monkeypatch):
+    """From inside the folder: relative to it."""
+    table_forms.people(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    draft = detect(Path())
+    assert draft.section["file"] == "legend.csv"
+    assert draft.section["folder"] == "images"
+    assert len(index_of(draft.section)) == COUNT - 1

@@ -6,14 +6,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 from pydantic import ValidationError
 
 from fer_tune.data.errors import DataError
 from fer_tune.data.loading import dataset_digest, load_data, read_dataset, split_sizes
+from fer_tune.data.manifest import export_manifest
 from tests.support import folders
+from tests.support.commands import ROOT
 from tests.support.folders import index_of, spec_of
-from tests.support.table_forms import write_rows
+from tests.support.table_forms import rated_photographs, write_rows
 
 COUNT = 24
 MOODS = ["calm", "glad", "cross"]
@@ -323,9 +326,7 @@ def test_settings_that_do_not_fit_together_are_refused(case):
         spec_of({"kind": "manifest", "file": "t.csv", "sets": [MOOD]}, **changes)
 
 
-def test_noisy_labels_of_a_scale_and_of_several_tables_read_back(tmp_path):
-    from fer_tune.data.manifest import export_manifest
-
+def test_noisy_labels_of_a_scale_and_a_map_read_back(tmp_path):
     sets = [MOOD | {"map": {"Calm": "calm", "junk": None}},
             {"name": "affect", "kind": "continuous", "columns": ["v"], "range": [1, 9]}]  # fmt: skip
     settings = mine(tmp_path, ["path", "mood", "v"], image, lambda i: ("Calm", "glad", "cross", "junk")[i % 4],
@@ -340,3 +341,37 @@ def test_noisy_labels_of_a_scale_and_of_several_tables_read_back(tmp_path):
         assert np.allclose(back.labels["affect"][members], noisy.labels["affect"][members], atol=1e-6, equal_nan=True)
     with pytest.raises(DataError, match="labels of a manifest with `annotator` cannot be exported"):
         export_manifest(spec_of(settings, annotator="v"), noisy.labels, noisy.dataset.splits, tmp_path / "x")
+
+
+def test_boxes_annotators_prefix_blanks_and_scales_together(tmp_path):
+    """The example faces_in_photographs: three people rate each of two faces in a photograph."""
+    rated_photographs(tmp_path)
+    settings = yaml.safe_load((ROOT / "examples" / "faces_in_photographs.yaml").read_text())["dataset"]
+    index = index_of(settings, file=str(tmp_path / "list.txt"), folder=str(tmp_path / "photos"))
+    assert index.labels["mood"].tolist() == [0, 1, 1, 2, -1] * 14
+    expected = [np.nan if i % 10 == 0 else np.mean([((i + r) % 9 - 4) / 4 for r in range(3)]) for i in range(70)]
+    assert np.allclose(index.labels["affect"][:, 0], expected, equal_nan=True)
+    assert index.sources[3].path == "1.png"
+    assert index.sources[3].box == (40, 0, 40, 40)
+
+
+def test_the_list_of_expw_is_read(tmp_path):
+    """Blanks, no header; name, number of the face, top, left, right, bottom, confidence, class code."""
+    (tmp_path / "origin").mkdir()
+    lines = []
+    for i in range(COUNT):
+        if i % 2 == 0:
+            Image.new("RGB", (20, 9), (9 * i, 0, 0)).save(tmp_path / "origin" / f"{i // 2}.png")
+        lines.append(f"{i // 2}.png {i % 2} 1 {i % 2 * 10} {i % 2 * 10 + 8} 9 {50 + i / 7:.6f} {i % 3}\n")
+    (tmp_path / "label.lst").write_text("".join(lines))
+    index = index_of({
+        "kind": "manifest", "file": str(tmp_path / "label.lst"), "folder": str(tmp_path / "origin"), "separator": " ",
+        "header": ["image_name", "face_id", "top", "left", "right", "bottom", "confidence", "label"],
+        "path": "image_name", "boxes": {"columns": ["left", "top", "right", "bottom"], "form": "corners"},
+        "sets": [MOOD | {"columns": ["label"]}],
+    })  # fmt: skip
+    assert [(source.path, source.box) for source in index.sources[:2]] == [
+        ("0.png", (0, 1, 8, 8)),
+        ("0.png", (10, 1, 8, 8)),
+    ]
+    assert (index.labels["mood"] == np.arange(COUNT) % 3).all()

@@ -8,7 +8,7 @@ import yaml
 from fer_tune.names import Setting
 from fer_tune.run import main
 from fer_tune.study.schema import SECTIONS, Decide, OptunaSpec, ReportSpec, Resources, Study, section_fields
-from tests.support import folders
+from tests.support import folders, table_forms
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
@@ -56,6 +56,16 @@ def on_small_data(name: str, root: Path) -> dict[str, str]:
         return {**changes, "training.batch_size": "16"}
     if name == "ferplus":
         return {"dataset.folder": folders.write_ferplus(root)["folder"], "training.batch_size": "16"}
+    if name == "fer2013":
+        table_forms.fer2013(root)
+        return {"dataset.file": str(root / "fer2013.csv")}
+    if name == "hugging_face":
+        table_forms.hugging_face(root)
+        files = {split: str(root / "data" / f"{split}-*.parquet") for split in ("train", "test")}
+        return {"dataset.files": yaml.safe_dump(files, default_flow_style=True, width=10**6).strip()}
+    if name == "faces_in_photographs":
+        table_forms.rated_photographs(root)
+        return {"dataset.file": str(root / "list.txt"), "dataset.folder": str(root / "photos")}
     if name == "two_annotators":
         rows = [
             {**row, "label_checked": row["label"], "label_b": ("calm", "cross", "glad")[i % 3], "person": f"p{i // 2}"}

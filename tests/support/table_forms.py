@@ -171,6 +171,20 @@ def rated(root: Path, low: int, high: int, marker: int | None = None, scale: flo
     write_rows(root / "rated.csv", [["image", "expression", "valence", "arousal"], *rows])
 
 
+def rated_photographs(root: Path) -> None:
+    """A list without header: two faces in each photograph, each rated by three people on scales from 1 to 9."""
+    several_faces(root)
+    moods = ("calm", "Glad", "happy", "cross", "unsure")
+    lines = []
+    for i in range(COUNT):
+        left = 40 * (i % 2)
+        for rater in range(3):
+            rating = -1 if i % 10 == 0 else 1 + (i + rater) % 9
+            cells = [f"/home/someone/photos/{i // 2}.png", left, 0, left + 40, 40, f"r{rater}", moods[i % 5]]
+            lines.append("  ".join(map(str, [*cells, rating, rating])))
+    (root / "list.txt").write_text("\n".join(lines) + "\n")
+
+
 FORMS: dict[str, Callable[[Path], None]] = {
     "fer2013": fer2013,
     "icml": icml,

@@ -128,5 +128,14 @@ def test_a_network_that_answers_only_the_largest_class_has_learned_nothing(monke
 def test_too_few_labels_are_refused():
     data = load_data({**SMALL, "train": 14, "validation": 14}, {"ratio": 0.0})
     few = replace(data, labels={**data.labels, "emotion": np.where(np.arange(42) < 30, -1, data.labels["emotion"])})
-    with pytest.raises(EstimateError, match="too few labels of emotion"):
+    with pytest.raises(EstimateError, match=r"too few labels of emotion .* or more; labelled classes: 0"):
+        estimate_noise(few, MODEL, TRAINING)
+
+
+def test_classes_with_too_few_labels_are_named_with_how_many_they_have():
+    data = load_data({**SMALL, "train": 14, "validation": 14}, {"ratio": 0.0})
+    given = np.full(42, -1)
+    given[data.dataset.splits["train"][:6]] = [0, 0, 0, 1, 2, 2]
+    few = replace(data, labels={**data.labels, "emotion": given})
+    with pytest.raises(EstimateError, match="each with 3 labels or more; too few have happy 1, sad 2"):
         estimate_noise(few, MODEL, TRAINING)
