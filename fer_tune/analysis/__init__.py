@@ -23,6 +23,7 @@ One question each, with its figure:
 - `conditions`: how the best λ depends on the noise ratio
 - `convergence`: whether converged losses predict accuracy
 - `methods`: every method side by side
+- `domains`: which rules carry over to faces that look different
 - `examples`: confusion matrices and test faces
 - `leaks`: equal images in two splits
 - `majority`: what the largest class alone scores, and which λs do no better

@@ -10,5 +10,6 @@
 - `progress`: a live table on a terminal, plain lines elsewhere
 - `reporter`: the process that writes the report while Ray shuts down
 - `datasets`: loads, checks and shows the data set that a user names
+- `near_duplicates`, `face_boxes`: what `fer-tune data` does on request
 - `advice`: what `fer-tune recommend` says
 """

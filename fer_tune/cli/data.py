@@ -14,6 +14,8 @@ EPILOG = """examples:
   fer-tune data data/mine --draft mine.yaml  the same, and write a study of it that runs as it is
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
+  fer-tune data data/mine --near-duplicates    also pairs of images that are nearly equal
+  fer-tune data data/photos --crop-faces   instead a table with the box of each face
   fer-tune data export-labels my_study.yaml"""
 EXPORT = "export-labels"
 STUDY_SUFFIXES = (".yaml", ".yml")
@@ -28,11 +30,16 @@ class DataOptions:
     draft: Path | None
     answers: tuple[str, ...]
     results: Path
+    near_duplicates: bool = False
+    crop_faces: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
-    parser.usage = f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [{EXPORT}] WHAT"
+    parser.usage = (
+        f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [--near-duplicates] [--crop-faces] "
+        f"[{EXPORT}] WHAT"
+    )
     parser.add_argument(
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
     )
@@ -47,6 +54,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--answer", action="append", default=[], metavar="LINE",
         help='which reading is right where several are possible, such as "range: [-10, 10]"; may be given again',
     )  # fmt: skip
+    parser.add_argument(
+        "--near-duplicates",
+        action="store_true",
+        help="also look for images that are nearly equal: scaled, compressed again, slightly cropped, mirrored ...",
+    )
+    parser.add_argument(
+        "--crop-faces",
+        action="store_true",
+        help="instead look for the faces in photographs, and write a table with their boxes (needs fer-tune[faces])",
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
 
@@ -57,8 +74,15 @@ def as_options(words: Sequence[str]) -> list[str]:
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> DataOptions:
     """The options as given."""
-    answers = tuple(namespace.answer)
-    return DataOptions(namespace.what, namespace.export_labels, namespace.draft, answers, namespace.results)
+    return DataOptions(
+        what=namespace.what,
+        export_labels=namespace.export_labels,
+        draft=namespace.draft,
+        answers=tuple(namespace.answer),
+        results=namespace.results,
+        near_duplicates=namespace.near_duplicates,
+        crop_faces=namespace.crop_faces,
+    )
 
 
 def run(options: DataOptions) -> int:

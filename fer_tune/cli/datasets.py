@@ -11,6 +11,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fer_tune.cli.data import EXPORT, DataOptions, is_study_file
+from fer_tune.cli.face_boxes import Photographs, report_faces
+from fer_tune.cli.near_duplicates import report_near_duplicates
 from fer_tune.cli.study_draft import check_new, write_study, yaml_text
 from fer_tune.data.copies import copies_lines, find_copies
 from fer_tune.data.dataset import open_dataset
@@ -19,9 +21,10 @@ from fer_tune.data.detect import detect
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels, labels_digest
 from fer_tune.data.kinds import DatasetSpec
-from fer_tune.data.loading import index_dataset, load_data, write_dataset
+from fer_tune.data.loading import every_split, index_dataset, load_data, write_dataset
 from fer_tune.data.questions import ASKED_BY, check_answers
 from fer_tune.data.sheet import write_sheet
+from fer_tune.data.tables import TABLE_SUFFIXES
 from fer_tune.data.votes import voting_sets
 from fer_tune.errors import UserError
 from fer_tune.study.loading import load_plan
@@ -59,10 +62,14 @@ class NamedDataset:
 
 def check_dataset(options: DataOptions) -> int:
     """Check a data set, count its classes and draw its sheets; return the exit code 0. Raises UserError."""
+    if options.crop_faces:
+        return crop_faces(options)
     if options.draft:
         check_new(options.draft, options.what)
     dataset = named_dataset(options.what, read_answers(options.answers))
     spec = dataset.spec
+    if options.near_duplicates and spec.kind == "synthetic":
+        raise DataError("--near-duplicates looks at image files: drawn faces have no copies")
     if dataset.note:
         print(dataset.note)
     folder = options.results / "data_checks" / dataset.name
@@ -82,10 +89,39 @@ def check_dataset(options: DataOptions) -> int:
         title = f"{dataset.name}: training images by {label_set.name}"
         write_sheet(sheet, stored.images, stored.labels[label_set.name], train, label_set, title=title)
         print(f"Faces by {label_set.name}: {sheet}")
+    if options.near_duplicates and index is not None:
+        for line in report_near_duplicates(stored, index, folder, dataset.name):
+            print(line, flush=True)
     if options.draft:
         write_study(options.draft, options.what, dataset.section, dataset.remarks)
         print(f"Study: {options.draft}. What it costs: fer-tune run {options.draft} --dry-run")
     return 0
+
+
+def crop_faces(options: DataOptions) -> int:
+    """Look for the faces in the photographs of a data set, or of a folder without labels; return the exit code 0.
+
+    The photographs as a whole are not checked as training images: most of them would not be used. Raises UserError.
+    """
+    try:
+        dataset = named_dataset(options.what, read_answers(options.answers))
+    except DataError as error:
+        if not options.what.is_dir() or _holds_tables(options.what):  # their labels must not be lost
+            raise
+        print(f"{error}. So the table will have boxes alone")
+        name, photographs = options.what.name, Photographs.in_folder(options.what)
+    else:
+        if dataset.spec.kind == "synthetic":
+            raise DataError("--crop-faces looks at photographs: drawn faces fill their images")
+        name, photographs = dataset.name, Photographs.of_index(index_dataset(dataset.spec))
+    for line in report_faces(photographs, options.results / "data_checks" / (name or "data"), name):
+        print(line, flush=True)
+    return 0
+
+
+def _holds_tables(folder: Path) -> bool:
+    """Whether a folder has a table anywhere in it, which may have labels."""
+    return any(set(file.suffixes) & set(TABLE_SUFFIXES) for file in folder.rglob("*"))
 
 
 def named_dataset(path: Path, answers: Mapping[str, Any] | None = None) -> NamedDataset:
@@ -151,5 +187,5 @@ def _exports(plan: Plan, folder: Path) -> Iterator[tuple[str, Mapping[str, str]]
             config = cell.typical(seed)
             saved = open_dataset(write_dataset(config.dataset, folder / ".data", usable_cpus()))
             labels = load_data(saved, config.noise, seed).labels
-            files = export_labels(config.dataset, labels, saved.splits, folder / name)
+            files = export_labels(config.dataset, labels, every_split(config.dataset, saved), folder / name)
             yield name, {"digest": labels_digest(labels), **{key: str(path) for key, path in files.items()}}

@@ -7,7 +7,7 @@ from rich.console import Console
 from fer_tune.data.copies import MOST_FILES, copies_lines, find_equal_files
 from fer_tune.data.kinds import place_of
 from fer_tune.data.labels import first_categorical
-from fer_tune.data.loading import read_index, split_sizes
+from fer_tune.data.loading import leaves_out_copies, read_index, split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.names import FEWEST_EPOCHS, LAMBDA
 from fer_tune.results.files import read_json_or
@@ -97,7 +97,7 @@ def describe_copies(plan: Plan, console: Console) -> None:
         if spec.kind == "synthetic":
             continue
         samples = sum(split_sizes(spec).values())
-        copies = find_equal_files(read_index(spec)) if samples <= MOST_FILES else None
+        copies = find_equal_files(read_index(spec), leaves_out_copies(spec)) if samples <= MOST_FILES else None
         if copies is None:
             lines[
                 f"{place_of(spec)}: {samples} images are too many to look for equal ones here: fer-tune data does it"

@@ -36,7 +36,9 @@ For a person looking at data:
     questions     where two readings are possible, a person answers in one line
     description   counts for each split and class
     copies        equal images, above all in two splits
-    sheet         a picture of some faces of each class
+    near_duplicates  images that are nearly equal
+    face_boxes    where the faces are in photographs
+    sheet         pictures of some faces of each class, and of groups of images
 
 On training images:
     augmentation  random changes to a whole batch

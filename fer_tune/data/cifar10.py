@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fer_tune.data.errors import DataError, Problems, listed
-from fer_tune.data.files import regular_file
+from fer_tune.data.files import FilesSpec, regular_file
 from fer_tune.data.index import Index
 from fer_tune.data.labels import LabelSet
 from fer_tune.data.splits import cut_validation
@@ -47,10 +47,8 @@ def _array_functions() -> Mapping[str, Any]:
 SAFE_TO_UNPICKLE = _array_functions()
 
 
-class Cifar10Spec(BaseModel):
+class Cifar10Spec(FilesSpec):
     """Settings of CIFAR-10. Its folder holds cifar-10-batches-py, as distributed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["cifar10"]
     folder: str = Field(description="the data folder, absolute or relative to the current folder")

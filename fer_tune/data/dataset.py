@@ -31,8 +31,13 @@ class Copies:
         groups: sets of two or more equal images.
         images: images in these groups.
         validation_in_train: validation images that are equal to a training image; so too the next two.
-        other_labels: groups whose images have different classes in a label set.
+        other_labels: groups whose images have different labels: another class in a label set, or a continuous value
+            that is more than a tenth further off.
         examples: images of the first few groups, those across splits first: "NAME (SPLIT)".
+        other_labels_in_split: groups in which two images of one split have different labels.
+        differing: images of the first few groups with different labels, with these: "NAME (SPLIT): LABEL".
+        train_left_out: training images that were left out because they are also in validation or test.
+        validation_left_out: validation images that were left out because they are also in test.
     """
 
     groups: int = 0
@@ -42,6 +47,10 @@ class Copies:
     test_in_validation: int = 0
     other_labels: int = 0
     examples: tuple[tuple[str, ...], ...] = ()
+    other_labels_in_split: int = 0
+    differing: tuple[tuple[str, ...], ...] = ()
+    train_left_out: int = 0
+    validation_left_out: int = 0
 
     @property
     def across_splits(self) -> int:
@@ -91,33 +100,33 @@ def digest_of(images: np.ndarray, labels: Mapping[str, np.ndarray], splits: Mapp
 def save_dataset(dataset: Dataset, folder: Path) -> Path:
     """Store a data set below `folder`, completely or not at all; return its own folder."""
 
-    def write_images(target: Path) -> Copies | None:
+    def write_images(target: Path) -> Dataset:
         np.save(target, dataset.images)
-        return dataset.copies
+        return dataset
 
-    return write_saved(folder, dataset, write_images)
+    return write_saved(folder, dataset.digest, write_images)
 
 
-def write_saved(folder: Path, about: Dataset, write_images: Callable[[Path], Copies | None]) -> Path:
+def write_saved(folder: Path, digest: str, write_images: Callable[[Path], Dataset]) -> Path:
     """Store a data set whose images are written by a function, given the path of the .npy file.
 
-    The function returns what equal images there are among them, if it looked. `about.images` is not read. Returns
-    the data set's own folder below `folder`.
+    The function returns the data set, whose `images` are not read, and is not called where the data set is stored
+    already. Returns the data set's own folder below `folder`.
     """
-    target = folder / about.digest
+    target = folder / digest
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder, prefix=".unfinished-"))
     try:
-        copies = write_images(unfinished / "images.npy")
+        about = write_images(unfinished / "images.npy")
         arrays = {f"label.{name}": values for name, values in about.labels.items()}
         arrays |= {f"split.{name}": values for name, values in about.splits.items()}
         arrays |= {f"known.{name}": values for name, values in about.known.items()}
         np.savez(unfinished / "labels.npz", allow_pickle=False, **arrays)
         sets = [{"name": s.name, "kind": s.kind, "names": s.names} for s in about.label_sets]
         description: dict[str, Any] = {"digest": about.digest, "label_sets": sets, "augmentation": about.augmentation}
-        description |= {"copies": asdict(copies)} if copies else {}
+        description |= {"copies": asdict(about.copies)} if about.copies else {}
         (unfinished / "dataset.json").write_text(json.dumps(description, indent=1))
         for file in unfinished.iterdir():
             with open(file, "rb") as handle:
@@ -162,7 +171,10 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def _copies_of(stored: Mapping[str, Any] | None) -> Copies | None:
-    return Copies(**{**stored, "examples": tuple(map(tuple, stored["examples"]))}) if stored else None
+    if not stored:
+        return None
+    named = {key: tuple(map(tuple, stored[key])) for key in ("examples", "differing") if key in stored}
+    return Copies(**{**stored, **named})
 
 
 def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

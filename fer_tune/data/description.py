@@ -37,6 +37,16 @@ def unused_images(index: Index) -> list[str]:
     return [f"{index.root}: {len(left)} image files are used by no sample, such as {printable(left[0])}"]
 
 
+def image_files(root: Path) -> list[str]:
+    """Paths, relative to `root`, of all image files in it and below it, sorted."""
+    return sorted(
+        os.path.relpath(Path(folder) / name, root)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if name.lower().endswith(IMAGE_SUFFIXES)
+    )
+
+
 def _images_in(root: Path, place: str) -> Iterator[str]:
     """Paths, relative to `root`, of the image files below a folder; of those right in `root` for ""."""
     for folder, folders, names in os.walk(root / place):

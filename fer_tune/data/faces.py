@@ -7,16 +7,18 @@ Facial Action Coding System (Ekman and Friesen, 1978), each from 0 (rest) to abo
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 SUPERSAMPLE = 4
-STREET_SPREAD = 1.8  # of poses, relative to the studio
+SPREADS = {"studio": 1.0, "street": 1.8, "line": 1.0, "lowlight": 1.3}  # of poses, relative to the studio
+PEN = (0.04, 0.055)  # width of a pen in face units: the finest and the broadest
 RGB_TO_INT = np.array([1, 1 << 8, 1 << 16])  # Pillow also accepts a colour as one number
 CANVAS_PER_UNIT = 0.46  # share of the canvas that is one face unit
 Colour = np.ndarray | tuple[int, int, int]  # (3,), or (n, 3) for n faces
+Sketch = Literal["outline", "fine outline", "inked", "left out"]
 
 # Typical action units of each emotion at full intensity, in the order of EMOTIONS. Each row is one way to show it.
 EXPRESSIONS: tuple[tuple[dict[str, float], ...], ...] = (
@@ -173,10 +175,12 @@ def draw_faces(
         emotions: n indices into EMOTIONS.
         intensities: n values in [0, 1].
         rngs: n generators.
-        domain: studio, or street: larger turns of the head, coloured and uneven light, a soft and noisy camera.
+        domain: studio; street: larger turns of the head, coloured and uneven light, a soft and noisy camera; line: a
+            pen on paper, outlines without colours; lowlight: a dark and coloured picture of low contrast, full of
+            noise.
     """
     canvas = size * SUPERSAMPLE
-    spread = 1.0 if domain == "studio" else STREET_SPREAD
+    spread = SPREADS[domain]
     identities, units, backgrounds, poses = [], [], [], []
     for emotion, intensity, rng in zip(emotions, intensities, rngs, strict=True):
         identities.append(draw_identity(rng))
@@ -186,8 +190,11 @@ def draw_faces(
     painter = _Painter(canvas, _identity_of_all(identities), _units_of_all(units), np.array(poses))
     faces = np.empty((len(rngs), size, size, 3), dtype=np.uint8)
     for i, rng in enumerate(rngs):
-        image = _background(canvas, *backgrounds[i])
-        painter.paint(i, image)
+        if domain == "line":
+            image = painter.sketched(i, rng)
+        else:
+            image = _background(canvas, *backgrounds[i])
+            painter.paint(i, image)
         faces[i] = _photograph(size, image, rng, domain)
     return faces.transpose(0, 3, 1, 2)
 
@@ -226,7 +233,15 @@ def _photograph(size: int, image: Image.Image, rng: np.random.Generator, domain:
     if domain == "street":
         pixels = pixels * rng.uniform(0.75, 1.2, 3).astype(np.float32) * np.float32(rng.uniform(0.6, 1.1))
         pixels = pixels + rng.normal(0, 8, pixels.shape).astype(np.float32)
-    return _light(pixels, rng)
+    return _light(_in_the_dark(pixels, rng) if domain == "lowlight" else pixels, rng)
+
+
+def _in_the_dark(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pixels (size, size, 3) in little light: a grey veil, a cast of colour, noise that grows with light."""
+    cast = np.array([1.0, rng.uniform(0.75, 1.0), rng.uniform(0.45, 0.85)])
+    cast = cast if rng.random() < 0.7 else cast[::-1]  # lamps are warm, screens are cold
+    dim = rng.uniform(20, 40) + pixels * cast * rng.uniform(0.28, 0.45)
+    return (dim + rng.normal(0, 1, pixels.shape) * (3 + 0.8 * np.sqrt(dim))).astype(np.float32)
 
 
 def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -241,12 +256,16 @@ def _light(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Shape:
-    """One part of n faces: points (n, points, 2); colour, line width in pixels (0: filled) and who has it, (n,)."""
+    """One part of n faces: points (n, points, 2); colour, line width in pixels (0: filled) and who has it, (n,).
+
+    `sketch` says what a pen makes of a filled part.
+    """
 
     points: np.ndarray
     colour: np.ndarray
     width: np.ndarray
     shown: np.ndarray
+    sketch: Sketch = "outline"
 
 
 class _Painter:
@@ -295,9 +314,26 @@ class _Painter:
             else:
                 brush.polygon(points[start:end], fill=colours[k])
 
-    def polygon(self, points: np.ndarray, colour: Colour, where: np.ndarray | bool = True) -> None:
+    def sketched(self, face: int, rng: np.random.Generator) -> Image.Image:
+        """One of the n faces drawn with a pen on a sheet of paper."""
+        paper, ink = (tuple(_colour(rng.uniform(*ends, 3)).tolist()) for ends in ((225, 255), (10, 80)))
+        pen = max(2, round(rng.uniform(*PEN) * self.canvas * CANVAS_PER_UNIT))
+        image = Image.new("RGB", (self.canvas, self.canvas), paper)
+        brush, points = ImageDraw.Draw(image), self.pixels[face].ravel().tolist()
+        for k in np.flatnonzero(self.shown[face]).tolist():
+            (start, end), sketch = self.spans[k], self.shapes[k].sketch
+            if width := int(self.widths[face, k]):
+                brush.line(points[start:end], fill=ink, width=max(2 * pen // 3, width), joint="curve")
+            elif sketch != "left out":
+                edge = pen // 2 if sketch == "fine outline" else pen
+                brush.polygon(points[start:end], ink if sketch == "inked" else paper, ink, edge)
+        return image
+
+    def polygon(
+        self, points: np.ndarray, colour: Colour, where: np.ndarray | bool = True, sketch: Sketch = "outline"
+    ) -> None:
         """Fill a shape, points (n, points, 2), on the faces where (n, 1) is true."""
-        self.add(points, colour, 0, where)
+        self.add(points, colour, 0, where, sketch)
 
     def line(
         self, points: np.ndarray, colour: Colour, thickness: np.ndarray | float, where: np.ndarray | bool = True
@@ -305,7 +341,14 @@ class _Painter:
         """Draw a line through points (n, points, 2), or (points, 2) on all faces; thickness in face units."""
         self.add(points, colour, np.maximum(1, np.round(thickness * self.canvas * CANVAS_PER_UNIT)), where)
 
-    def add(self, points: np.ndarray, colour: Colour, width: np.ndarray | int, where: np.ndarray | bool) -> None:
+    def add(
+        self,
+        points: np.ndarray,
+        colour: Colour,
+        width: np.ndarray | int,
+        where: np.ndarray | bool,
+        sketch: Sketch = "outline",
+    ) -> None:
         n = len(self.rest)
         self.shapes.append(
             _Shape(
@@ -313,6 +356,7 @@ class _Painter:
                 np.broadcast_to(np.asarray(colour) @ RGB_TO_INT, n),
                 np.broadcast_to(width, (n, 1)).ravel().astype(int),
                 np.broadcast_to(where, (n, 1)).ravel(),
+                sketch,
             )
         )
 
@@ -346,7 +390,7 @@ class _Painter:
         raised = self.unit("cheek_raise")
         lift = 0.3 - 0.06 * raised
         blush = _blend(self.who.skin, (232, 120, 110), 0.22)
-        self.polygon(_ellipse((side * 0.46, lift), 0.15, 0.1), blush, raised > 0.2)
+        self.polygon(_ellipse((side * 0.46, lift), 0.15, 0.1), blush, raised > 0.2, sketch="left out")
         t = _span(-0.9, 0.9, 9)
         under = _points(side * self.who.eye_distance + t * 0.17, 0.03 + 0.04 * (1 - t**2))
         self.line(under, self.shade, 0.022, raised > 0.2)
@@ -364,12 +408,14 @@ class _Painter:
         top, bottom = down - upper * (1 - t**2) + droop, down + lower * (1 - np.abs(t) ** 2.2) + droop
         self.polygon(_band(x, top, bottom), (246, 244, 240))
         gaze = 0.035 * unit("lid_droop")
-        for radius, colour in ((0.085, who.iris), (0.042, (12, 10, 10))):
+        parts: tuple[tuple[float, Colour, Sketch], ...]
+        parts = ((0.085, who.iris, "left out"), (0.042, (12, 10, 10), "inked"))
+        for radius, colour, sketch in parts:
             circle = _ellipse((across, down + gaze), radius, radius)
             s = _clip((circle[..., 0] - across) / half, -1, 1)
             low = down - upper * (1 - s**2)
             high = down + lower * (1 - np.abs(s) ** 2.2)
-            self.polygon(_points(circle[..., 0], _clip(circle[..., 1], low, high)), colour)
+            self.polygon(_points(circle[..., 0], _clip(circle[..., 1], low, high)), colour, sketch=sketch)
         self.line(_points(x, top), (30, 22, 20), 0.035)
         self.line(_points(x, bottom), self.crease, 0.016)
 
@@ -385,7 +431,7 @@ class _Painter:
         y = inner_y + (outer_y - inner_y) * t - arch * 4 * t * (1 - t) * 0.8
         thickness = who.brow_thickness * (0.55 + 0.45 * np.sin(np.pi * (0.25 + 0.65 * t)))
         colour = _blend(who.hair, (20, 14, 12), 0.35)
-        self.polygon(_band(x, y - thickness, y + thickness * 0.3), colour)
+        self.polygon(_band(x, y - thickness, y + thickness * 0.3), colour, sketch="inked")
 
     def creases(self) -> None:
         unit = self.unit
@@ -419,7 +465,8 @@ class _Painter:
         t = _span(-1, 1, 15)
         self.line(_points(wide * t, tip + 0.035 * (1 - t**2) - 0.04 * wrinkle * t**2), self.crease, 0.024)
         for side in (-1, 1):
-            self.polygon(_ellipse((side * wide * 0.5, tip + 0.005), 0.032, 0.018), _scale_colour(who.skin, 0.35))
+            nostril = _ellipse((side * wide * 0.5, tip + 0.005), 0.032, 0.018)
+            self.polygon(nostril, _scale_colour(who.skin, 0.35), sketch="left out")
 
     def mouth(self) -> None:
         who, unit = self.who, self.unit
@@ -444,7 +491,7 @@ class _Painter:
         thick = who.lip_thickness * (1 - 0.65 * press)
         lip = np.sqrt(_clip(1 - t**2, 0, 1))
         bow = 1 - 0.25 * np.exp(-(t**2) / 0.02)
-        self.polygon(_band(x, top - thick * lip * bow, bottom + 1.25 * thick * lip), who.lips)
+        self.polygon(_band(x, top - thick * lip * bow, bottom + 1.25 * thick * lip), who.lips, sketch="left out")
         is_open = (bottom - top).max(axis=1, keepdims=True) > 0.035
         self.inner_mouth(x, top, bottom, is_open)
         self.line(_points(x, (top + bottom) / 2), _scale_colour(who.lips, 0.45), 0.026, ~is_open)
@@ -454,11 +501,11 @@ class _Painter:
         """The inside of an open mouth: dark, teeth of a smile, clenched teeth, a tongue."""
         unit, gap = self.unit, bottom - top
         clenched, tongue = is_open & (unit("teeth_clench") > 0.2), is_open & (unit("tongue") > 0.2)
-        self.polygon(_band(x, top, bottom), (58, 16, 20), is_open)
-        self.polygon(_band(x, top + 0.1 * gap, bottom - 0.1 * gap), (240, 236, 226), clenched)
+        self.polygon(_band(x, top, bottom), (58, 16, 20), is_open, sketch="inked")
+        self.polygon(_band(x, top + 0.1 * gap, bottom - 0.1 * gap), (240, 236, 226), clenched, sketch="fine outline")
         self.line(_points(x, (top + bottom) / 2), (120, 96, 90), 0.018, clenched)
         smiling = is_open & ~clenched & (unit("corner_pull") > 0.2)
-        self.polygon(_band(x, top, top + 0.6 * gap), (248, 246, 240), smiling)
+        self.polygon(_band(x, top, top + 0.6 * gap), (248, 246, 240), smiling, sketch="fine outline")
         middle = x.shape[1] // 2
         reach = bottom[:, [middle]] + 0.07 * unit("tongue")
         self.polygon(_ellipse((0.0, reach - 0.06), 0.14, 0.11), (214, 96, 104), tongue)

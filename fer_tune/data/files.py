@@ -33,10 +33,21 @@ REMEDY = "Save it as UTF-8 (in Excel: CSV UTF-8)"
 LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-class FolderSpec(BaseModel):
-    """Settings that every data set in a folder has."""
+class FilesSpec(BaseModel):
+    """Settings that every data set has that is read from files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    copies: Literal["keep", "drop"] = Field(
+        "keep",
+        exclude_if=lambda value: value == "keep",  # so that studies of versions without it stay what they were
+        description="drop: leave images out of training that are also in validation or test, and out of validation "
+        "those that are also in test; images are equal if their pixels are, after resizing",
+    )
+
+
+class FolderSpec(FilesSpec):
+    """Settings that every data set in a folder has."""
 
     folder: str = Field(description="the data folder, absolute or relative to the current folder")
     image_size: Literal[32, 64, 112, 128, 224, 256] = Field(

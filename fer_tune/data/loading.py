@@ -1,5 +1,6 @@
 """Reads data sets, stores them, and adds the label noise of one seed."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from fer_tune.data.copies import find_copies
-from fer_tune.data.dataset import Copies, Dataset, save_dataset, write_saved
+from fer_tune.data.copies import find_copies, without_copies
+from fer_tune.data.dataset import Dataset, open_dataset, save_dataset, write_saved
 from fer_tune.data.decoding import content_digest, decode
 from fer_tune.data.index import Index, check
 from fer_tune.data.kinds import KINDS, DatasetSpec
@@ -54,7 +55,7 @@ def read_dataset(spec: DatasetSpec) -> Dataset:
     index = index_dataset(spec)
     images = np.empty((len(index), 3, spec.image_size, spec.image_size), dtype=np.uint8)
     decode(index, images, usable_cpus())
-    return _described(spec, index, images)
+    return _described(spec, index, images, _digest(spec, index))
 
 
 def write_dataset(spec: DatasetSpec, folder: Path, workers: int = 1) -> Path:
@@ -66,15 +67,16 @@ def write_dataset(spec: DatasetSpec, folder: Path, workers: int = 1) -> Path:
     if isinstance(spec, SyntheticSpec):
         return save_dataset(_drawn(spec, workers), folder)
     index = index_dataset(spec)
+    digest = _digest(spec, index)
 
-    def write_images(target: Path) -> Copies:
+    def write_images(target: Path) -> Dataset:
         shape = (len(index), 3, spec.image_size, spec.image_size)
         images = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
         decode(index, images, workers)
         images.flush()
-        return find_copies(images, index)
+        return _described(spec, index, images, digest)
 
-    return write_saved(folder, _described(spec, index, np.empty(0)), write_images)
+    return write_saved(folder, digest, write_images)
 
 
 def dataset_digest(spec: DatasetSpec) -> str:
@@ -82,7 +84,7 @@ def dataset_digest(spec: DatasetSpec) -> str:
 
     Images are read and not decoded. Raises DataError for unusable data, ValueError for faces that are drawn.
     """
-    return content_digest(index_dataset(spec), spec.image_size)
+    return _digest(spec, index_dataset(spec))
 
 
 def index_dataset(spec: DatasetSpec) -> Index:
@@ -102,10 +104,19 @@ def read_index(spec: DatasetSpec) -> Index:
 
 @lru_cache(maxsize=32)
 def split_sizes(spec: DatasetSpec) -> Mapping[str, int]:
-    """The number of samples in each split, from the settings or the label files. Raises DataError."""
+    """The number of samples in each split, from the settings or the label files. Raises DataError.
+
+    Copies that `copies: drop` leaves out are still counted: only the images tell which they are.
+    """
     if isinstance(spec, SyntheticSpec):
         return {"train": spec.train, "validation": spec.validation, "test": spec.test}
     return {name: len(members) for name, members in read_index(spec).splits.items()}
+
+
+@lru_cache(maxsize=32)
+def stored_split_sizes(folder: Path) -> Mapping[str, int]:
+    """The number of samples in each split of a stored data set. Raises what `open_dataset` raises."""
+    return {name: len(members) for name, members in open_dataset(folder).splits.items()}
 
 
 def dataset_key(settings: Mapping[str, Any]) -> str:
@@ -117,13 +128,35 @@ def _drawn(spec: SyntheticSpec, workers: int) -> Dataset:
     return replace(load_synthetic(spec, workers), augmentation=KINDS[spec.kind].augmentation)
 
 
-def _described(spec: DatasetSpec, index: Index, images: np.ndarray) -> Dataset:
+def _digest(spec: DatasetSpec, index: Index) -> str:
+    """The digest of the content, and another one where copies are left out."""
+    digest = content_digest(index, spec.image_size)
+    dropped = hashlib.blake2b(f"{digest} without copies".encode(), digest_size=16).hexdigest()
+    return dropped if leaves_out_copies(spec) else digest
+
+
+def leaves_out_copies(spec: DatasetSpec) -> bool:
+    """Whether images that are also in a more held-out split are left out."""
+    return getattr(spec, "copies", "keep") == "drop"
+
+
+def every_split(spec: DatasetSpec, stored: Dataset) -> Mapping[str, np.ndarray]:
+    """The splits of a stored data set, with what `copies: drop` left out: a label file must list that too."""
+    return read_index(spec).splits if leaves_out_copies(spec) else stored.splits
+
+
+def _described(spec: DatasetSpec, index: Index, images: np.ndarray, digest: str) -> Dataset:
+    """The data set of decoded images uint8 (N, 3, S, S). Raises DataError where leaving out copies empties a split."""
+    copies = find_copies(images, index)
+    if leaves_out_copies(spec):
+        index, copies = without_copies(images, index)
     return Dataset(
         index.label_sets,
         images,
         index.labels,
         index.splits,
-        content_digest(index, spec.image_size),
+        digest,
         KINDS[spec.kind].augmentation,
         index.known,
+        copies,
     )

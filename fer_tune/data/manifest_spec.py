@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from fer_tune.data.csv_rows import Dialect
+from fer_tune.data.files import FilesSpec
 from fer_tune.data.labels import LabelSet
 
 RESERVED_NAMES = frozenset(("image", "noise", "joint"))  # of the discriminator's scores
@@ -143,7 +144,7 @@ class BoxColumns(BaseModel):
     )
 
 
-class ManifestSpec(_Grown):
+class ManifestSpec(FilesSpec, _Grown):
     """Settings of your own data: a table with the images, the labels and optionally the split of each row.
 
     `file` or `files`, and `path` or `pixels` or `bytes`, must be given; `path` is the default.

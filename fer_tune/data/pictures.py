@@ -28,6 +28,7 @@ TURNS = {  # what undoes each value of the orientation tag
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = (5, 6, 7, 8)  # turns that exchange width and height
 
 Box = tuple[int, int, int, int]  # left, top, width, height in pixels
 
@@ -45,17 +46,37 @@ def read_picture(content: bytes, size: int, box: Box | None = None) -> np.ndarra
     The orientation tag is applied where it can be read, then the box is cut out. Raises PictureError for bytes that
     are not an image, for more than 50 million pixels, and for a box outside the image.
     """
+    with _upright(content, 0 if box else 2 * size) as (picture, _):
+        return resize(picture if box is None else _crop(picture, box), size)
+
+
+def read_photograph(content: bytes, side: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode the bytes of an image file to an upright RGB image; also the width and height that it has in full.
+
+    The image may be smaller, but its longer side is at least `side` where the file's is. Raises PictureError.
+    """
+    with _upright(content, side) as (picture, whole):
+        return picture.convert("RGB"), whole
+
+
+@contextmanager
+def _upright(content: bytes, least: int) -> Iterator[tuple[Image.Image, tuple[int, int]]]:
+    """An upright image, decoded at a size of at least `least` where that is faster (0: in full); and its full size.
+
+    Whatever happens while it is used is raised as a PictureError.
+    """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            whole = opened.size
             if opened.width * opened.height > MAX_PIXELS:
                 raise PictureError(
                     f"{opened.width} x {opened.height} pixels exceed the limit of {MAX_PIXELS / 1e6:.0f} million"
                 )
-            if box is None:
-                opened.draft("RGB", (2 * size, 2 * size))
+            if least:
+                opened.draft("RGB", (least, least))
             opened.load()
-            picture = _turned(_eight_bits(opened), _orientation(opened))
-            return resize(picture if box is None else _crop(picture, box), size)
+            turn = _orientation(opened)
+            yield _turned(_eight_bits(opened), turn), whole[::-1] if turn in SIDEWAYS else whole
     except PictureError:
         raise
     except Exception as error:  # whatever damaged pixels or metadata make of Pillow

@@ -25,7 +25,9 @@ PROTOTYPES = np.array(
 # Number of RAF-DB's training faces for each emotion, in the order of EMOTIONS.
 RAF_COUNTS = (2524, 4772, 1982, 1290, 281, 717, 705)
 LOWEST_INTENSITY = 0.5
-FACE_STREAMS = {"studio": ("face",), "street": ("face", "street")}
+FACE_STREAMS = {
+    "studio": ("face",), "street": ("face", "street"), "line": ("face", "line"), "lowlight": ("face", "lowlight"),
+}  # fmt: skip
 LABEL_COLUMNS = ["index", "emotion", "valence", "arousal"]  # of a label file for drawn faces
 MIN_FACES_TO_FORK = 500  # fewer are drawn faster by one process
 FACES_AT_ONCE = 100  # computed in one call of NumPy
@@ -44,8 +46,10 @@ class SyntheticSpec(BaseModel):
     class_prior: Literal["uniform", "raf"] = Field(
         "uniform", description="class shares: all equal, or as imbalanced as RAF-DB's training set"
     )
-    domain: Literal["studio", "street"] = Field(
-        "studio", description="street: other people, harder poses, worse light and a worse camera than studio"
+    domain: Literal["studio", "street", "line", "lowlight"] = Field(
+        "studio",
+        description="street: other people, harder poses, worse light and a worse camera than studio; line: drawn with "
+        "a pen, without colours; lowlight: in little light, with noise and a cast of colour",
     )
     machine_labels: str | None = Field(
         None,

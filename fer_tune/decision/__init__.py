@@ -6,6 +6,7 @@
 - `rising`: whether a curve still rises at the end of training
 - `stationarity`: whether a loss has converged
 - `rules`: rules that choose λ, or the epoch to stop at, and what each choice costs
+- `transfer`: what rules lose in a domain that they were not set up on
 - `recommendation`: the recommended λ of one condition, and its limitations
 - `race`: which arms drop out of a paired race over seeds, when it stops, and what its pick can lose
 - `prior`: what earlier studies say of the spread between seeds

@@ -118,7 +118,7 @@ def _mean(column: str, sign: int = 1, varied: bool = False) -> Callable[[pd.Data
     return value
 
 
-def _nearness(target: tuple[float, float]) -> Callable[[pd.DataFrame], pd.Series]:
+def nearness(target: tuple[float, float]) -> Callable[[pd.DataFrame], pd.Series]:
     """Nearness of the converged losses to a target; missing everywhere where most trials have not converged."""
 
     def value(trials: pd.DataFrame) -> pd.Series:
@@ -131,7 +131,9 @@ def _nearness(target: tuple[float, float]) -> Callable[[pd.DataFrame], pd.Series
     return value
 
 
-def _nearest(lam: float) -> Callable[[pd.DataFrame], pd.Series]:
+def nearest(lam: float) -> Callable[[pd.DataFrame], pd.Series]:
+    """Nearness of each λ that was tried to a given one."""
+
     def value(trials: pd.DataFrame) -> pd.Series:
         lams = pd.Series(sorted(trials["lambda"].unique()))
         return pd.Series(-(lams - lam).abs().round(9).to_numpy(), index=lams)  # of two as near, the smaller
@@ -148,8 +150,8 @@ RULES = (
     Rule("least disagreement between seeds", "held-out images", _mean("disagreement", -1, varied=True)),
     Rule("least susceptibility", "held-out images", _mean("susceptibility_overall", -1, varied=True)),
     Rule("smallest task loss", "training labels", _mean("task_loss", -1)),
-    Rule(PAPER, "training labels", _nearness(PAPER_TARGET)),
-    *(Rule(f"fixed λ = {lam:g}", "nothing", _nearest(lam)) for lam in PAPER_LAMBDAS),
+    Rule(PAPER, "training labels", nearness(PAPER_TARGET)),
+    *(Rule(f"fixed λ = {lam:g}", "nothing", nearest(lam)) for lam in PAPER_LAMBDAS),
 )
 
 
@@ -172,9 +174,9 @@ def picks(best: pd.DataFrame) -> list[Pick]:
         if others and halved:
             half = _folds(rows, "scoring_score")
             if (target := fitted_target(others)) is not None:
-                fitted = Rule(FITTED, ON_OTHER_CONDITIONS, _nearness(target))
+                fitted = Rule(FITTED, ON_OTHER_CONDITIONS, nearness(target))
                 found += _pick(fitted, name, rows, half, "scoring_score")
-            trusted = _most_trusted(others)._replace(name=TRUSTED, needs=ON_OTHER_CONDITIONS)
+            trusted = most_trusted(others)._replace(name=TRUSTED, needs=ON_OTHER_CONDITIONS)
             found += _pick(trusted, name, rows, half, "scoring_score")
         oracle = Rule(ORACLE, "clean test labels", _mean("test_score"))
         found += [*_random(name, rows, folds[name]), *_pick(oracle, name, rows, folds[name])]
@@ -186,7 +188,7 @@ def has_halves(best: pd.DataFrame) -> bool:
     return "calibration_score" in best and bool(best["calibration_score"].notna().all())
 
 
-def _choice(rule: Rule, trials: pd.DataFrame) -> float | None:
+def chosen_by(rule: Rule, trials: pd.DataFrame) -> float | None:
     """The λ that a rule takes; None where it has nothing to compare."""
     value = rule.value(trials).dropna()
     return None if value.empty else float(value.index.to_numpy(dtype=float)[value.to_numpy().argmax()])
@@ -197,14 +199,14 @@ def _pick(rule: Rule, condition: str, trials: pd.DataFrame, folds: Folds, scored
 
     `scored` is the column whose loss is its regret, `folds` what `_folds` finds of it.
     """
-    lam = _choice(rule, trials)
+    lam = chosen_by(rule, trials)
     if lam is None:
         return []
     scores = trials.groupby("lambda")[[scored, "test_accuracy"]].mean()
     if np.isnan(scores[scored][lam]):
         return []
     spent = trials[trials["lambda"] == lam] if rule.needs == "nothing" else trials
-    chosen = [(_choice(rule, others), held) for others, held in folds]
+    chosen = [(chosen_by(rule, others), held) for others, held in folds]
     losses = [_loss(held[choice], held) for choice, held in chosen if choice is not None]
     regret = float(np.mean(losses)) if losses else _loss(scores[scored][lam], scores[scored])
     epochs, seconds = round(spent["search_epochs"].sum()), float(spent["search_seconds"].sum())
@@ -266,13 +268,13 @@ def fitted_target(conditions: list[pd.DataFrame]) -> tuple[float, float] | None:
     return float(mean.iloc[0]), float(mean.iloc[1])
 
 
-def _most_trusted(conditions: list[pd.DataFrame]) -> Rule:
+def most_trusted(conditions: list[pd.DataFrame]) -> Rule:
     """Of the rules that choose in all conditions, the one that loses least on the calibration half."""
 
     def loss(rule: Rule) -> float:
         lost = []
         for rows in conditions:
-            if (lam := _choice(rule, rows)) is None:
+            if (lam := chosen_by(rule, rows)) is None:
                 return np.inf
             scores = rows.groupby("lambda")["calibration_score"].mean()
             lost.append(float(scores.max() - scores[lam]))

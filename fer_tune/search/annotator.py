@@ -12,7 +12,7 @@ from fer_tune.data.dataset import Dataset, open_dataset
 from fer_tune.data.errors import DataError
 from fer_tune.data.export import export_labels
 from fer_tune.data.labels import MISSING_CLASS, LabelSet
-from fer_tune.data.loading import write_dataset
+from fer_tune.data.loading import every_split, write_dataset
 from fer_tune.names import Setting
 from fer_tune.results.files import Damaged
 from fer_tune.results.folder import TrialFolder
@@ -102,7 +102,7 @@ def annotate_dataset(
     labels = in_terms_of(checkpoint.label_sets, dataset.label_sets, annotate(checkpoint, dataset.images, track))
     kept = [s.name for s in dataset.label_sets if s.name not in labels]
     labels |= {name: dataset.labels[name] for name in kept}
-    written = export_labels(plain, labels, dataset.splits, folder / f"by_{annotator}")
+    written = export_labels(plain, labels, every_split(plain, dataset), folder / f"by_{annotator}")
     files = {key: str(path) for key, path in written.items()}
     return Annotation(files, disagreement(labels, dataset), kept)
 

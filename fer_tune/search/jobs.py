@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_tune.data.labels import first_categorical
-from fer_tune.data.loading import split_sizes
+from fer_tune.data.loading import dataset_key, leaves_out_copies, split_sizes, stored_split_sizes
 from fer_tune.data.noise import accuracy_shrinkage
 from fer_tune.errors import UserError
 from fer_tune.names import LAMBDA, NEWER_SETTINGS, Setting
+from fer_tune.results.files import read_json
 from fer_tune.results.folder import TrialFolder
 from fer_tune.results.records import Role, Status, TrialRecord
 from fer_tune.study.plan import Cell, Suggestion
@@ -126,7 +127,7 @@ def extended_job(cell: Cell, results: Path, seed: int, epochs: int, name: str, c
         seed=seed,
         continues=continues,
         varied=_varied(cell, {}),
-        **_about(config),
+        **_about(config, results),
     )
     shorter = TrialFolder(results / "trials" / continues)
     return Job(_checked_folder(results, name, record), record, config, continues=shorter)
@@ -152,7 +153,7 @@ def _job(
         seed=config.seed,
         warm_up=warm_up.folder.key if warm_up else None,
         varied=_varied(cell, suggestion),
-        **_about(config),
+        **_about(config, results),
     )
     return Job(_checked_folder(results, name, record), record, config, warm_up)
 
@@ -173,7 +174,7 @@ def _warm_up(cell: Cell, results: Path, suggestion: Suggestion, config: TrialCon
         seed=shared.seed,
         warm_up=None,
         varied=_varied(cell, suggestion, without=LAMBDA),
-        **_about(shared),
+        **_about(shared, results),
     )
     name = f"{cell.condition_key},warm_up={_digest(shared)},s{shared.seed}"
     return Job(_checked_folder(results, name, record), record, shared)
@@ -194,12 +195,20 @@ def _varied(cell: Cell, suggestion: Suggestion, without: str = "") -> dict[str, 
     return {setting.name: value for setting, value in values.items() if setting.path != without}
 
 
-def _about(config: TrialConfig) -> dict[str, Any]:
+def _about(config: TrialConfig, results: Path) -> dict[str, Any]:
     return {
-        "validation_samples": split_sizes(config.dataset)["validation"],
+        "validation_samples": _split_sizes(config, results)["validation"],
         "accuracy_shrinkage": accuracy_shrinkage(config.noise, first_categorical(config.dataset.label_sets)),
         "config": config.model_dump(by_alias=True, mode="json"),
     }
+
+
+def _split_sizes(config: TrialConfig, results: Path) -> Mapping[str, int]:
+    """Those of the stored data where copies were left out, which label files do not tell."""
+    if not leaves_out_copies(config.dataset):
+        return split_sizes(config.dataset)
+    key = dataset_key(config.dataset.model_dump(mode="json"))
+    return stored_split_sizes(results / "data" / read_json(results / "data" / "digests.json")[key])
 
 
 def _checked_folder(results: Path, name: str, record: TrialRecord) -> TrialFolder:

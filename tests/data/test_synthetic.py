@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fer_tune.data.faces import SPREADS
 from fer_tune.data.labels import EMOTIONS
 from fer_tune.data.synthetic import MIN_FACES_TO_FORK, PROTOTYPES, RAF_COUNTS, SyntheticSpec, load_synthetic
 
@@ -52,6 +53,38 @@ def test_valence_and_arousal_agree_with_the_emotion():
     for k, name in enumerate(EMOTIONS):
         mean = affect[emotion == k].mean(axis=0)
         np.testing.assert_allclose(mean, 0.75 * PROTOTYPES[k], atol=0.1, err_msg=name)
+
+
+@pytest.mark.parametrize(("row", "domain"), list(enumerate(SPREADS)))
+def test_every_look_is_drawn_as_its_committed_sheet_shows_it(row, domain):
+    """Bit for bit: the sheet's first face of each emotion, enlarged twice."""
+    spec = SyntheticSpec(domain=domain, image_size=64, train=70, validation=14, test=14, seed=7)
+    drawn = load_synthetic(spec)
+    sheet = np.asarray(Image.open(FACES / "looks.png").convert("RGB"))
+    for column in range(7):
+        place = np.flatnonzero(drawn.labels["emotion"][:70] == column)[0]
+        top, left = 14 + 256 * row, 60 + 128 * column
+        assert np.array_equal(sheet[top : top + 128 : 2, left : left + 128 : 2].transpose(2, 0, 1), drawn.images[place])
+
+
+def test_the_looks_have_the_same_emotions_and_differ_as_they_should():
+    looks = {d: load_synthetic(SyntheticSpec(domain=d, train=210, validation=14, test=14)) for d in SPREADS}
+    assert len({look.labels["emotion"].tobytes() for look in looks.values()}) == 1
+    assert len({look.digest for look in looks.values()}) == len(looks)
+    pixels = {domain: look.images.astype(float) for domain, look in looks.items()}
+    colour = {domain: images.std(axis=1).mean() for domain, images in pixels.items()}
+    assert colour["line"] < 0.5 * min(colour["studio"], colour["street"])
+    brightness = {domain: images.mean() for domain, images in pixels.items()}
+    assert brightness["lowlight"] < 0.7 * min(brightness["studio"], brightness["street"])
+    assert brightness["line"] > 1.2 * max(brightness["studio"], brightness["street"])
+    contrast = {domain: images.std(axis=(1, 2, 3)).mean() for domain, images in pixels.items()}
+    assert contrast["lowlight"] < 0.7 * contrast["studio"]
+
+
+def test_pixels_of_new_looks_do_not_depend_on_the_number_of_processes():
+    for domain in ("line", "lowlight"):
+        spec = SyntheticSpec(domain=domain, train=MIN_FACES_TO_FORK, validation=14, test=15)
+        assert load_synthetic(spec, 3).digest == load_synthetic(spec).digest
 
 
 def test_splits_share_no_face():

@@ -2,11 +2,15 @@
 
 import pytest
 
-from fer_tune.results.files import write_json
+from fer_tune.data.dataset import open_dataset
+from fer_tune.data.loading import split_sizes
+from fer_tune.results.files import read_json, write_json
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role
 from fer_tune.search.jobs import NotRunnable, jobs_of
+from fer_tune.search.preparation import prepare
 from fer_tune.study.loading import load_plan
+from tests.support import folders
 from tests.support.studies import LAMBDA, NOISE_RATIO
 
 
@@ -21,6 +25,18 @@ def test_a_configuration_has_a_trial_for_each_seed(plan_of, tmp_path):
     assert jobs[0].record.validation_samples == 28
     assert jobs[0].record.accuracy_shrinkage == pytest.approx(1 - 0.4 * 7 / 6)
     assert jobs[0].record.config == jobs[0].config.model_dump(by_alias=True, mode="json")
+
+
+def test_copies_that_are_left_out_of_validation_do_not_count_as_its_samples(plan_of, tmp_path):
+    dataset = {**folders.write_raf(tmp_path / "raf"), "copies": "drop"}  # whose test faces are training faces too
+    plan = plan_of(dataset=dataset, noise={})
+    (tmp_path / "out").mkdir()
+    prepare(plan, tmp_path / "out")
+    (job,) = jobs_of(plan.cells[0], tmp_path / "out", 0, {})
+    (digest,) = read_json(tmp_path / "out" / "data" / "digests.json").values()
+    stored = open_dataset(tmp_path / "out" / "data" / digest)
+    assert job.record.validation_samples == len(stored.splits["validation"])
+    assert job.record.validation_samples < split_sizes(plan.study.dataset)["validation"]
 
 
 def test_where_the_gain_is_maximised_each_trial_has_a_baseline_at_its_noise(plan_of, tmp_path):
