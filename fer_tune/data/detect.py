@@ -8,6 +8,7 @@ from typing import Any
 from fer_tune.data.draft_table import draft_tables, is_table_of_images
 from fer_tune.data.drafts import Draft
 from fer_tune.data.errors import DataError, listed
+from fer_tune.data.folders import draft_folders
 from fer_tune.data.kinds import KINDS
 from fer_tune.data.manifest_splits import USUAL_WORDS
 from fer_tune.data.questions import ASKED_BY, Reading, ask
@@ -42,11 +43,14 @@ def detect(path: Path, answers: Mapping[str, Any] | None = None) -> Draft:
 
 
 def _draft_folder(folder: Path, answers: Mapping[str, Any]) -> Draft:
-    """The section for the tables in a folder, or where it has none for those in the folders in it."""
+    """The section for the tables in a folder, or those in the folders in it; without any, for folders of classes."""
     for place in (folder, *sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))):
         if tables := _tables(place):
             return _draft_one(folder, tables, answers)
-    raise DataError(f"{folder}: is not a known data set, and it holds no table of images and labels{_not_read(folder)}")
+    if draft := draft_folders(folder):
+        return draft
+    held = f"it holds neither a table of images and labels nor folders of classes{_not_read(folder)}"
+    raise DataError(f"{folder}: is not a known data set, and {held}")
 
 
 def _tables(place: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from fer_tune.data.affectnet import AffectNetSpec, export_affectnet, index_affec
 from fer_tune.data.cifar10 import Cifar10Spec, index_cifar10, is_cifar10
 from fer_tune.data.dataset import Augmentation
 from fer_tune.data.ferplus import FerPlusSpec, index_ferplus, is_ferplus
+from fer_tune.data.folders import FoldersSpec, index_folders
 from fer_tune.data.index import Index
 from fer_tune.data.manifest import export_manifest, index_manifest
 from fer_tune.data.manifest_spec import ManifestSpec
@@ -55,7 +56,8 @@ def place_of(spec: Any) -> str:
 
 
 DatasetSpec = Annotated[
-    SyntheticSpec | RafSpec | AffectNetSpec | Cifar10Spec | FerPlusSpec | ManifestSpec, Field(discriminator="kind")
+    SyntheticSpec | RafSpec | AffectNetSpec | Cifar10Spec | FerPlusSpec | FoldersSpec | ManifestSpec,
+    Field(discriminator="kind"),
 ]
 KINDS: Mapping[str, DataKind] = {
     "synthetic": DataKind(SyntheticSpec, None, export=export_synthetic),
@@ -63,5 +65,6 @@ KINDS: Mapping[str, DataKind] = {
     "affectnet": DataKind(AffectNetSpec, index_affectnet, export=export_affectnet, is_in=is_affectnet),
     "cifar10": DataKind(Cifar10Spec, index_cifar10, "crop", is_in=is_cifar10),
     "ferplus": DataKind(FerPlusSpec, index_ferplus, is_in=is_ferplus),
+    "folders": DataKind(FoldersSpec, index_folders),
     "manifest": DataKind(ManifestSpec, index_manifest, export=export_manifest),
 }

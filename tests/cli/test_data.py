@@ -74,7 +74,7 @@ def test_a_bad_cell_is_named_and_neither_adopted_nor_a_reason_to_drop_its_column
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere: does not exist"),
-        (["."], "holds no table of images and labels"),
+        (["."], "holds neither a table of images and labels nor folders"),
         (["study.yaml"], "study.yaml: cannot be read"),
         (["export-labels", "study.yaml"], "study.yaml: cannot be read"),
     ],

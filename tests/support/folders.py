@@ -37,6 +37,15 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
+def write_pictures(folder: Path, count: int, suffix: str = "jpg") -> None:
+    """Write so many small pictures, no two of them equal in folders of different names."""
+    seed = int.from_bytes(hashlib.blake2b(str(folder).encode(), digest_size=4).digest())
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{k}.{suffix}")
+
+
 def face(emotion: int, seed: int, size: int = 40) -> Image.Image:
     """One drawn face. Pixels are cached because many tests draw the same ones."""
     return Image.fromarray(_pixels(emotion, seed, size))
