@@ -15,7 +15,7 @@ from fer_tune.data.files import FolderSpec, regular_file, shortest_text, write_c
 from fer_tune.data.index import Index, Source
 from fer_tune.data.labels import EMOTIONS, FACE_LABELS, LabelSet
 from fer_tune.data.splits import cut_validation, noisy_samples
-from fer_tune.data.tables import gaps, has_column, read_table
+from fer_tune.data.tables import Table, gaps, has_column, read_table
 
 IMAGE_FOLDER = "Manually_Annotated_Images"
 PATH, BOX = "subDirectory_filePath", ["face_x", "face_y", "face_width", "face_height"]
@@ -32,8 +32,13 @@ class AffectNetSpec(FolderSpec):
     aligned: bool = Field(False, description="CSV release: images are already cropped, so face boxes are ignored")
     machine_labels: str | None = Field(
         None,
-        description="CSV of machine-generated labels with AffectNet's columns, joined by path; they replace the "
-        "training labels",
+        description="CSV of machine-generated labels with AffectNet's columns, joined by path; its expression replaces "
+        "that of the training labels",
+    )
+    machine_affect: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,  # so that studies of versions without it stay what they were
+        description="CSV of the same form, whose valence and arousal replace those of the training labels",
     )
 
     @property
@@ -68,7 +73,10 @@ def index_affectnet(spec: AffectNetSpec) -> Index:
     notes = [f"left out {left_out} rows without one of the {spec.classes} expressions, or without valence and arousal"]
     original = kept[0]["expression"].to_numpy(dtype=np.int64)
     if spec.machine_labels:
-        kept[0], about_machine = _replaced(kept[0], Path(spec.machine_labels), spec.classes)
+        kept[0], about_machine = _with_machine_classes(kept[0], Path(spec.machine_labels), spec.classes)
+        notes += about_machine
+    if spec.machine_affect:
+        kept[0], about_machine = _with_machine_affect(kept[0], Path(spec.machine_affect))
         notes += about_machine
     table = pd.concat(kept, ignore_index=True)
     known = {}
@@ -107,7 +115,7 @@ def export_affectnet(
         for i in noisy_samples(splits)
     ]
     write_csv(path, [[PATH, *LABELS], *rows])
-    return {"machine_labels": path}
+    return {"machine_labels": path, "machine_affect": path}
 
 
 def _read_csv(path: Path, aligned: bool) -> tuple[pd.DataFrame, list[str]]:
@@ -230,38 +238,61 @@ def _usable(table: pd.DataFrame, classes: int) -> pd.Series:
     return (table["expression"] < classes) & (table["valence"] != NO_VALUE) & (table["arousal"] != NO_VALUE)
 
 
-def _replaced(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, list[str]]:
-    """Training rows with the labels of a machine annotation file, joined by path; and notes."""
-    raw = read_table(path, [PATH, *LABELS])
-    problems = Problems(f"{path}: these machine annotations cannot be used")
-    found = {name: raw.numbers(name, problems) for name in LABELS}
-    paths = raw.raw(PATH)
-    lines = dict(zip(paths, range(len(raw)), strict=True))
-    if len(lines) < len(raw):
-        problems.add(str(path), f"{len(raw) - len(lines)} paths appear more than once")
-    used = paths.isin(set(table["key"])).to_numpy()  # rows of samples that were left out are not checked
-    for row in np.flatnonzero(used & ~np.isin(found["expression"], range(classes))).tolist():
-        code = found["expression"][row]
-        is_what = "missing" if np.isnan(code) else f"{code:g}"
+def _with_machine_classes(table: pd.DataFrame, path: Path, classes: int) -> tuple[pd.DataFrame, list[str]]:
+    """Training rows with the expression of a machine annotation file, joined by path; and notes."""
+    raw, problems = _machine_table(path, ["expression"])
+    codes, used = raw.numbers("expression", problems), _used(raw, table)
+    for row in np.flatnonzero(used & ~np.isin(codes, range(classes))).tolist():
+        is_what = "missing" if np.isnan(codes[row]) else f"{codes[row]:g}"
         problems.add(raw.place(row), f"expression must be a code from 0 to {classes - 1}: it is {is_what}")
-    for name in LABELS[1:]:
+    rows = _joined(table, raw, path, problems)
+    replaced = table.assign(expression=codes[rows])
+    wrong = float((replaced["expression"] != table["expression"]).mean()) if len(table) else 0.0
+    note = f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples"
+    return replaced, [note, *_not_used(path, used)]
+
+
+def _with_machine_affect(table: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Training rows with valence and arousal of a machine annotation file, joined by path; and notes."""
+    names = LABELS[1:]
+    raw, problems = _machine_table(path, names)
+    found, used = {name: raw.numbers(name, problems) for name in names}, _used(raw, table)
+    for name in names:
         for row in np.flatnonzero(used & gaps(raw.raw(name))).tolist():
             problems.add(raw.place(row), f"{name} is empty")
-    missing = [key for key in table["key"] if key not in lines]
-    for key in missing:
-        problems.add(str(path), f"training sample {quoted(key)} has no annotation")
-    problems.raise_any()
-    rows = [lines[key] for key in table["key"]]
-    chosen = {name: values[rows] for name, values in found.items()}
-    affect = np.stack([chosen["valence"], chosen["arousal"]])
+    rows = _joined(table, raw, path, problems)
+    affect = np.stack([found[name][rows] for name in names])
+    if len(rows) and not affect.any():
+        raise DataError(
+            f"{path}: valence and arousal are 0 in every row of a training sample, so the file has none: remove "
+            "dataset.machine_affect, and AffectNet's own are used"
+        )
     clipped = int((np.abs(affect) > 1).any(axis=0).sum())
-    chosen["valence"], chosen["arousal"] = np.clip(affect, -1, 1)
-    replaced = table.assign(**chosen)
-    wrong = float((replaced["expression"] != table["expression"]).mean()) if len(table) else 0.0
-    notes = [
-        f"machine classes differ from AffectNet's own on {wrong:.1%} of the training samples; valence or arousal of "
-        f"{clipped} was outside [-1, 1] and was clipped"
-    ]
-    if not used.all():
-        notes.append(f"{path}: {int((~used).sum())} rows belong to no training sample and are not used")
-    return replaced, notes
+    valence, arousal = np.clip(affect, -1, 1)
+    note = f"valence or arousal of {clipped} training samples was outside [-1, 1] and was clipped"
+    return table.assign(valence=valence, arousal=arousal), [note, *_not_used(path, used)]
+
+
+def _machine_table(path: Path, columns: list[str]) -> tuple[Table, Problems]:
+    return read_table(path, [PATH, *columns]), Problems(f"{path}: these machine annotations cannot be used")
+
+
+def _used(raw: Table, table: pd.DataFrame) -> np.ndarray:
+    """Which rows (n,) belong to a training sample; the others are not checked."""
+    return raw.raw(PATH).isin(set(table["key"])).to_numpy()
+
+
+def _joined(table: pd.DataFrame, raw: Table, path: Path, problems: Problems) -> list[int]:
+    """The row of each training sample. Raises DataError for problems, these and those found before."""
+    lines = dict(zip(raw.raw(PATH), range(len(raw)), strict=True))
+    if len(lines) < len(raw):
+        problems.add(str(path), f"{len(raw) - len(lines)} paths appear more than once")
+    for key in table["key"]:
+        if key not in lines:
+            problems.add(str(path), f"training sample {quoted(key)} has no annotation")
+    problems.raise_any()
+    return [lines[key] for key in table["key"]]
+
+
+def _not_used(path: Path, used: np.ndarray) -> list[str]:
+    return [] if used.all() else [f"{path}: {int((~used).sum())} rows belong to no training sample and are not used"]

@@ -5,12 +5,12 @@ import hashlib
 import io
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fer_tune.data.errors import DataError, Problems, listed
 from fer_tune.data.files import FilesSpec, regular_file
@@ -29,7 +29,12 @@ PUBLISHED_MD5 = {  # by batch; the last one is the test split
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-HUMAN_SETS = ("random_label1", "random_label2", "random_label3")
+HumanSet = Literal["random_label1", "random_label2", "random_label3", "worse_label", "aggre_label"]
+HUMAN_SETS: tuple[HumanSet, ...] = ("random_label1", "random_label2", "random_label3")
+NAME_OF_SET: Mapping[HumanSet, str] = {
+    **{name: f"annotator_{i}" for i, name in enumerate(HUMAN_SETS, 1)}, "worse_label": "worse",
+    "aggre_label": "majority",
+}  # fmt: skip
 
 
 def _array_functions() -> Mapping[str, Any]:
@@ -61,7 +66,14 @@ class Cifar10Spec(FilesSpec):
         "makes them wrong",
     )
     human_labels: str | None = Field(
-        None, description="path of CIFAR-10N's CIFAR-10_human.pt: train on its labels by three people instead"
+        None, description="path of CIFAR-10N's CIFAR-10_human.pt: train on the labels that people gave instead"
+    )
+    human_sets: tuple[HumanSet, ...] = Field(
+        HUMAN_SETS,
+        min_length=1,
+        exclude_if=lambda value: value == HUMAN_SETS,  # so that studies of versions without it stay what they were
+        description="which of CIFAR-10N's label sets to train on: three people (random_label1 to 3), the worst of "
+        "their answers (worse_label, wrong on 40 %) or the majority's (aggre_label, wrong on 9 %)",
     )
     verify: bool = Field(True, description="check the published MD5 digest of each batch file before opening it")
     validation: float = Field(0.1, gt=0, lt=0.9, description="share of the training images kept for validation")
@@ -70,8 +82,15 @@ class Cifar10Spec(FilesSpec):
     @property
     def label_sets(self) -> tuple[LabelSet, ...]:
         """The ten classes, once for each annotator."""
-        count = len(HUMAN_SETS) if self.human_labels else self.annotators
-        return tuple(LabelSet(f"annotator_{i}", "categorical", CLASSES) for i in range(1, count + 1))
+        names = [f"annotator_{i}" for i in range(1, self.annotators + 1)]
+        names = [NAME_OF_SET[name] for name in self.human_sets] if self.human_labels else names
+        return tuple(LabelSet(name, "categorical", CLASSES) for name in names)
+
+    @model_validator(mode="after")
+    def _check_sets(self) -> Self:
+        if len(set(self.human_sets)) < len(self.human_sets):
+            raise ValueError(f"`human_sets` names a label set twice: {list(self.human_sets)}")
+        return self
 
 
 def is_cifar10(folder: Path) -> bool:
@@ -90,7 +109,7 @@ def index_cifar10(spec: Cifar10Spec) -> Index:
     labels = {s.name: truth.copy() for s in spec.label_sets}
     notes = []
     if spec.human_labels:
-        people, unused = _read_human(Path(spec.human_labels), truth[:trains])
+        people, unused = _read_human(Path(spec.human_labels), spec.human_sets, truth[:trains])
         for label_set, answers in zip(spec.label_sets, people, strict=True):
             labels[label_set.name][:trains] = answers
             wrong = float((answers != truth[:trains]).mean())
@@ -158,8 +177,8 @@ def _read_batch(path: Path, md5: str | None) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _read_human(path: Path, truth: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
-    """The labels (n,) of each of CIFAR-10N's three people, and notes; only tensors and arrays are loaded.
+def _read_human(path: Path, sets: Sequence[str], truth: np.ndarray) -> tuple[list[np.ndarray], list[str]]:
+    """The labels (n,) of each of these sets of CIFAR-10N, and notes; only tensors and arrays are loaded.
 
     Raises DataError.
     """
@@ -177,7 +196,7 @@ def _read_human(path: Path, truth: np.ndarray) -> tuple[list[np.ndarray], list[s
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:
         raise DataError(f"{path}: is not a CIFAR-10N label file: {why_not_loaded(error)}") from None
-    needed = [*HUMAN_SETS, "clean_label"]
+    needed = [*sets, "clean_label"]
     missing = [name for name in needed if not isinstance(found, Mapping) or name not in found]
     if missing:
         raise DataError(f"{path}: is not a CIFAR-10N label file: it has no {', '.join(missing)}")
@@ -187,7 +206,7 @@ def _read_human(path: Path, truth: np.ndarray) -> tuple[list[np.ndarray], list[s
         raise DataError(f"{path}: is not a CIFAR-10N label file: its labels are not whole numbers") from None
     if not np.array_equal(clean, truth):
         raise DataError(f"{path}: its clean labels differ from those of the batches: it labels other images")
-    for name, ys in zip(HUMAN_SETS, answers, strict=True):
+    for name, ys in zip(sets, answers, strict=True):
         if ys.shape != truth.shape or ys.min() < 0 or ys.max() > 9:
             raise DataError(f"{path}: {name} must be {len(truth)} classes from 0 to 9")
     unused = [name for name in found if name not in needed]

@@ -57,7 +57,32 @@ def test_machine_annotations_join_by_path_and_the_original_expression_selects_th
     assert (index.labels["emotion"][index.splits["test"]] == own.labels["emotion"][own.splits["test"]]).all()
     assert (index.known["emotion"] == own.labels["emotion"]).all()
     assert "100.0%" in index.notes[1]
-    assert "of 42 was outside" in index.notes[1]
+    assert (index.labels["affect"] == own.labels["affect"]).all(), "valence and arousal stay AffectNet's own"
+
+
+def test_machine_valence_and_arousal_have_a_setting_of_their_own(tmp_path):
+    settings = folders.write_affectnet_csv(tmp_path)
+    rows = [row for row in folders.affectnet_rows(66, "1") if int(row[6]) < 7]
+    for row in rows:
+        row[6], row[7], row[8] = str((int(row[6]) + 1) % 7), "1.3", "-0.25"
+    with open(tmp_path / "machine.csv", "w", newline="") as file:
+        csv.writer(file).writerows([folders.AFFECTNET_HEADER, *rows])
+    own, index = index_of(settings), index_of(settings, machine_affect=str(tmp_path / "machine.csv"))
+    noisy = np.concatenate([index.splits["train"], index.splits["validation"]])
+    assert (index.labels["affect"][noisy] == np.float32([1.0, -0.25])).all()
+    assert (index.labels["affect"][index.splits["test"]] == own.labels["affect"][own.splits["test"]]).all()
+    assert (index.labels["emotion"] == own.labels["emotion"]).all()
+    assert "valence or arousal of 42 training samples was outside" in index.notes[1]
+
+
+def test_a_file_whose_valence_and_arousal_are_all_zero_has_none(tmp_path):
+    settings = folders.write_affectnet_csv(tmp_path)
+    rows = [[*row[:7], "0", "0"] for row in folders.affectnet_rows(66, "1") if int(row[6]) < 7]
+    with open(tmp_path / "machine.csv", "w", newline="") as file:
+        csv.writer(file).writerows([folders.AFFECTNET_HEADER, *rows])
+    assert (index_of(settings, machine_labels=str(tmp_path / "machine.csv")).labels["affect"] != 0).any()
+    with pytest.raises(DataError, match="valence and arousal are 0 in every row"):
+        index_of(settings, machine_affect=str(tmp_path / "machine.csv"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from fer_tune import load_data
 from fer_tune.data import cifar10
 from fer_tune.data.errors import DataError
 from tests.support import folders
-from tests.support.folders import index_of
+from tests.support.folders import index_of, spec_of
 
 
 def test_each_annotator_is_as_noisy_as_asked_and_test_labels_stay_true(tmp_path):
@@ -176,3 +176,23 @@ def test_human_labels_replace_the_training_labels(tmp_path):
     torch.save({"clean_label": (clean + 1) % 10, **human}, tmp_path / "human.pt")
     with pytest.raises(DataError, match="it labels other images"):
         index_of(settings, human_labels=str(tmp_path / "human.pt"))
+
+
+def test_any_of_cifar10ns_label_sets_can_be_trained_on(tmp_path):
+    settings = folders.write_cifar10(tmp_path)
+    clean = index_of(settings).labels["annotator_1"][:100]
+    wrong = {"random_label1": 10, "random_label2": 20, "random_label3": 30, "worse_label": 40, "aggre_label": 5}
+    human = {name: np.where(np.arange(100) < count, (clean + 1) % 10, clean) for name, count in wrong.items()}
+    write_human(tmp_path / "human.pt", human | {"clean_label": clean})
+    sets = ["worse_label", "aggre_label", "random_label2"]
+    index = index_of(settings, human_labels=str(tmp_path / "human.pt"), human_sets=sets)
+    assert [s.name for s in index.label_sets] == ["worse", "majority", "annotator_2"]
+    assert [float((index.labels[s.name][:100] != clean).mean()) for s in index.label_sets] == [0.4, 0.05, 0.2]
+    assert index.notes[-1].endswith("label sets that are not used: random_label1, random_label3")
+
+
+def test_the_settings_of_a_study_without_other_label_sets_are_what_they_were(tmp_path):
+    spec = spec_of(folders.write_cifar10(tmp_path))
+    assert "human_sets" not in spec.model_dump()
+    with pytest.raises(ValueError, match="names a label set twice"):
+        spec_of({**spec.model_dump(), "human_sets": ["worse_label", "worse_label"]})

@@ -47,7 +47,12 @@ def on_small_data(name: str, root: Path) -> dict[str, str]:
     """Overrides that point an example to a small folder in the form that it expects."""
     if name == "pretrained_encoder":
         settings = folders.write_affectnet_csv(root)
-        return {"dataset.folder": settings["folder"], "dataset.machine_labels": "null", "training.batch_size": "16"}
+        return {
+            "dataset.folder": settings["folder"],
+            "dataset.machine_labels": "null",
+            "dataset.machine_affect": "null",
+            "training.batch_size": "16",
+        }
     if name == "other_encoder":
         folder = folders.write_raf(root)["folder"]
         return {"dataset.folder": folder, "training.batch_size": "16", "model.encoder": "shufflenet_v2_x0_5"}

@@ -1,5 +1,6 @@
 """Every shipped study holds, and runs to its report on small folders in the real formats."""
 
+import csv
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,15 @@ def raf(root):
 
 def affectnet(root):
     return {"dataset.folder": folders.write_affectnet_csv(root)["folder"]}, 2
+
+
+def affectnet_base(root):
+    settings = folders.write_affectnet_csv(root)
+    rows = [row for row in folders.affectnet_rows(66, "1") if int(row[6]) < 7]
+    with open(root / "machine.csv", "w", newline="") as file:
+        csv.writer(file).writerows([folders.AFFECTNET_HEADER, *rows])
+    data = {"dataset.folder": settings["folder"], "dataset.machine_labels": str(root / "machine.csv")}
+    return {**data, "model.encoder_weights": "null", "model.encoder_input": "unit"}, 2
 
 
 def cifar10(root):
@@ -74,7 +84,9 @@ def machine_labels(root):
     return {**SMALL_SIZES, "search.lr.per_lambda": "[2.0e-3, 2.0e-3]", "dataset.machine_labels": str(labels)}, 2
 
 
-STUDIES = {f.__name__: f for f in (raf, affectnet, cifar10, new_dataset, methods, annotators, machine_labels)}
+STUDIES = {
+    f.__name__: f for f in (raf, affectnet, affectnet_base, cifar10, new_dataset, methods, annotators, machine_labels)
+}
 
 
 @pytest.fixture(scope="session")
