@@ -8,7 +8,8 @@ import pandas as pd
 
 from fer_tune.analysis import convergence
 from fer_tune.analysis.methods import with_warm_up
-from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
+from fer_tune.analysis.results import CLEAN_TEST_LABELS, Results
+from fer_tune.analysis.tables import as_text, script, with_interval
 from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
 from fer_tune.decision.response import cross_fitted

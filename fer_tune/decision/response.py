@@ -203,6 +203,15 @@ def validation_size(trials: pd.DataFrame) -> int | None:
     return int(sizes.iloc[0]) if len(sizes) else None
 
 
+def shrinkage(trials: pd.DataFrame) -> float | None:
+    """What remains of a difference in clean accuracy on the noisy labels that score trials; None where none says.
+
+    The mean of column accuracy_shrinkage.
+    """
+    known = trials["accuracy_shrinkage"].dropna()
+    return float(known.mean()) if len(known) else None
+
+
 def sampling_error(level: float, samples: int, objective: str) -> float:
     """Standard error of a score of that level on so many samples.
 
