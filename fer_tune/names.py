@@ -28,7 +28,9 @@ FINGERPRINT = {
     ),
 }  # settings that the best lambda may depend on: a result does not carry over to other values
 # Settings that older versions did not have, by section, with what these versions did; today's defaults may differ.
-NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {"training": {"average": 0.0, "order": "generator_first"}}
+NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "training": {"average": 0.0, "order": "generator_first", "crop_padding": "grey"}
+}
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand
 FEWEST_EPOCHS = 6  # with fewer nothing is known of a curve's end
 LAMBDA, LR, NOISE_RATIO, NOISE_KIND, METHOD = SHORT_NAMES.values()
