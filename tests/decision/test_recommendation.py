@@ -50,16 +50,10 @@ def test_a_lambda_that_still_rises_is_named_and_the_answer_for_the_epochs_traine
 @pytest.mark.parametrize(("objective", "scale"), [("val_accuracy", 0.3), ("val_ccc", 1.0)])
 def test_a_point_is_worth_what_it_is_in_the_race(objective, scale):
     best, epochs = made()
-    found = recommend(
-        "all",
-        best.assign(accuracy_shrinkage=0.3),
-        epochs.assign(val_ccc=epochs["val_accuracy"]),
-        [],
-        objective,
-        GRID,
-        3,
-    )
-    assert found.shrinkage == scale == score_scale(objective, 0.3)
+    best, epochs = best.assign(accuracy_shrinkage=0.3), epochs.assign(val_ccc=epochs["val_accuracy"])
+    found = recommend("all", best, epochs, [], objective, GRID, seeds=3)
+    assert found.shrinkage == pytest.approx(scale)
+    assert score_scale(objective, 0.3) == scale
     assert found.point == pytest.approx(0.01 * scale)
 
 
