@@ -210,7 +210,7 @@ def test_values_that_would_share_a_folder_are_refused_before_anything_runs():
 def test_a_plan_that_continues_takes_over_only_what_its_file_leaves_open(plan_of):
     begun = plan_of(training={"batch_size": 32, "average": 0.0, "order": "generator_first"}).study
     plan = plan_of(training={"batch_size": 32, "average": 0.9})
-    assert [setting.path for setting in left_open(plan.study)] == ["training.order"]
+    assert [setting.path for setting in left_open(plan.study)] == ["training.order", "training.crop_padding"]
     training = as_begun(plan, begun).cells[1].config({}, 0).training
     assert (training.average, training.order) == (0.9, "generator_first")
     assert as_begun(plan, plan.study) is plan
