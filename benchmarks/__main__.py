@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import around, equivalence, growth, load, projection, race, reading, report, workers
+from benchmarks import around, equivalence, growth, load, pairs, projection, race, reading, report, workers
 from benchmarks.steps import CASES, VARIANTS, bench_steps, bench_updates, top_costs
 
 PARTS = {
@@ -28,6 +28,7 @@ PARTS = {
     "report": "time and memory of a report by number of trials",
     "projection": "sweeps over RAF-DB and AffectNet on GPUs: estimated, not measured",
     "race": "simulated races over seeds: how often the rule errs and what it costs",
+    "pairs": "the default study's answer on every pair of seeds of finished results folders (FOLDER ...)",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
 }
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     add("what", nargs="?", default="steps", choices=list(PARTS), help=parts)
+    add("folders", nargs="*", type=Path, metavar="FOLDER", help="pairs: results folders of the default study's arms")
     add(
         "--case", action="append", choices=list(CASES), help="steps, updates, profile: only this case (may be repeated)"
     )
@@ -54,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--figure", type=Path, help="growth, load: also draw it into this PNG")
     add("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    if bool(options.folders) != (options.what == "pairs"):
+        parser.error("pairs takes one results folder or more, and no other benchmark takes any")
     if options.what in ("steps", "profile", "equivalence") and "fast bf16" not in VARIANTS:
         print("bf16 is left out: this CPU has no native bf16 support", file=sys.stderr)
     tables = _tables(options)
@@ -91,6 +95,8 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return {"projection": list(projection.project())}
     if options.what == "race":
         return race.tables(options.studies, options.seed)
+    if options.what == "pairs":
+        return pairs.tables(options.folders)
     if options.what == "equivalence":
         return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
     return {"steps": bench_steps(cases, options.rounds)}

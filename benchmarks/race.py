@@ -49,6 +49,7 @@ SPREADS = {
     "no prior, unequal SDs": Spread(factor=3, prior=None),
     "SD 0.02": Spread(sd=0.02),
     "SD 0.04": Spread(sd=0.04),
+    "SD 0.04, prior too small": Spread(sd=0.04, prior=1 / 1.5),
 }
 DISTANCES = ("equal", "near", "trap", "clear")
 ASKED = ("normal", "unequal SDs", "t, 5 degrees", "prior too small")  # over which the costs are pooled
@@ -87,12 +88,6 @@ def study(means: np.ndarray, spread: Spread, rng: np.random.Generator) -> tuple[
     return draw(LOOKS), Prior(earlier.spread * spread.prior, earlier.degrees_of_freedom, earlier.source)
 
 
-def arm_blocks(standing: Standing) -> int:
-    """How many trials a race ran: each arm up to the block after which it left."""
-    left = {drop.arm: drop.block for drop in standing.drops}
-    return sum(left.get(arm, standing.blocks) for arm in range(len(standing.means)))
-
-
 def races(arms: int, distance: str, spread: Spread, studies: int, seed: int) -> list[Standing]:
     """The standings at the end of simulated studies."""
     means, rng = truth(distance, arms, spread.sd), np.random.default_rng(seed)
@@ -124,7 +119,7 @@ def measure(arms: int, distance: str, name: str, found: list[Standing]) -> dict[
 
 def costs(found: list[Standing]) -> np.ndarray:
     """(studies,) trials that each race ran, as a share of all arms on all seeds."""
-    return np.array([arm_blocks(standing) / (len(standing.means) * LOOKS) for standing in found])
+    return np.array([sum(standing.counts) / (len(standing.counts) * LOOKS) for standing in found])
 
 
 def _share(hits: np.ndarray) -> str:

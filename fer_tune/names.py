@@ -41,6 +41,7 @@ NEWER_SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "weight_decay": 0.0,
         "schedule": "constant",
         "lr_warmup_epochs": 0,
+        "crop_padding": "grey",
     },
 }
 LAST_EPOCHS = 5  # a trial's result is the mean of its last five epochs, declared beforehand

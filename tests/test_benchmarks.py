@@ -3,15 +3,23 @@
 import json
 import math
 
+import numpy as np
 import pytest
+import yaml
 
-from benchmarks import around, load, race, reading, report, steps, workers
+from benchmarks import around, load, pairs, race, reading, report, steps, workers
 from benchmarks.__main__ import PARTS, main
 from benchmarks.growth import by_images, by_trials
 from fer_tune.cli.main import main as fer_tune
 from fer_tune.data.labels import FACE_LABELS
+from fer_tune.decision.race import run_race
 from fer_tune.models.spec import ModelSpec
+from fer_tune.search.prior import shipped_prior
+from fer_tune.search.race_search import RaceSearch
+from fer_tune.study.loading import load_plan
+from fer_tune.study.shipped import shipped_study
 from fer_tune.training.devices import computes_bf16, usual_device
+from tests.support.made_up import folder_writer
 
 STEPS = ["plain fp32", "fast fp32", *(["fast bf16"] if computes_bf16(usual_device()) else [])]
 TINY = steps.Case(32, FACE_LABELS, 8, ModelSpec(width=0.125, encoder_norm="batch"), 1)
@@ -134,3 +142,67 @@ def test_starts_of_trials_are_timed():
     (row,) = workers.trial_starts(2, 6)
     assert row["trials"] == 4
     assert math.isfinite(row["seconds_a_trial"])
+
+
+def default_arms(tmp_path, curve, name, seeds, **training):
+    """A made-up results folder of arms that are trained as the default study's are."""
+    raw = yaml.safe_load(shipped_study(pairs.STUDY).read_text())
+    kept = {section: raw[section] for section in ("dataset", "noise", "model")}
+    grid = [0.0] if training else raw["search"]["lambda"]["grid"]
+    changes = {"training": {**raw["training"], **training}, "search": {"lambda": {"grid": grid}}}
+    return folder_writer(tmp_path)(curve, name=name, seeds=seeds, **kept, **changes)
+
+
+def test_the_default_study_is_judged_on_every_pair_of_seeds(tmp_path, capsys):
+    levels = {1: (0.9, 0.7), 2: (0.9, 0.71), 3: (0.6, 0.9), 4: (0.6, 0.91), 5: (0.6, 0.9), 6: (0.6, 0.9), 7: (0.6, 0.9)}
+
+    def curve(lam, seed, epoch):
+        return np.full(len(epoch), levels[seed][lam > 0])
+
+    folders = [
+        default_arms(tmp_path, curve, "early", [1, 2, 3]),
+        default_arms(tmp_path, curve, "late", [4, 5, 6, 7]),
+        default_arms(tmp_path, lambda lam, seed, epoch: np.full(len(epoch), 0.95), "gce", [1, 2], method="gce"),
+    ]
+    assert main(["pairs", *map(str, folders), "--json"]) == 0
+    table, (together,), reached = json.loads(capsys.readouterr().out).values()
+    assert [row["seeds"] for row in table] == ["1 + 2", "3 + 4", "5 + 6"]
+    assert [row["pick"] for row in table] == ["λ = 0", "λ = 0.3", "λ = 0.3"]
+    assert [row["contradicted"] for row in table] == ["yes", "no", "no"]
+    assert table[0]["outcome"] == "winner"
+    assert table[0]["score_gce"] > table[0]["score_λ = 0"]
+    assert table[1]["score_gce"] == "nan"
+    assert together["contradicted"] == "1 of 3"
+    assert together["winners"] == "100%"
+    assert [(row["arm"], row["seeds"]) for row in reached] == [("λ = 0", 7), ("λ = 0.3", 7), ("gce", 2)]
+    assert reached[1]["test_accuracy"] == f"{np.mean([level[1] for level in levels.values()]):.3f}"
+
+
+def test_pairs_are_judged_by_the_rule_of_the_search(tmp_path):
+    plan = load_plan(shipped_study(pairs.STUDY))
+    own = RaceSearch(plan.cells, tmp_path, prior=shipped_prior(plan))
+    scores = np.random.default_rng(0).normal(0.5, 0.02, (8, 2))
+    found = pairs.judge(own, scores, range(8))
+    costs, tolerance = (0.0, 0.3), plan.study.decide.tolerance * own.scale
+    for place, each in enumerate(found):
+        rows = scores[2 * place : 2 * place + 2]
+        assert each.standing == run_race(rows, costs, 2, tolerance, shipped_prior(plan))
+        assert each.lost == pytest.approx(scores.mean(0).max() - scores.mean(0)[each.standing.pick])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"epochs": 20}, "training.epochs is 20 there, 30 in lambda_sweep"), (None, "study.json is missing")],
+)
+def test_a_folder_of_other_arms_is_named(tmp_path, capsys, changes, message):
+    folder = tmp_path / "nowhere"
+    if changes is not None:
+        folder = default_arms(tmp_path, lambda lam, seed, epoch: 0.5 + 0 * epoch, "other", [1, 2], **changes)
+    assert fer_tune(["bench", "pairs", str(folder)]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["pairs"], ["race", "results"]])
+def test_only_pairs_takes_folders(words):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)

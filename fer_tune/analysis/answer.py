@@ -12,8 +12,9 @@ import numpy as np
 from fer_tune.analysis import race, screen
 from fer_tune.analysis.gains import Gain, gain, gain_between
 from fer_tune.analysis.recommendation import Findings, certainty, fingerprint
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.study_record import StudyRecord, column
-from fer_tune.analysis.tables import Results, with_interval
+from fer_tune.analysis.tables import with_interval
 from fer_tune.decision.interpolation import SAME_RATIO, Interpolation, Studied, interpolate
 from fer_tune.names import NOISE_KIND, NOISE_RATIO, find
 

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.figures import MARKERS, by_condition, by_lambda, label, lambda_colours, save
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.statistics import running_mean
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.tables import script
 from fer_tune.analysis.text import joined
 from fer_tune.decision.response import respond, validation_size
 from fer_tune.names import LAST_EPOCHS

@@ -14,8 +14,9 @@ import pandas as pd
 from fer_tune.analysis.answer import Difference, differences
 from fer_tune.analysis.curves import of_best
 from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.study_record import StudyRecord
-from fer_tune.analysis.tables import Results, as_text, load, with_interval
+from fer_tune.analysis.tables import as_text, load, with_interval
 from fer_tune.analysis.text import visible
 from fer_tune.decision.intervals import paired_difference
 from fer_tune.errors import UserError

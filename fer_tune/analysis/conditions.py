@@ -15,8 +15,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from fer_tune.analysis.figures import MARKERS, by_condition, label, legend_entry, save, score_surface
 from fer_tune.analysis.recommendation import Findings, findings
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.tables import script
 from fer_tune.names import LAMBDA, LR, NOISE_RATIO, Setting, find
 
 FEWEST_CONFIGURATIONS = 8  # for an importance

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import by_condition, convergence_scatter, grid, label, save
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.statistics import Correlation, rank_correlation, running_mean
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.tables import script
 from fer_tune.decision.rules import CONVERGED_SHARE, PAPER_TARGET, distance_to_target
 from fer_tune.decision.stationarity import FEWEST_EPOCHS, LOSSES, MARGIN, TARGETS, has_converged
 

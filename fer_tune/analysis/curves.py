@@ -28,7 +28,8 @@ from fer_tune.analysis.figures import (
 from fer_tune.analysis.gaps import listed
 from fer_tune.analysis.race import Verdict, reference_trials, seconds_a_trial, seconds_of
 from fer_tune.analysis.recommendation import Findings, findings
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.results import Results
+from fer_tune.analysis.tables import script
 from fer_tune.analysis.trial_files import test_samples
 from fer_tune.decision.intervals import group_intervals
 from fer_tune.decision.response import Response, cross_fitted, validation_size

@@ -17,9 +17,10 @@ from fer_tune.analysis.figures import CAPTION_EMS, class_names, confusion, face_
 from fer_tune.analysis.gaps import Gap, Kind, listed
 from fer_tune.analysis.labels import annotator_matrix
 from fer_tune.analysis.methods import NAMES
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.statistics import row_shares
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.tables import script
 from fer_tune.analysis.trial_files import predictions
 from fer_tune.names import METHOD, find
 from fer_tune.results.files import damaged

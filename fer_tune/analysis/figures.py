@@ -30,7 +30,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.text import code, numbered, plain_name, shortened
 from fer_tune.decision.intervals import group_intervals, mean_interval
 from fer_tune.decision.rules import PAPER_TARGET

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.decision.intervals import paired_difference
 from fer_tune.decision.response import cross_fitted
 

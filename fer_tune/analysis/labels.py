@@ -6,8 +6,9 @@ python -m analysis.labels results/NAME
 import numpy as np
 import pandas as pd
 
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.statistics import row_shares
-from fer_tune.analysis.tables import Results, as_text, script
+from fer_tune.analysis.tables import as_text, script
 from fer_tune.analysis.trial_files import training_labels
 
 

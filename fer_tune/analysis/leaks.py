@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from fer_tune.analysis.gaps import listed
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.results.files import Damaged
 
 ACROSS = {  # key of dataset.json: what it counts

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fer_tune.analysis.gaps import listed
-from fer_tune.analysis.tables import Results, script
+from fer_tune.analysis.results import Results
+from fer_tune.analysis.tables import script
 from fer_tune.analysis.text import joined, plain_name
 from fer_tune.analysis.trial_files import Predictions, predictions
 from fer_tune.decision.response import best_configurations

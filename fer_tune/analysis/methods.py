@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from fer_tune.analysis.figures import by_condition, label, save, system_curves
 from fer_tune.analysis.majority import on_test_of
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.tables import as_text, script, with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.analysis.trial_files import test_samples
 from fer_tune.decision.intervals import group_intervals, paired_difference

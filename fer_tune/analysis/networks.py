@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.trial_files import ValidationPredictions, validation_split
 from fer_tune.decision.response import validation_size
 

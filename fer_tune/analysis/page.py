@@ -22,8 +22,8 @@ from fer_tune.analysis import (
 from fer_tune.analysis.gaps import Gap, Kind, attempted, listed
 from fer_tune.analysis.page_figures import Each, PageFigure
 from fer_tune.analysis.recommendation import Findings
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.screen import Paragraph
-from fer_tune.analysis.tables import Results
 from fer_tune.analysis.text import numbered, plain_name
 from fer_tune.analysis.trial_files import damaged_files
 

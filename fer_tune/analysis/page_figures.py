@@ -14,8 +14,8 @@ from fer_tune.analysis import budget, conditions, convergence, curves, examples,
 from fer_tune.analysis.figures import has_codes, save
 from fer_tune.analysis.gaps import Gap, Kind, attempted
 from fer_tune.analysis.recommendation import Findings
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results
 
 CODES = (
     "In the PNG a code such as [U+6807] stands for a character that no installed font has. Install a font for its "

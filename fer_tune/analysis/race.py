@@ -4,7 +4,6 @@ The race is replayed from the scores of whole blocks (every λ still in the race
 fixed list has one look, after its last seed. Test labels only score the answer.
 """
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,17 +12,15 @@ from enum import StrEnum
 import numpy as np
 import pandas as pd
 
+from fer_tune.analysis.blocks import Blocks, raced, replay, scale_of, tolerance
 from fer_tune.analysis.methods import NAMES, at_seconds, with_warm_up
 from fer_tune.analysis.networks import Network, best_network
-from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.decision.intervals import paired_difference
-from fer_tune.decision.race import Drop, Outcome, Standing, run_race, score_scale
-from fer_tune.decision.response import cross_fitted
-from fer_tune.names import METHOD, find
+from fer_tune.decision.race import Drop, Outcome
+from fer_tune.decision.response import cross_fitted, shrinkage
 from fer_tune.results.records import Role
 
-TOLERANCE = 0.05  # of a study that does not say which loss it tolerates: five points of accuracy
 CLEAN, HELD_OUT = "clean accuracy", "accuracy on held-out labels"
 MEASURES = {
     "val_accuracy": HELD_OUT,
@@ -135,6 +132,8 @@ class Answer:
         early: whether it may stop before them.
         epochs: what the answer holds for.
         survivors: the λs still in the race.
+        seeds: on how many seeds each survivor was trained; fewer than `blocks` for one that rested, because it could
+            not be ahead of the leader by more than the tolerance.
         dropped: the λs that left it, in order.
         prior: where the knowledge of how much seeds differ comes from, beside this study; empty where there was none.
         contradicted: whether the study's own seeds contradicted that.
@@ -156,6 +155,7 @@ class Answer:
     early: bool
     epochs: int
     survivors: tuple[float, ...]
+    seeds: tuple[int, ...]
     dropped: tuple[Dropped, ...]
     prior: str
     contradicted: bool
@@ -170,23 +170,6 @@ class Answer:
         return self.verdict in (Verdict.WINNER, Verdict.TIE, Verdict.BUDGET, Verdict.ALONE)
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """The scores of whole blocks, and where the race over them stands.
-
-    Attributes:
-        lams: (A,) the arms, rising.
-        scores: (B, A) of whole blocks in the order of the seeds; NaN where an arm was out of the race or broke.
-        seeds: of those blocks.
-        standing: after the last of them; None before the first, or with one arm.
-    """
-
-    lams: tuple[float, ...]
-    scores: np.ndarray
-    seeds: tuple[int, ...]
-    standing: Standing | None
-
-
 def answers(results: Results) -> list[Answer]:
     """The answer of every condition whose λs are listed, in the study's order; none where λ is searched."""
     if not results.study.lambda_grid and results.trials.groupby("condition")["lambda"].nunique().max() > 1:
@@ -195,9 +178,8 @@ def answers(results: Results) -> list[Answer]:
 
 
 def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
-    best, scale = cross_fitted(trials), score_scale(results.objective, shrinkage(trials))
-    costs = seconds_a_trial(results, best)
-    found = replay(results, condition, best, costs, scale)
+    best, scale = cross_fitted(trials), scale_of(results, trials)
+    found = replay(results, condition, trials)
     known = measures_clean_accuracy(results, trials)
     unit = scale if known else 1.0
     standing, lams = found.standing, found.lams
@@ -210,19 +192,20 @@ def _answer(results: Results, condition: str, trials: pd.DataFrame) -> Answer:
         lam=lam,
         loss=math.nan if standing is None else standing.loss / unit,
         measure=CLEAN if known else MEASURES.get(results.objective, HELD_OUT),
-        tolerance=_tolerance(results) * scale / unit,
+        tolerance=tolerance(results) * scale / unit,
         blocks=len(found.scores),
         most_blocks=len(results.study.seeds),
         early=results.study.decide is not None,
         epochs=int(trials["epochs"].max()),
         survivors=lams if standing is None else tuple(lams[i] for i in standing.survivors),
+        seeds=(len(found.scores),) if standing is None else tuple(standing.counts[i] for i in standing.survivors),
         dropped=() if standing is None else tuple(_dropped(drop, lams, unit) for drop in standing.drops),
         prior="" if results.prior is None else results.prior.source,
         contradicted=standing is not None and standing.contradicted,
         plain=first,
         references=tuple(each for each in later if each is not None),
         network=best_network(results, _networks(results, condition, best)),
-        longer=tuple(_longer(results, condition, best, found, costs, scale, unit)),
+        longer=tuple(_longer(results, condition, best, found, scale, unit)),
     )
 
 
@@ -238,23 +221,12 @@ def _dropped(drop: Drop, lams: Sequence[float], unit: float) -> Dropped:
     return Dropped(lams[drop.arm], drop.block, None if drop.by is None else lams[drop.by], drop.difference / unit)
 
 
-def shrinkage(trials: pd.DataFrame) -> float | None:
-    """What remains of a difference in clean accuracy on the noisy labels that score trials; None where none says."""
-    known = trials["accuracy_shrinkage"].dropna()
-    return float(known.mean()) if len(known) else None
-
-
 def measures_clean_accuracy(results: Results, trials: pd.DataFrame) -> bool:
     """Whether a difference in score tells one in clean accuracy: how wrong the held-out labels are must be known."""
     known = shrinkage(trials)
     if results.objective != "val_accuracy" or known is None:
         return False
     return not results.labels_may_be_wrong or (results.clean and known < 1)
-
-
-def _tolerance(results: Results) -> float:
-    decide = results.study.decide
-    return TOLERANCE if decide is None else decide.tolerance
 
 
 def seconds_a_trial(results: Results, best: pd.DataFrame) -> dict[float, float]:
@@ -270,110 +242,18 @@ def seconds_of(results: Results, trials: pd.DataFrame) -> np.ndarray:
     return trials["key"].map(epochs.groupby("key")["seconds"].sum()).to_numpy(dtype=float)
 
 
-def arms(results: Results, best: pd.DataFrame, broken: pd.DataFrame) -> list[float]:
-    """The λs of a condition's race, rising. A study that has ended lacks those of which no trial is there."""
-    tried = {float(lam) for lam in [*best["lambda"], *broken["lambda"]]}
-    method = find(results.study.conditions, METHOD)
-    name = results.study.section("training").get("method", "joint") if method is None else best[column(method)].iloc[0]
-    if name != "joint" or results.whole:
-        return sorted(tried)
-    return sorted(tried | set(results.study.lambda_grid))
-
-
-def replay(results: Results, condition: str, best: pd.DataFrame, costs: dict[float, float], scale: float) -> Blocks:
-    """Run the race of one condition again from its scores.
-
-    Args:
-        results: the study's results.
-        condition: its name.
-        best: the trials of each λ's best configuration there: columns lambda, seed, score.
-        costs: seconds of a trial by λ; a λ without one counts as dearest.
-        scale: what remains of a difference in clean accuracy when it is measured in scores.
-    """
-    broken = results.broken[(results.broken["condition"] == condition) & (results.broken["role"] == Role.TRIAL)]
-    lams = arms(results, best, broken)
-    scores = best.groupby(["seed", "lambda"])["score"].mean()
-    failed = set(zip(broken["seed"], broken["lambda"], strict=True))
-    rows: list[list[float]] = []
-    seeds: list[int] = []
-    standing, running = None, list(range(len(lams)))
-    seconds = [costs.get(lam, math.inf) for lam in lams]
-    lost = results.whole and results.study.decide is None  # what a complete fixed list lacks is gone for good
-    for seed in results.study.seeds:
-        row = [float(scores.get((seed, lam), math.nan)) for lam in lams]
-        ended = [not math.isnan(row[i]) or (seed, lams[i]) in failed for i in running]
-        if not (any(ended) if lost else all(ended)):
-            if lost:
-                continue
-            break
-        seeds.append(seed)
-        rows.append([value if i in running else math.nan for i, value in enumerate(row)])
-        if len(lams) > 1 and results.study.decide is not None:
-            standing = _raced(results, rows, seconds, scale)
-            running = list(standing.survivors)
-            if standing.outcome in (Outcome.WINNER, Outcome.TIE):
-                break
-    table = np.array(rows, dtype=float).reshape(len(rows), len(lams))
-    if rows and len(lams) > 1:
-        standing = _raced(results, rows, seconds, scale, ended=True)
-    return Blocks(tuple(lams), table, tuple(seeds), standing)
-
-
-def _raced(
-    results: Results, rows: list[list[float]], seconds: list[float], scale: float, ended: bool = False
-) -> Standing:
-    """Where the race stands after some blocks. `ended`: no further one is there."""
-    decide = results.study.decide
-    looks = len(rows) if decide is None else len(results.study.seeds)
-    return run_race(
-        np.array(rows, dtype=float),
-        seconds,
-        looks=looks,
-        tolerance=_tolerance(results) * scale,
-        prior=results.prior,
-        stopped=ended and (results.whole or results.budget_spent),
-        first_look=looks if decide is None else 1,
-    )
-
-
-def whole_blocks(results: Results) -> Results:
-    """A race's results without trials of blocks that are not whole: idle workers run some ahead, in no fixed number.
-
-    Everything, where no block is whole yet or the study has a fixed list of seeds.
-    """
-    if results.study.decide is None:
-        return results
-    kept: list[str] = []
-    for condition, trials in results.trials.groupby("condition", sort=False):
-        found = replay(
-            results, str(condition), cross_fitted(trials), {}, score_scale(results.objective, shrinkage(trials))
-        )
-        kept += trials.loc[trials["seed"].isin(found.seeds) | (len(found.lams) == 1), "key"].tolist()
-    if not kept:
-        return results
-    trials, epochs = (table[table["key"].isin(kept)] for table in (results.trials, results.epochs))
-    return dataclasses.replace(results, trials=trials, epochs=epochs)
-
-
 def _longer(
-    results: Results,
-    condition: str,
-    best: pd.DataFrame,
-    found: Blocks,
-    costs: dict[float, float],
-    scale: float,
-    unit: float,
+    results: Results, condition: str, best: pd.DataFrame, found: Blocks, scale: float, unit: float
 ) -> Iterator[Longer]:
     """The answers for more epochs, of those to which every λ left over has been trained on every seed of the race."""
     rows = results.auxiliary
     rows = rows[(rows["role"] == Role.EXTENDED) & (rows["condition"] == condition)]
-    seconds = [costs.get(lam, math.inf) for lam in found.lams]
     for _, trials in rows.groupby("epochs"):
         scores = trials.pivot_table(index="seed", columns="lambda", values="objective")
         scores = scores.reindex(index=list(found.seeds), columns=list(found.lams))
         if scores.dropna(axis="columns", how="all").isna().any(axis=None):
             continue
-        standing = _raced(results, scores.to_numpy().tolist(), seconds, scale, ended=True)
+        standing = raced(results, found.lams, scores.to_numpy().tolist(), scale, ended=True)
         if standing.pick is None:
             continue
         lam = found.lams[standing.pick]

@@ -15,9 +15,10 @@ from fer_tune.analysis import majority, methods, race, rules, screen
 from fer_tune.analysis.gains import gain
 from fer_tune.analysis.networks import Network, best_network
 from fer_tune.analysis.race import Answer, Verdict
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.screen import Paragraph, Screen
 from fer_tune.analysis.study_record import StudyRecord, column
-from fer_tune.analysis.tables import Results, as_text, script, with_interval
+from fer_tune.analysis.tables import as_text, script, with_interval
 from fer_tune.analysis.trial_files import test_samples
 from fer_tune.decision.intervals import group_intervals
 from fer_tune.decision.recommendation import Missing, Recommendation, recommend

@@ -18,7 +18,8 @@ from fer_tune.analysis import examples, page, recommendation
 from fer_tune.analysis.gaps import Gap, Kind, Report, ReportFailed, attempted, explained
 from fer_tune.analysis.page_figures import Each
 from fer_tune.analysis.reading import NothingToReport
-from fer_tune.analysis.tables import Results, argument_parser, load
+from fer_tune.analysis.results import Results
+from fer_tune.analysis.tables import argument_parser, load
 from fer_tune.analysis.text import visible
 from fer_tune.errors import UserError
 

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from fer_tune.analysis import convergence
+from fer_tune.analysis.gaps import counted
 from fer_tune.analysis.methods import with_warm_up
-from fer_tune.analysis.tables import CLEAN_TEST_LABELS, Results, as_text, script, with_interval
+from fer_tune.analysis.results import CLEAN_TEST_LABELS, Results
+from fer_tune.analysis.tables import as_text, script, with_interval
 from fer_tune.analysis.trial_files import predictions, validation_predictions
 from fer_tune.decision.intervals import mean_interval
 from fer_tune.decision.response import cross_fitted
@@ -177,15 +179,21 @@ def left_out(found: list[Pick]) -> str:
 
 
 def stopping_table(results: Results) -> list[dict[str, str]]:
-    """What stopping a run by each rule loses compared with its best epoch, as table rows: λ = 0, then λ > 0."""
+    """What stopping a run by each rule loses compared with its best epoch, as table rows: λ = 0, then λ > 0.
+
+    Runs of one seed share their images and wrong labels, so the interval is over the means of seeds; one seed has none.
+    """
     if "prediction_changes" not in results.epochs:
         return []
     shown = []
     found = stopping_regrets(results.epochs, results.objective)
+    found["seed"] = found["key"].map(results.trials.set_index("key")["seed"])
     for (joint, stop), group in found.groupby(["joint", "rule"], sort=False):
-        mean, low, high = mean_interval(group["regret"].to_numpy())
+        by_seed = group.groupby("seed")["regret"].mean().to_numpy()
+        mean, low, high = mean_interval(by_seed)
+        trials = f"λ {'>' if joint else '='} 0 ({counted(len(group), 'trial')}, {counted(len(by_seed), 'seed')})"
         shown.append(
-            {"trials": f"λ {'>' if joint else '='} 0 (n = {len(group)})", "stop at": str(stop),
+            {"trials": trials, "stop at": str(stop),
              "mean regret": with_interval(mean, max(low, 0), high),
              "mean epoch": f"{group['epoch'].mean():.0f}"}
         )  # fmt: skip

@@ -12,7 +12,8 @@ from fer_tune.analysis import methods
 from fer_tune.analysis.gaps import counted
 from fer_tune.analysis.networks import Network
 from fer_tune.analysis.race import Answer, Comparison, Dropped, Longer, Verdict
-from fer_tune.analysis.tables import Results, with_interval
+from fer_tune.analysis.results import Results
+from fer_tune.analysis.tables import with_interval
 from fer_tune.analysis.text import joined
 from fer_tune.names import LAMBDA, find
 
@@ -227,7 +228,8 @@ def the_loss(a: Answer) -> str:
         return ""
     if not bound(a):
         return (
-            "What trusting it may lose is unknown: that takes at least three seeds, or knowledge from earlier studies."
+            "What trusting it may lose is unknown: that takes at least three seeds, or two and knowledge from earlier "
+            "studies."
         )
     text = f"Trusting it{' now' if a.verdict is Verdict.UNFINISHED else ''} loses {bound(a)} with 95 %"
     text += ": no other λ tried is better." if a.loss <= 0 else ", compared with the best λ tried."
@@ -257,7 +259,10 @@ def place_in_race(a: Answer | None, lam: float) -> str:
             return "out: diverged or failed"
         if each.lam == lam:
             return f"out after {counted(each.block, 'seed')}"
-    return "" if a.verdict is Verdict.UNDECIDED else "in"
+    if a.verdict is Verdict.UNDECIDED:
+        return ""
+    seeds = dict(zip(a.survivors, a.seeds, strict=True)).get(lam, a.blocks)
+    return "in" if seeds == a.blocks else f"in, rested: {seeds} of {counted(a.blocks, 'seed')}"
 
 
 def knowing_more(results: Results, a: Answer) -> tuple[str, str]:

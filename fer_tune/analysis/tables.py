@@ -1,21 +1,19 @@
-"""A results folder as tables. Nothing here computes more than a column."""
+"""Reads a results folder as tables. Nothing here computes more than a column."""
 
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fer_tune.analysis.blocks import whole_blocks
 from fer_tune.analysis.gaps import Gap, Kind, counted, listed
 from fer_tune.analysis.reading import (
     Environment,
     NothingToReport,
-    Run,
     damaged,
     read_environment,
     read_prior,
@@ -23,16 +21,14 @@ from fer_tune.analysis.reading import (
     read_study,
     read_table,
 )
+from fer_tune.analysis.results import FORMATS, Results, are_complete, description_of, stored_label_sets
 from fer_tune.analysis.statistics import without_trend
 from fer_tune.analysis.study_record import StudyRecord, column
 from fer_tune.analysis.text import visible
-from fer_tune.decision.race import Prior
 from fer_tune.decision.stationarity import LOSSES
 from fer_tune.errors import UserError
-from fer_tune.results.files import Damaged, read_json
 from fer_tune.results.records import FORMAT_VERSION, Role, Status
 
-FORMATS = ("png", "svg")  # of figures
 UNFINISHED = "unfinished"  # the status in trials.csv of a trial that has not ended
 IDENTITY = ("key", "cell", "condition", "number", "seed", "role", "status", "lambda", "lr", "epochs")
 NUMBERS = {
@@ -42,148 +38,7 @@ NUMBERS = {
 OPTIONAL = ("warm_up", "test_accuracy", *LOSSES.values())  # columns that are missing values where they are not there
 ENDED = (Status.FINISHED, Status.STOPPED)
 BROKEN = (Status.DIVERGED, Status.FAILED)
-CLEAN_TEST_LABELS = "clean test labels"
 SCORES = {"score": "objective", "ccc_score": "val_ccc", "test_score": "test_accuracy"}
-
-
-@dataclass(frozen=True)
-class Results:
-    """One study's results.
-
-    Attributes:
-        path: the results folder.
-        study: the study that was run.
-        trials: one row a trial that has a result; its metrics are means over its last five epochs. `score` is what
-            the study maximises: the objective, or its gain over the baseline; `ccc_score` and `test_score` are
-            validation CCC and clean test accuracy, treated the same way. `condition` is what a trial is compared
-            within: the values of the listed conditions, and a third of the range of a drawn one.
-        epochs: one row an epoch of those trials.
-        broken: one row a trial that diverged or failed.
-        auxiliary: one row a trial that only served others: baselines of a gain, comparison methods (role reference),
-            shared warm-ups.
-        auxiliary_epochs: one row an epoch of those trials.
-        prior: what earlier studies say of the spread between seeds, by `prior.json`; None without it.
-        runs: one entry a run of the study that has ended; None where `run.json` cannot be read.
-        environment: where the study was begun.
-        gaps: what does not count or could not be read.
-        formats: of the figures that scripts write.
-        faces: whether the page shows test images, `none` or `few`, where the study's own setting does not count.
-    """
-
-    path: Path
-    study: StudyRecord
-    trials: pd.DataFrame
-    epochs: pd.DataFrame
-    broken: pd.DataFrame
-    auxiliary: pd.DataFrame
-    auxiliary_epochs: pd.DataFrame
-    runs: tuple[Run, ...] | None
-    environment: Environment
-    prior: Prior | None = None
-    gaps: tuple[Gap, ...] = ()
-    formats: tuple[str, ...] = FORMATS
-    faces: str | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every trial of the study is known to have ended."""
-        return self.runs is not None and _are_complete(self.runs)
-
-    @property
-    def partial(self) -> bool:
-        """Whether the study still runs or was stopped before its budget was used up."""
-        return self.runs is not None and not (self.complete or self.budget_spent)
-
-    @property
-    def whole(self) -> bool:
-        """Whether every trial that the study needs has ended; counted where no run says so."""
-        return self.complete if self.runs is not None else self.done >= self.study.planned_trials
-
-    @property
-    def budget_spent(self) -> bool:
-        """Whether the last run ended because the time, epochs or trials that it was given were used up."""
-        return self.runs is not None and len(self.runs) > 0 and self.runs[-1].budget_spent
-
-    @property
-    def figures(self) -> Path:
-        """The folder that figures are written to."""
-        return self.path / "report" / "figures"
-
-    @property
-    def objective(self) -> str:
-        """The metric that the study maximises."""
-        return self.study.objective
-
-    @property
-    def label_sets(self) -> list[list[Any]]:
-        """Kind and size of each label set, as the data were stored; empty where the data are gone or damaged."""
-        return next((sets for digest in self.environment.digests if (sets := _label_sets(self.path, digest))), [])
-
-    @property
-    def classes(self) -> dict[str, tuple[str, ...]]:
-        """The classes of each categorical label set, by its name: as the data were stored, or as the study names them.
-
-        Empty where the data are gone or damaged and the study names none.
-        """
-        known: Any = self.study.section("dataset").get("sets", ())
-        for digest in self.environment.digests:
-            with suppress(OSError, Damaged, KeyError, TypeError):
-                known = self.dataset(digest)["label_sets"]
-                break
-        with suppress(KeyError, TypeError, AttributeError):
-            named = [s for s in known if s["kind"] == "categorical"]
-            return {str(s["name"]): tuple(map(str, s.get("names") or s.get("classes") or ())) for s in named}
-        return {}
-
-    @property
-    def annotators(self) -> list[str]:
-        """The label sets with the classes of the first categorical one: each is one annotator. Empty if unknown."""
-        first = next(iter(self.classes.values()), ())
-        return [name for name, classes in self.classes.items() if classes == first]
-
-    def dataset(self, digest: str) -> Any:
-        """The description of a stored data set. Raises OSError and Damaged where it cannot be read."""
-        return read_json(_description(self.path, digest))
-
-    @property
-    def clean(self) -> bool:
-        """Whether the test labels are known to be clean: your own table need not say so."""
-        dataset = self.study.section("dataset")
-        if dataset.get("kind") != "manifest":
-            return True
-        return bool(next((s.get("clean") for s in dataset.get("sets", ()) if s.get("kind") == "categorical"), False))
-
-    @property
-    def labels_may_be_wrong(self) -> bool:
-        """Whether labels may have been wrong before the study added noise: only those of drawn faces are known."""
-        dataset = self.study.section("dataset")
-        return dataset["kind"] != "synthetic" or bool(dataset.get("machine_labels"))
-
-    @property
-    def test_labels(self) -> str:
-        """What the test split is scored on, in words."""
-        return CLEAN_TEST_LABELS if self.clean else "test labels as given (possibly noisy)"
-
-    @property
-    def done(self) -> int:
-        """How many trials have ended, well or badly; shared warm-ups are not counted."""
-        served = self.auxiliary["role"].isin([Role.BASELINE, Role.REFERENCE, Role.EXTENDED])
-        broken = self.broken["role"] != Role.WARM_UP
-        return len(self.trials) + int(served.sum()) + int(broken.sum())
-
-
-def _description(path: Path, digest: str) -> Path:
-    return path / "data" / Path(digest).name / "dataset.json"
-
-
-def _label_sets(path: Path, digest: str) -> list[list[Any]] | None:
-    """Kind and size of each label set of a stored data set; None where its description is damaged, [] without one."""
-    try:
-        return [[str(s["kind"]), len(s["names"])] for s in read_json(_description(path, digest))["label_sets"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, Damaged, KeyError, TypeError):
-        return None
 
 
 def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
@@ -198,10 +53,12 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
         raise NothingToReport(f"{path} has format version {version}, not {FORMAT_VERSION}")
     runs = read_runs(path, gaps)
     for digest in environment.digests:
-        if _label_sets(path, digest) is None:
-            why = f"{_description(path, digest)} is damaged. Resume the study with --resume, which reads the data again"
+        if stored_label_sets(path, digest) is None:
+            why = (
+                f"{description_of(path, digest)} is damaged. Resume the study with --resume, which reads the data again"
+            )
             gaps.append(Gap("Label sets of the data, and equal images in them", why, Kind.FAILED))
-    gaps += _left_out(path, trials, finished=runs is not None and _are_complete(runs))
+    gaps += _left_out(path, trials, finished=runs is not None and are_complete(runs))
     ended = trials[trials["status"].isin(ENDED)]
     auxiliary, compared = ended[ended["role"] != Role.TRIAL], ended[ended["role"] == Role.TRIAL]
     if compared.empty:
@@ -219,8 +76,6 @@ def load(path: Path, formats: tuple[str, ...] = FORMATS) -> Results:
     found = Results(
         path, study, compared, epochs, broken, auxiliary, served, runs, environment, prior, tuple(gaps), formats
     )
-    from fer_tune.analysis.race import whole_blocks  # which needs Results
-
     return whole_blocks(found)
 
 
@@ -247,10 +102,6 @@ def _read(path: Path, gaps: list[Gap]) -> tuple[StudyRecord, Any, Environment, p
         if name not in trials:
             trials[name] = np.nan
     return study, version, environment, trials, epochs
-
-
-def _are_complete(runs: tuple[Run, ...]) -> bool:
-    return bool(runs) and runs[-1].complete
 
 
 def _is_number(name: str) -> bool:

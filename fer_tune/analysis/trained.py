@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fer_tune.analysis.gaps import counted, listed
 from fer_tune.analysis.recommendation import Findings
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.decision.recommendation import Recommendation
 from fer_tune.decision.response import best_configurations
 from fer_tune.errors import UserError

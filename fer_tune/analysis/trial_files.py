@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fer_tune.analysis.gaps import Gap, Kind, counted, listed
-from fer_tune.analysis.tables import Results
+from fer_tune.analysis.results import Results
 from fer_tune.results.files import Damaged, read_json
 
 MOST_CLASSES = 10**6  # beyond that a number is not a class

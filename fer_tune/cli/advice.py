@@ -26,7 +26,7 @@ from fer_tune.study.schema import Study, TrialConfig
 if TYPE_CHECKING:
     from fer_tune.analysis.answer import Answer
     from fer_tune.analysis.recommendation import Findings
-    from fer_tune.analysis.tables import Results
+    from fer_tune.analysis.results import Results
     from fer_tune.training.noise_estimate import NoiseEstimate
 
 ONLY_THESE_SETTINGS = "The answer holds only for the study's settings: train with these."

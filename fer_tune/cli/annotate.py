@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 
 from fer_tune.cli.data import is_study_file
+from fer_tune.cli.trained import trial_folder
 
 HELP = """Label one data set with a network trained on another, the way the paper produced its noisy labels.
 
 Writes label files in the target's own format, and prints the lines to add to its study file."""
 EPILOG = """examples:
   fer-tune annotate studies/annotator.yaml studies/machine_labels.yaml
+  fer-tune annotate results/NAME data/mine                  with the network that the study recommends
   fer-tune annotate results/NAME/trials/KEY data/mine"""
 
 
@@ -27,7 +29,12 @@ class AnnotateOptions:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     add = parser.add_argument
-    add("source", type=Path, help="a trial folder, or a study file (YAML): its multi-task network is trained first")
+    add(
+        "source",
+        type=Path,
+        help="a results folder (the network that it recommends), a trial folder, or a study file (YAML): its "
+        "multi-task network is trained first",
+    )
     add("target", type=Path, help="the data set to label: a study file (YAML), a data folder or a table")
     add("--results", type=Path, default=Path("results"), help="folder to write to (default: results)")
 
@@ -55,6 +62,8 @@ def run(options: AnnotateOptions) -> int:
         show = partial(track, description="training the annotator", console=console)
         folder, accuracy = train_annotator(load_plan(folder), options.results, show)
         console.print(f"annotator: clean test accuracy {accuracy:.3f} on its own data")
+    else:
+        folder = trial_folder(folder)
     annotation = annotate_dataset(
         load_checkpoint(folder),
         _annotator_name(folder),

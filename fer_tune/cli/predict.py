@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fer_tune.cli.exits import PARTLY_DONE
+from fer_tune.cli.trained import trial_folder
 
 if TYPE_CHECKING:
     from fer_tune.search.checkpoint import Checkpoint
@@ -52,7 +53,7 @@ def run(options: PredictOptions) -> int:
     """Run the command; return the exit code: 0, or 1 where images were skipped."""
     from fer_tune.search.checkpoint import export, find_images, load_checkpoint
 
-    checkpoint = load_checkpoint(_trial_folder(options.checkpoint))
+    checkpoint = load_checkpoint(trial_folder(options.checkpoint))
     if options.export:
         difference = export(checkpoint, options.export)
         size = checkpoint.image_size
@@ -66,20 +67,6 @@ def run(options: PredictOptions) -> int:
         return _write(checkpoint, paths, sys.stdout)
     with open(options.output, "w", newline="", encoding="utf-8") as file:
         return _write(checkpoint, paths, file)
-
-
-def _trial_folder(path: Path) -> Path:
-    """The trial folder that the user named; of a results folder that of the recommended network, which is said."""
-    if not (path / "study.json").exists():
-        return path
-    from fer_tune.analysis.recommendation import findings
-    from fer_tune.analysis.tables import load
-    from fer_tune.analysis.trained import trained_network
-
-    results = load(path)
-    network = trained_network(results, findings(results))
-    print(f"Using {network.folder}: {network.why}", file=sys.stderr)
-    return network.folder
 
 
 def _write(checkpoint: "Checkpoint", paths: Sequence[Path], file: TextIO) -> int:

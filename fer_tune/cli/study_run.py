@@ -191,6 +191,8 @@ def _execute(run: StudyRun) -> int:
         extension_target(run.plan, results, options.extend, options.epochs)  # refused before anything is written
     plan = claim_folder(run.plan, results, resume=options.resume or extends, restart=options.restart)
     for kept in differences(run.plan.resolved, plan.resolved):
+        if kept.path == "training.crop_padding" and plan.study.dataset.kind != "cifar10":
+            continue  # nothing else is cropped
         run.say(f"{kept.path} is {kept.new}, as when this folder was begun; a new study would use {kept.old}")
     run = replace(run, plan=plan)
     describe_plan(plan, run.console)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ MAX_ROTATION = math.radians(10)
 MAX_SHIFT = 0.1  # of the image size
 ZOOM = (0.9, 1.1)
 PADDING = 4  # pixels added on each side before cropping
-BLACK = -1.0
+BLACK, GREY = -1.0, 0.0
 
 
 def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -29,10 +30,10 @@ def augment_faces(images: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror images (N, 3, S, S) in [-1, 1] and crop them after padding with black, each by its own draw.
+def augment_crop(images: Tensor, generator: torch.Generator, colour: float = BLACK) -> Tensor:
+    """Mirror images (N, 3, S, S) in [-1, 1] and crop them after padding with a colour, each by its own draw.
 
-    As is usual for CIFAR-10 and as in the authors' code.
+    As is usual for CIFAR-10; with black as in the authors' code.
     """
     n, _, _, size = images.shape
     mirror = torch.rand(n, generator=generator, device=images.device) < 0.5
@@ -40,7 +41,7 @@ def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
     rows = shift[0] + torch.arange(size, device=images.device)
     columns = shift[1] + torch.arange(size, device=images.device)
     columns = torch.where(mirror[:, None], columns.flip(1), columns)
-    padded = F.pad(images, (PADDING,) * 4, value=BLACK)
+    padded = F.pad(images, (PADDING,) * 4, value=colour)
     picked = padded[torch.arange(n, device=images.device)[:, None, None], :, rows[:, :, None], columns[:, None]]
     return picked.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
@@ -48,4 +49,5 @@ def augment_crop(images: Tensor, generator: torch.Generator) -> Tensor:
 AUGMENTATIONS: Mapping[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "faces": augment_faces,
     "crop": augment_crop,
+    "crop_grey": partial(augment_crop, colour=GREY),
 }

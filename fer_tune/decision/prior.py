@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_tune.decision.race import MOST_DEGREES, Prior, residual
+from fer_tune.decision.race import Prior, residual
 
 
 def prior_from(scores: Sequence[np.ndarray], source: str | None = None) -> Prior | None:
@@ -23,4 +23,4 @@ def prior_from(scores: Sequence[np.ndarray], source: str | None = None) -> Prior
     if not degrees or squares <= 0:
         return None
     words = source or ("an earlier study" if len(parts) == 1 else f"{len(parts)} earlier studies")
-    return Prior(float(np.sqrt(squares / degrees)), float(min(MOST_DEGREES, degrees)), words)
+    return Prior(float(np.sqrt(squares / degrees)), float(degrees), words)

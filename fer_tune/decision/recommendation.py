@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fer_tune.decision.race import LEAST_SHRINKAGE
-from fer_tune.decision.response import Response, respond, rises_then_falls, validation_size
+from fer_tune.decision.race import score_scale
+from fer_tune.decision.response import Response, respond, rises_then_falls, shrinkage, validation_size
 from fer_tune.decision.rising import RISE_ALPHA, RISE_POINTS, still_rises
 from fer_tune.decision.rules import Pick
 from fer_tune.names import FEWEST_EPOCHS
@@ -46,8 +46,7 @@ class Recommendation:
         edge: the λ is the smallest or largest one tried (of at least three).
         peak: the best inner λ on clean test labels and the p-value of its beating both ends, or None.
         missing: what the comparison lacks.
-        shrinkage: what remains of a difference in clean accuracy when it is measured on noisy labels, 0.05 to 1; 1
-            where trials do not say.
+        shrinkage: what remains of a difference in clean accuracy when it is measured in scores (`race.score_scale`).
     """
 
     condition: str
@@ -68,7 +67,7 @@ class Recommendation:
 
     @property
     def point(self) -> float:
-        """What one point of clean accuracy is worth on noisy labels."""
+        """What one point of clean accuracy is worth in scores."""
         return RISE_POINTS * self.shrinkage
 
     @property
@@ -107,14 +106,13 @@ def recommend(
         seeds: how many seeds the study has.
     """
     response = respond(best, "score", validation_size(best), objective=objective, stream=condition)
-    shrinkages = best["accuracy_shrinkage"].dropna()
-    shrinkage = max(LEAST_SHRINKAGE, float(shrinkages.mean())) if len(shrinkages) else 1.0
+    scale = score_scale(objective, shrinkage(best))
     lams = [float(lam) for lam in response.lams]
     by_lambda = {lam: epochs[epochs["lambda"] == lam] for lam in lams}
     curves = {lam: rows.groupby("epoch")[objective].mean().dropna().to_numpy() for lam, rows in by_lambda.items()}
     too_short = min(len(curve) for curve in curves.values()) < FEWEST_EPOCHS
     alpha = RISE_ALPHA / len(lams)  # with many lambdas some would seem to rise by chance
-    rising = [] if too_short else [lam for lam in lams if still_rises(curves[lam], shrinkage, alpha)]
+    rising = [] if too_short else [lam for lam in lams if still_rises(curves[lam], scale, alpha)]
     tried = grid or lams
     return Recommendation(
         condition=condition,
@@ -125,7 +123,7 @@ def recommend(
         edge=len(tried) > 2 and response.lam in (min(tried), max(tried)),
         peak=rises_then_falls(best, "test_accuracy"),
         missing=_missing(best, grid, seeds),
-        shrinkage=shrinkage,
+        shrinkage=scale,
     )
 
 

@@ -4,6 +4,11 @@ What is known of each λ's mean score is kept as draws from its posterior: the s
 standard error, with one spread for all λs. Two λs are compared by their own differences, seed by seed, so that a seed's
 own level cancels and no other λ's spread counts. No spread is taken to be smaller than the sampling error of the
 validation set: two seeds that are equal by chance show nothing.
+
+Each λ's own spread, known from no more than its own seeds, would say no more of its mean. In 2,000 simulated studies a
+row (3 and 5 λs, 3 and 6 seeds, equal SDs and SDs that differed by a factor of three), the λs that make up 95 % of
+P(best) held the best one in 95 to 98 % by one spread and in 94 to 98 % by their own, and λs chosen by either lost the
+same. With three seeds, the own spreads stated two to three times as much expected regret.
 """
 
 import warnings
@@ -201,6 +206,15 @@ def validation_size(trials: pd.DataFrame) -> int | None:
     """How many samples scored the trials, by column validation_samples; None where no trial says."""
     sizes = trials["validation_samples"].dropna()
     return int(sizes.iloc[0]) if len(sizes) else None
+
+
+def shrinkage(trials: pd.DataFrame) -> float | None:
+    """What remains of a difference in clean accuracy on the noisy labels that score trials; None where none says.
+
+    The mean of column accuracy_shrinkage.
+    """
+    known = trials["accuracy_shrinkage"].dropna()
+    return float(known.mean()) if len(known) else None
 
 
 def sampling_error(level: float, samples: int, objective: str) -> float:

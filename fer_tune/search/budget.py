@@ -130,3 +130,7 @@ class Budget:
         granted = max(epoch, math.floor(granted))
         self.epochs += granted - epoch
         return granted
+
+    def give_back(self, epochs: int) -> None:
+        """Take back epochs that were granted and not run, because the trial diverged, failed or was stopped."""
+        self.epochs -= max(0, epochs)

@@ -26,7 +26,8 @@ class Extension(QueuedSearch):
     """What is left of a race once it is over, for more epochs.
 
     Every λ that the race could not drop is trained on to `epochs` on each seed of the race; only the added epochs cost
-    anything. The race's answer stays what it is; the longer trainings have one of their own.
+    anything, and the seeds on which a λ had rested, which it runs first. The race's answer stays what it is; the longer
+    trainings have one of their own.
 
     Args:
         before: the race, or the extension to fewer epochs.
@@ -39,7 +40,8 @@ class Extension(QueuedSearch):
         self.before, self.epochs, self.results = before, epochs, results
         self.race: RaceSearch = before if isinstance(before, RaceSearch) else before.race
         self.arms, self.seeds = self.race.arms, self.race.seeds
-        self.jobs: list[list[Job]] | None = None  # by seed; None until the race is over
+        self.rested: list[Job] | None = None  # of the race; None until it is over
+        self.jobs: list[list[Job]] | None = None  # by seed; None until those have ended
         self.standing: Standing | None = None
 
     def next_job(self) -> Job | None:
@@ -49,6 +51,9 @@ class Extension(QueuedSearch):
     def _next_batch(self) -> None:
         if self.before.over_budget or self.before.standing is None:
             self.finished, self.over_budget = True, self.before.over_budget
+        elif self.rested is None:
+            self.rested = self._rested(self.before.standing)
+            self.queue.put(self.rested)
         elif self.jobs is None:
             self.jobs = self._jobs(self.before.standing)
             self.queue.put(job for block in self.jobs for job in block)
@@ -59,6 +64,13 @@ class Extension(QueuedSearch):
     def key(self, arm: int, seed: int) -> str:
         """The key of the trial of this arm and seed."""
         return f"{self.arms[arm].key},e{self.epochs},n000,s{seed}"
+
+    def _rested(self, standing: Standing) -> list[Job]:
+        """The race's own trials that are to be trained on and were not needed so far."""
+        if self.before is not self.race:
+            return []
+        trials = [self.race.job(arm, seed) for seed in self.seeds[: standing.blocks] for arm in standing.survivors]
+        return [job for job in trials if not job.folder.has_ended()]
 
     def _jobs(self, standing: Standing) -> list[list[Job]]:
         return [[self._job(arm, seed) for arm in standing.survivors] for seed in self.seeds[: standing.blocks]]

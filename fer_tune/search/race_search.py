@@ -8,10 +8,9 @@ import numpy as np
 
 from fer_tune.data.labels import first_categorical
 from fer_tune.data.noise import accuracy_shrinkage
-from fer_tune.decision.race import Outcome, Prior, Standing, run_race, score_scale
+from fer_tune.decision.race import Outcome, Prior, Standing, costs_of, run_race, score_scale
 from fer_tune.search.job_queue import QueuedSearch
 from fer_tune.search.jobs import Job, jobs_of, trial_key
-from fer_tune.study.cost import trial_core_seconds
 from fer_tune.study.plan import Cell
 
 Afford = Callable[[Sequence[Job]], bool]
@@ -20,9 +19,9 @@ Afford = Callable[[Sequence[Job]], bool]
 class RaceSearch(QueuedSearch):
     """The search of a condition whose λs race over seeds.
 
-    Block s is every λ that is still in the race, and every baseline, on seed s. What is decided after a block depends
-    on the scores of whole blocks alone. So a resumed study walks through the same decisions, and trials that idle
-    workers run ahead (`spare_job`) change nothing but when the next block ends.
+    Block s is every λ that is still in the race and does not rest, and every baseline, on seed s. What is decided after
+    a block depends on the scores of whole blocks alone. So a resumed study walks through the same decisions, and trials
+    that idle workers run ahead (`spare_job`) change nothing but when the next block ends.
 
     Args:
         cells: of one condition, one configuration each.
@@ -84,9 +83,9 @@ class RaceSearch(QueuedSearch):
         return [job for job in self.block if not job.folder.has_ended()]
 
     def _ranked(self) -> list[int]:
-        """The λs still in the race, the leader first."""
-        means, survivors = self.standing.means, self.standing.survivors
-        return sorted(survivors, key=lambda arm: -means[arm]) if self.scores else list(survivors)
+        """The λs that the next block would run, the leader first."""
+        pick, means, running = self.standing.pick, self.standing.means, self.standing.running
+        return sorted(running, key=lambda arm: (arm != pick, -means[arm])) if self.scores else list(running)
 
     def runs_ahead(self, key: str) -> bool:
         """Whether this trial's block has not begun."""
@@ -106,7 +105,7 @@ class RaceSearch(QueuedSearch):
         if self.finished:
             return
         number = len(self.scores)
-        jobs = self._jobs(number, self.standing.survivors)
+        jobs = self._jobs(number, self.standing.running)
         references = [self._job(cell, number) for cell in self.references]
         left = [job for job in (*jobs, *references) if not job.folder.has_ended()]
         if number and left and self.affords is not None and not self.affords(left):
@@ -122,7 +121,7 @@ class RaceSearch(QueuedSearch):
         if not self.block:
             return
         row = [math.nan] * len(self.arms)
-        for arm, job in zip(self.standing.survivors, self.block, strict=True):
+        for arm, job in zip(self.standing.running, self.block, strict=True):
             result = job.folder.result()
             row[arm] = math.nan if result is None or result.objective is None else result.objective
         self.scores.append(row)
@@ -147,6 +146,10 @@ class RaceSearch(QueuedSearch):
         first = first_categorical(config.dataset.label_sets)
         return score_scale(self.arms[0].study.objective, accuracy_shrinkage(config.noise, first))
 
+    def job(self, arm: int, seed: int) -> Job:
+        """The job of the trial of this arm and seed."""
+        return self._job(self.arms[arm], self.seeds.index(seed))
+
     def key(self, arm: int, seed: int) -> str:
         """The key of the trial of this arm and seed."""
         return trial_key(self.arms[arm], 0, seed)
@@ -161,7 +164,7 @@ class RaceSearch(QueuedSearch):
         assert decide is not None
         return run_race(
             scores,
-            costs=[trial_core_seconds(cell.typical()) for cell in self.arms],
+            costs=costs_of(cell.typical().training.lam for cell in self.arms),
             looks=len(self.seeds),
             tolerance=decide.tolerance * self.scale,
             prior=self.prior,

@@ -28,6 +28,7 @@ class _Ready:
     search: QueuedSearch
     job: Job
     candidate: Candidate
+    until: int = 0  # the epoch up to which it was allowed to run
 
 
 class StudySearcher(Searcher):
@@ -73,7 +74,7 @@ class StudySearcher(Searcher):
             chosen = self._take()
             at, until = chosen.candidate.epoch, self._until(chosen)
             if until > at or at == chosen.candidate.epochs:  # in the latter case only its end is to be written
-                self.running[trial_id] = chosen
+                self.running[trial_id] = replace(chosen, until=until)
                 chosen.job.folder.begin(chosen.job.record)
                 return {"assignment": self._assignment(chosen.job, until)}
             self.over_budget |= not chosen.candidate.is_spare
@@ -84,6 +85,7 @@ class StudySearcher(Searcher):
         ended = self.running.pop(trial_id)
         if self.timed:
             self.budget.pace.note(ended.job.record, ended.job.folder, since=ended.candidate.epoch)
+        self.budget.give_back(ended.until - max(ended.candidate.epoch, len(ended.job.folder.history())))
         if not ended.job.folder.has_ended() and not error:
             self.ready.append(self._ready(ended.search, ended.job))
             return

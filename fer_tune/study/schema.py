@@ -244,8 +244,9 @@ class Study(_Spec):
     )
     decide: Decide | None = Field(
         None,
-        description="the race over seeds that chooses lambda. A study file that says neither `decide` nor `seeds` "
-        "races where lambda has a grid of two values or more",
+        description="the race over seeds that chooses lambda. It needs a grid of two lambdas or more with one "
+        "configuration each: what else varies with lambda is given by per_lambda, and no other setting is searched. A "
+        "study file that says neither `decide` nor `seeds` races where it can",
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default_factory=lambda fields: tuple(range(MOST_BLOCKS)) if fields.get("decide") else (0,),
@@ -333,9 +334,13 @@ class Study(_Spec):
             return
         if len(self.lambda_grid) < 2:
             raise MisplacedError(("decide",), "needs a grid of at least two values of lambda to choose from")
-        others = [d for setting, d in self.searched.items() if setting.path != LAMBDA]
-        if any(d.range is not None or len(d.grid or ()) > 1 for d in others):
-            text = "races one configuration of each lambda: fix what else is searched, use per_lambda, or use `seeds`"
+        others = {setting.name: d for setting, d in self.searched.items() if setting.path != LAMBDA}
+        several = [name for name, d in others.items() if d.range is not None or len(d.grid or ()) > 1]
+        if several:
+            text = (
+                f"races one configuration of each lambda, but search.{several[0]} gives each several: fix it under "
+                "training, list one value for each lambda with per_lambda, or search with a list of `seeds` instead"
+            )
             raise MisplacedError(("decide",), text)
         if any(isinstance(values, Sample) for values in self.conditions.values()):
             raise MisplacedError(("decide",), "needs conditions with listed values: use `seeds` where one is sampled")

@@ -16,7 +16,7 @@ class Batches:
     """Images and noisy labels of a data set as tensors on a device.
 
     Args:
-        training: its `batch_size`, `balance` and `augment` are used.
+        training: its `batch_size`, `balance`, `augment` and `crop_padding` are used.
         joint: whether labels for joint training are needed (`game_labels`).
         memory_format: of the image tensors.
         draws: the generators "batches" (on the CPU) and "augmentation" (on `device`).
@@ -67,8 +67,13 @@ class Batches:
         """Images (N, 3, S, S) in [-1, 1], augmented if the run augments."""
         images = self.images(indices)
         if self.training.augment:
-            images = AUGMENTATIONS[self.data.dataset.augmentation](images, self._draws["augmentation"])
+            images = AUGMENTATIONS[self._augmentation](images, self._draws["augmentation"])
         return images
+
+    @property
+    def _augmentation(self) -> str:
+        name = self.data.dataset.augmentation
+        return "crop_grey" if name == "crop" and self.training.crop_padding == "grey" else name
 
     def targets(self, indices: Tensor) -> Tensor:
         """Labels (N, sum of sizes) of the task loss: classes one-hot, missing labels NaN."""

@@ -48,6 +48,11 @@ class TrainingSpec(BaseModel):
         description="weights of the discriminator's scores (image, noise, a label set's name, joint); 1 if not listed",
     )
     augment: bool = Field(True, description="mirror, rotate, shift and zoom training images")
+    crop_padding: Literal["black", "grey"] = Field(
+        "black",
+        description="CIFAR-10: colour of the 4 pixels around an image before it is cropped. black: as in the authors' "
+        "code; grey: as in earlier versions",
+    )
     balance: Literal["none", "sampling", "loss"] = Field(
         "none",
         description="against imbalanced classes. sampling: sample the classes of the first categorical label set "

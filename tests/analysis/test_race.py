@@ -94,12 +94,35 @@ def test_with_fewer_than_three_seeds_and_no_prior_nothing_is_decided(answered, s
     assert not found.decided
 
 
-def test_with_a_prior_one_seed_may_do(results_folder):
+def test_with_a_prior_two_seeds_may_do_and_one_never(results_folder):
     prior = {"spread": SPREAD, "degrees_of_freedom": 8, "source": "two earlier studies"}
-    (found,) = answers(load(add_decide(results_folder(CLEAR, search=GRID, seeds=[0]), prior=prior)))
+    (found,) = answers(load(add_decide(results_folder(CLEAR, search=GRID, seeds=[0, 1]), prior=prior)))
     assert found.verdict is Verdict.WINNER
     assert found.prior == "two earlier studies"
     assert not found.contradicted
+    (one,) = answers(load(add_decide(results_folder(CLEAR, search=GRID, seeds=[0], name="one"), prior=prior)))
+    assert one.verdict is Verdict.UNDECIDED
+    assert math.isnan(one.loss)
+
+
+def test_a_lambda_that_rests_needs_no_trial_and_does_not_count_as_broken(results_folder):
+    prior = {"spread": 0.0064, "degrees_of_freedom": 5, "source": "an earlier study"}
+    near = scattered({0.0: 0.80, 0.3: 0.83, 1.0: 0.828}, spread=0.012)
+    path = results_folder(near, search=GRID, seeds=list(range(6)))
+    path = add_decide(path, tolerance=0.03, prior=prior)
+    (whole,) = answers(load(path))
+    seeds = dict(zip(whole.survivors, whole.seeds, strict=True))
+    assert seeds[0.0] < whole.blocks
+    assert seeds[0.3] == whole.blocks
+    remove_trials(path, 0.0, range(seeds[0.0], 6))
+    for lam in (0.3, 1.0):
+        remove_trials(path, lam, range(seeds[lam], 6))
+    results = load(path)
+    (found,) = answers(results)
+    assert replace(found, network=None) == replace(whole, network=None)
+    assert not [each for each in found.dropped if each.by is None]
+    said = {row["λ"]: row["race over seeds"] for row in chances(findings(results))}
+    assert said["0"] == f"in, rested: {seeds[0.0]} of {whole.blocks} seeds"
 
 
 def test_a_prior_that_the_seeds_contradict_does_not_count(results_folder):

@@ -1,11 +1,13 @@
 """What rules read of a results folder, and what is said about them."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from fer_tune.analysis import rules
-from fer_tune.analysis.rules import fitted_sentence, readings, trust_sentence
+from fer_tune.analysis.rules import fitted_sentence, readings, stopping_table, trust_sentence
 from fer_tune.analysis.tables import load
+from fer_tune.decision.intervals import mean_interval
 from fer_tune.decision.rules import FITTED, NOISY, TRUSTED, Trust, calibrated_target, picks
 from tests.support.made_up import PEAK
 from tests.support.readings import best
@@ -104,3 +106,21 @@ def test_a_fixed_lambda_that_was_not_tried_is_called_the_nearest(results_folder)
     chosen = {row["rule"]: row["λ chosen"] for row in rules.table(found, "clean test labels")}
     assert chosen["fixed λ = 0.4 (nearest tried)"] == "0.2"
     assert chosen["fixed λ = 1"] == "1"
+
+
+def jumping(lam, seed, epoch):
+    """Test accuracy that falls at the end, by as much for each λ of a seed and by other amounts for other seeds."""
+    return 0.7 - 0.1 * (seed + 1) * (epoch > 25)
+
+
+def test_trials_of_one_seed_are_no_evidence_of_how_much_stopping_loses_on_another(results_folder):
+    for name, seeds in (("three", [0, 1, 2]), ("one", [0])):
+        rows = stopping_table(load(results_folder(jumping, name=name, seeds=seeds)))
+        (row,) = [r for r in rows if r["stop at"] == "last epoch" and "> 0" in r["trials"]]
+        if name == "three":
+            assert row["trials"] == "λ > 0 (9 trials, 3 seeds)"
+            mean, low, high = mean_interval(np.array([0.1, 0.2, 0.3]))
+            assert row["mean regret"] == f"{mean:.3f} ({max(low, 0):.3f} to {high:.3f})"
+        else:
+            assert row["trials"] == "λ > 0 (3 trials, 1 seed)"
+            assert row["mean regret"] == "0.100"

@@ -19,8 +19,8 @@ GCE = Comparison("generalised cross-entropy", 0.9, 0.93, (-0.03, -0.04, -0.02), 
 DROPPED = (Dropped(0.0, 2, 0.2, 0.1), Dropped(1.0, 3, None, NAN))
 WINNER = Answer(
     condition="all", verdict=Verdict.WINNER, lam=0.2, loss=0.0, measure="clean accuracy", tolerance=0.05, blocks=3,
-    most_blocks=3, early=False, epochs=30, survivors=(0.2,), dropped=DROPPED, prior="", contradicted=False, plain=PLAIN,
-    references=(GCE,), network=None, longer=(),
+    most_blocks=3, early=False, epochs=30, survivors=(0.2,), seeds=(3,), dropped=DROPPED, prior="", contradicted=False,
+    plain=PLAIN, references=(GCE,), network=None, longer=(),
 )  # fmt: skip
 
 
@@ -228,6 +228,9 @@ def test_a_command_keeps_what_the_study_was_run_with(results_folder, words, kept
 
 def test_where_a_lambda_stands_in_the_race():
     assert place_in_race(WINNER, 0.2) == "in"
+    rested = changed(verdict=Verdict.TIE, survivors=(0.2, 0.6), seeds=(3, 2))
+    assert place_in_race(rested, 0.6) == "in, rested: 2 of 3 seeds"
+    assert place_in_race(rested, 0.2) == "in"
     assert place_in_race(WINNER, 0.0) == "out after 2 seeds"
     assert place_in_race(WINNER, 1.0) == "out: diverged or failed"
     assert place_in_race(None, 0.2) == ""

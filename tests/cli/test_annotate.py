@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import yaml
 
+from fer_tune.analysis.recommendation import findings
+from fer_tune.analysis.tables import load
+from fer_tune.analysis.trained import trained_network
 from fer_tune.annotate import main
 from fer_tune.data.loading import load_data, read_dataset
 from tests.support import folders
@@ -54,6 +57,16 @@ def test_a_trained_annotator_is_used_again_as_a_checkpoint(annotator, tmp_path, 
     assert set(section) == {"machine_labels", "machine_affect"}
     data = load_data({**settings, **section, "image_size": 32})
     assert [s.name for s in data.label_sets] == ["emotion", "affect"]
+
+
+def test_a_results_folder_gives_the_network_that_the_study_recommends(small, tmp_path, capsys):
+    results = load(small.results)
+    network = trained_network(results, findings(results))
+    (tmp_path / "target.yaml").write_text(yaml.safe_dump({"name": "street", "dataset": STREET, "training": TARGET}))
+    assert main([str(small.results), str(tmp_path / "target.yaml"), "--results", str(tmp_path / "out")]) == 0
+    assert f"Using {network.folder}: the best of" in capsys.readouterr().err
+    by = f"by_{small.results.name},{network.folder.name}.csv"
+    assert (tmp_path / "out" / "annotations" / "street" / by).exists()
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 import math
 
+import pytest
 import torch
 
-from fer_tune.data.augmentation import MAX_ROTATION, MAX_SHIFT, PADDING, ZOOM, augment_crop, augment_faces
+from fer_tune.data.augmentation import AUGMENTATIONS, MAX_ROTATION, MAX_SHIFT, PADDING, ZOOM, augment_faces
 
 
 def test_augmentation_is_a_function_of_its_generator():
@@ -38,10 +39,11 @@ def test_a_dot_stays_within_rotation_shift_and_zoom():
     assert (y + 11).abs().max() < reach + 2
 
 
-def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image():
+@pytest.mark.parametrize(("name", "colour"), [("crop", -1), ("crop_grey", 0)])
+def test_a_crop_is_a_window_of_the_padded_image_or_of_its_mirror_image(name, colour):
     images = torch.rand(30, 3, 16, 16) * 2 - 1
-    cropped = augment_crop(images, torch.Generator().manual_seed(0))
-    padded = torch.nn.functional.pad(images, (PADDING,) * 4, value=-1)  # black
+    cropped = AUGMENTATIONS[name](images, torch.Generator().manual_seed(0))
+    padded = torch.nn.functional.pad(images, (PADDING,) * 4, value=colour)
     mirrored = 0
     for original, found in zip(padded, cropped, strict=True):
         windows = original.unfold(1, 16, 1).unfold(2, 16, 1).flatten(1, 2).transpose(0, 1)

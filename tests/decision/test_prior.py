@@ -15,7 +15,7 @@ def test_the_spread_is_pooled_within_studies_without_levels_of_seeds_and_arms():
     found = prior_from(studies)
     assert found is not None
     assert found.spread == pytest.approx(0.03, rel=0.05)
-    assert found.degrees_of_freedom == 8
+    assert found.degrees_of_freedom == 2 * 399 + 2 * 799
     assert found.source == "2 earlier studies"
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fer_tune.decision.race import score_scale
 from fer_tune.decision.recommendation import recommend
 
 GRID = [0.0, 0.2, 0.6, 1.0]
@@ -44,6 +45,16 @@ def test_a_lambda_that_still_rises_is_named_and_the_answer_for_the_epochs_traine
     assert found.rising == [0.6]
     assert found.lam == 0.2
     assert found.decided
+
+
+@pytest.mark.parametrize(("objective", "scale"), [("val_accuracy", 0.3), ("val_ccc", 1.0)])
+def test_a_point_is_worth_what_it_is_in_the_race(objective, scale):
+    best, epochs = made()
+    best, epochs = best.assign(accuracy_shrinkage=0.3), epochs.assign(val_ccc=epochs["val_accuracy"])
+    found = recommend("all", best, epochs, [], objective, GRID, seeds=3)
+    assert found.shrinkage == pytest.approx(scale)
+    assert score_scale(objective, 0.3) == scale
+    assert found.point == pytest.approx(0.01 * scale)
 
 
 def test_one_seed_decides_nothing():

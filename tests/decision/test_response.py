@@ -238,3 +238,19 @@ def test_a_configuration_without_a_seed_is_not_taken_there():
 def test_a_searched_lambda_keeps_every_configuration():
     table = study(np.random.default_rng(11), 0.5, lams=np.linspace(0, 1, 12))
     pd.testing.assert_frame_equal(cross_fitted(table), table.assign(width=1.0))
+
+
+def test_p_best_holds_the_best_lambda_as_often_as_it_says_where_lambdas_differ_in_spread():
+    rng, held = np.random.default_rng(4), []
+    for _ in range(200):
+        means, spreads = rng.normal(0.8, 0.02, 3), 0.03 * rng.permutation([0.55, 0.95, 1.65])  # by a factor of three
+        scores = means + 0.03 * rng.standard_normal((4, 1)) + spreads * rng.standard_normal((4, 3))
+        rows = [
+            {"lambda": lam, "configuration": f"{lam:g}", "seed": seed, "score": scores[seed, i]}
+            for i, lam in enumerate((0.0, 0.3, 1.0))
+            for seed in range(4)
+        ]
+        likely = respond(pd.DataFrame(rows), "score", 10**6, smoothed=False).p_best
+        order = np.argsort(-likely)
+        held.append(means.argmax() in order[: np.searchsorted(likely[order].cumsum(), 0.95) + 1])
+    assert 0.92 <= np.mean(held) < 1

@@ -70,3 +70,11 @@ def test_a_block_is_afforded_if_all_workers_together_have_time(job, tmp_path):
     assert Budget(Limit(seconds=31.0), Pace.of(tmp_path), slots=2).affords(block)
     assert not Budget(Limit(seconds=29.0), Pace.of(tmp_path), slots=2).affords(block)
     assert not Budget(Limit(seconds=31.0), Pace.of(tmp_path), slots=2, spent=5.0).affords(block)
+
+
+def test_epochs_that_were_handed_out_and_not_run_are_handed_out_again(job):
+    budget = Budget(Limit(epochs=15), Pace(), slots=2)
+    assert budget.grant(job("one"), 0, 10) == 10
+    budget.give_back(7)  # it diverged after three
+    assert budget.epochs_left == 12
+    assert budget.grant(job("two"), 0, 10) == 10

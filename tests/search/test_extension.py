@@ -11,7 +11,7 @@ from fer_tune.search.searcher import StudySearcher, searches_of
 from fer_tune.search.trial import TrialRun
 from fer_tune.study.plan import make_plan
 from fer_tune.study.schema import Study
-from tests.search.test_race_search import LEVELS, race, score, walk
+from tests.search.test_race_search import LEVELS, near, race, resting, score, walk
 from tests.support.studies import SMALL_STUDY, run_here
 
 SHORT = {**SMALL_STUDY, "decide": {}, "seeds": [0]}
@@ -81,6 +81,23 @@ def test_a_second_extension_goes_on_from_the_first(tmp_path):
     assert keys
     continued = {f.record().continues for f in trial_folders(tmp_path) if f.key in keys}
     assert continued <= {first.key(arm, seed) for arm in (0, 1, 2) for seed in plan.study.seeds}
+
+
+def test_a_lambda_that_rested_first_runs_the_seeds_it_lacks(tmp_path):
+    own = resting(tmp_path)
+    walk(own, near)
+    assert own.standing.counts[0] < own.standing.blocks
+    extension = Extension(own, 10, tmp_path)
+    keys = walk(extension, near)
+    lacking = [f"lambda=0.0,n000,s{seed}" for seed in range(own.standing.counts[0], own.standing.blocks)]
+    assert keys[: len(lacking)] == lacking
+    assert len(keys) == len(lacking) + 3 * own.standing.blocks
+    assert extension.finished
+    assert not [drop for drop in extension.standing.drops if drop.by is None]
+    resumed = Extension(resting(tmp_path), 10, tmp_path)
+    resumed.race.next_job()
+    assert resumed.next_job() is None
+    assert resumed.standing == extension.standing
 
 
 @pytest.mark.parametrize("over_budget", [True, False])

@@ -4,10 +4,12 @@ import random
 
 import pytest
 
-from fer_tune.decision.race import Outcome, score_scale
+from fer_tune.decision.race import Outcome, Prior, score_scale
+from fer_tune.results.files import write_json
 from fer_tune.results.folder import trial_folders
 from fer_tune.results.records import Role
 from fer_tune.search.budget import Limit
+from fer_tune.search.prior import as_json
 from fer_tune.search.race_search import RaceSearch
 from fer_tune.search.searcher import searches_of
 from fer_tune.study.plan import make_plan
@@ -194,3 +196,29 @@ def test_a_limit_is_never_exceeded_and_what_is_left_is_run_later(tmp_path, limit
     again = RaceSearch(race().cells, tmp_path)
     again.next_job()
     assert again.standing == whole.standing
+
+
+NEAR = {0.0: 0.46, 0.3: 0.50, 1.0: 0.495}  # λ = 0 is behind, by less than three blocks tell for sure
+
+
+def near(record):
+    return score(record, NEAR, 0.012)
+
+
+def resting(tmp_path):
+    """A race in which λ = 0 rests after a look, while the others run on."""
+    write_json(tmp_path / "prior.json", as_json(Prior(0.012, 5.0, "an earlier study")))
+    (search,) = searches_of(race(tolerance=0.06), tmp_path)
+    return search
+
+
+def test_a_lambda_that_cannot_be_ahead_by_more_than_the_tolerance_rests(tmp_path):
+    search = resting(tmp_path)
+    walk(search, near)
+    assert search.standing.outcome is Outcome.TIE
+    assert seeds_run(tmp_path, 0.0) == [0, 1]
+    assert seeds_run(tmp_path, 0.3) == seeds_run(tmp_path, 1.0) == list(range(search.standing.blocks))
+    assert search.standing.blocks > 2
+    again = resting(tmp_path)
+    assert again.next_job() is None
+    assert again.standing == search.standing

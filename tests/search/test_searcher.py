@@ -2,11 +2,18 @@
 
 import pytest
 
+from fer_tune.data.loading import dataset_key
+from fer_tune.results.files import write_json
+from fer_tune.results.folder import TrialFolder
+from fer_tune.results.records import Status
+from fer_tune.search.budget import Limit
 from fer_tune.search.searcher import StudySearcher
 from fer_tune.study.cost import remaining_core_seconds
 from fer_tune.study.loading import load_plan
+from fer_tune.study.plan import make_plan
+from fer_tune.study.schema import Study
 from tests.support.searches import simulate
-from tests.support.studies import SHIPPED
+from tests.support.studies import SHIPPED, SMALL_STUDY
 
 
 def sweep(seeds=(0,), scheduler="none"):
@@ -55,3 +62,15 @@ def test_a_finished_study_is_finished(finished):
     searcher = StudySearcher(load_plan(finished.study), finished.results, slots=2)
     assert searcher.suggest("any") == StudySearcher.FINISHED
     assert searcher.left == 0
+
+
+def test_a_trial_that_diverges_gives_back_the_epochs_it_did_not_run(tmp_path):
+    plan = make_plan(Study.model_validate({**SMALL_STUDY, "training": {"epochs": 10, "batch_size": 32}}))
+    write_json(tmp_path / "data" / "digests.json", {dataset_key(plan.study.dataset.model_dump(mode="json")): "digest"})
+    searcher = StudySearcher(plan, tmp_path, slots=1, limit=Limit(epochs=12))
+    folder = TrialFolder(searcher.suggest("one")["assignment"].folder)
+    folder.write_history([{"epoch": epoch, "val_accuracy": 0.5, "seconds": 1.0} for epoch in (1.0, 2.0, 3.0)])
+    folder.end(Status.DIVERGED, "val_accuracy", "no longer finite")
+    searcher.on_trial_complete("one")
+    assert searcher.budget.epochs == 3
+    assert searcher.suggest("two")["assignment"].until == 9

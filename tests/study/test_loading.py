@@ -21,6 +21,7 @@ MISTAKES = {
     "a value a lambda, one short": ({"search": {"lambda": {"grid": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "search.lr: per_lambda lists 1 values for 2 values of lambda's grid"),
     "a value a method, too many": ({"conditions": {"method": ["joint"]}, "search": {"lr": {"per_method": [0.1, 0.2]}}}, "search.lr: per_method lists 2 values for 1 values of the condition method"),
     "a value a lambda without a grid": ({"search": {"lambda": {"uniform": [0.0, 0.5]}, "lr": {"per_lambda": [0.1]}}}, "for 0 values of lambda's grid"),
+    "a race with a searched rate": ({"search": {"lambda": {"grid": [0.0, 0.5]}, "lr": {"log_uniform": [1e-4, 1e-2]}}, "decide": {}}, "decide: races one configuration of each lambda, but search.lr gives each several: fix it under training, list one value for each lambda with per_lambda, or search with a list of `seeds` instead"),
     "two kinds of range": ({"search": {"lr": {"uniform": [0.1, 0.2], "grid": [0.1]}}}, "exactly one of"),
     "negative lambda in a grid": ({"search": {"lambda": {"grid": [-0.1]}}}, "search.lambda: input should be greater than or equal to 0: it is -0.1"),
     "negative lambda in a range": ({"search": {"lambda": {"uniform": [-0.1, 1.0]}}}, "search.lambda: input should be greater"),

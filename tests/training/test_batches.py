@@ -1,5 +1,7 @@
 """Which images and labels each iteration sees."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from fer_tune import load_data
 from fer_tune.data.labels import FACE_LABELS
 from fer_tune.training.batches import Batches, class_weights
 from tests.support.training import random_data, settings
+
+COLOURS = {"black": -1.0, "grey": 0.0}
 
 
 def batches(data, seed=0, **changes):
@@ -41,6 +45,16 @@ def test_images_lie_between_minus_one_and_one_and_are_augmented_only_in_training
     torch.testing.assert_close(batches(data).images(everything), pixels)
     torch.testing.assert_close(batches(data, augment=False).training_images(everything), pixels)
     assert not torch.allclose(batches(data, augment=True).training_images(everything), pixels)
+
+
+def test_crops_are_padded_with_the_colour_that_the_study_says():
+    data = random_data(32, FACE_LABELS, 8)
+    data = replace(data, dataset=replace(data.dataset, augmentation="crop"))
+    found = [batches(data, augment=True, crop_padding=colour).training_images(torch.arange(8)) for colour in COLOURS]
+    border = found[0] != found[1]
+    assert 0 < border.float().mean() < 0.5
+    for images, value in zip(found, COLOURS.values(), strict=True):
+        assert (images[border] == value).all()
 
 
 def test_balanced_sampling_draws_every_class_equally_often(uneven):
