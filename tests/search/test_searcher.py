@@ -66,6 +66,7 @@ def test_a_finished_study_is_finished(finished):
 
 def test_a_trial_that_diverges_gives_back_the_epochs_it_did_not_run(tmp_path):
     plan = make_plan(Study.model_validate({**SMALL_STUDY, "training": {"epochs": 10, "batch_size": 32}}))
+    (tmp_path / "data").mkdir()
     write_json(tmp_path / "data" / "digests.json", {dataset_key(plan.study.dataset.model_dump(mode="json")): "digest"})
     searcher = StudySearcher(plan, tmp_path, slots=1, limit=Limit(epochs=12))
     folder = TrialFolder(searcher.suggest("one")["assignment"].folder)
