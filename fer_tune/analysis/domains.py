@@ -13,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from fer_tune.analysis.results import Results
 from fer_tune.analysis.rules import readings
 from fer_tune.analysis.study_record import column
-from fer_tune.analysis.tables import Results, as_text, load, with_interval
+from fer_tune.analysis.tables import as_text, load, with_interval
 from fer_tune.analysis.text import visible
 from fer_tune.decision.transfer import Case, cases, summary
 from fer_tune.errors import UserError

@@ -64,6 +64,7 @@ def test_trials_that_differ_in_lambda_alone_share_a_warm_up(plan_of, tmp_path):
 
 def test_a_warm_up_keeps_the_name_that_a_version_without_newer_settings_gave_it(plan_of, tmp_path):
     before = {"epochs": 4, "batch_size": 32, "warmup_epochs": 2, "average": 0.0, "order": "generator_first"}
+    before["crop_padding"] = "grey"
     names = []
     for training in (before, {**before, "average": 0.9}, {**before, "order": "discriminator_first"}):
         (job,) = jobs_of(plan_of(training=training).cells[1], tmp_path, 0, {})

@@ -29,7 +29,7 @@ MISTAKES = {
     "noise ratio in a condition": ({"conditions": {"noise_ratio": [0.2, 1.5]}}, "conditions.noise_ratio: input should be less than 1: it is 1.5"),
     "vanishing width": ({"model": {"width": 0.01}}, "model.width: input should be greater than or equal to 0.125"),
     "image size": ({"dataset": {"kind": "synthetic", "image_size": 48}}, "dataset.image_size: input should be 32, 64 or 128: it is 48"),
-    "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset: kind must be one of synthetic, raf, affectnet, cifar10, ferplus, manifest: it is 'imagenet'"),
+    "unknown data set": ({"dataset": {"kind": "imagenet"}}, "dataset: kind must be one of synthetic, raf, affectnet, cifar10, ferplus, folders, manifest: it is 'imagenet'"),
     "data set without kind": ({"dataset": {"image_size": 32}}, "dataset: kind must be one of synthetic"),
     "data set's misspelt key": ({"dataset": {"kind": "raf", "foldr": "x"}}, "unknown key 'dataset.foldr': did you mean 'folder'?"),
     "misspelt key of a manifest": ({"dataset": {"kind": "manifest", "labelsets": []}}, "unknown key 'dataset.labelsets': did you mean 'sets'?"),
