@@ -82,7 +82,7 @@ def held_out_scores(
     order = rng.permutation(len(samples))
     fitted, others = np.sort(order[:MOST_FITTED]), np.sort(order[MOST_FITTED:])
     images = data.dataset.images
-    maker = PatchFeatures(images[samples[fitted[:MOST_FITTED:_step(len(fitted))]]], seed)
+    maker = PatchFeatures(images[samples[fitted[:: _step(len(fitted))]]], seed)
     features = torch.empty(len(fitted), FEATURES)
     for part, block in maker.blocks(images, samples[fitted]):
         features[part] = block

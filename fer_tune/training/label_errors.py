@@ -8,7 +8,7 @@ Two mixtures are fitted: wrong labels are spread evenly over the classes, or une
 criterion is taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor
 MOST_FITTED = 10_000  # samples: with more, the criterion sees every small misfit of the even mixture
 UNEVEN_FOUND = 0.8  # of wrong labels that depend on the image the mixture finds so many (docs/reading_the_report.md)
 PRIOR = 3.0  # how strongly B and the spread of wrong labels are held back, in units of log likelihood
-STARTS = (0.1, 0.5)  # shares of wrong labels at which the fit begins
+STARTS = (0.1, 0.5)  # shares of wrong labels at which a fit begins
 ITERATIONS = 200
 
 
@@ -31,12 +31,14 @@ class LabelErrors:
             share: that misses wrong labels of images which look like another class.
         found: the mixture's own share.
         classes: probabilities (n, K) of each sample's true class, its given one being known.
+        seen: the same from the image alone.
     """
 
     even: bool
     ratio: float
     found: float
     classes: np.ndarray
+    seen: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,14 +63,14 @@ class _Mixture:
 def find_label_errors(scores: np.ndarray, given: np.ndarray, rng: np.random.Generator) -> LabelErrors:
     """Fit the mixtures to held-out scores (n, K) and given classes (n,), or to a random MOST_FITTED of them."""
     values = torch.from_numpy(scores).double()
-    values = (values - values.mean(dim=0)) / values.std(dim=0).clamp_min(1e-9)
+    values = (values - values.mean(dim=0)) / values.std(dim=0).clamp_min(1e-4)  # of a class that nobody gave it is 0
     labels = torch.from_numpy(given).long()
     fitted = torch.from_numpy(np.sort(rng.permutation(len(given))[:MOST_FITTED]))
     some = values[fitted], labels[fitted]
     classes = scores.shape[1]
-    starts = [_start(classes, share) for share in STARTS]
-    even = max((_fit(*some, start) for start in starts), key=lambda m: m.likelihood)
-    fits = (_fit(*some, start, uneven=True) for start in [even, *starts])
+    few, many = (_start(classes, share) for share in STARTS)
+    even = max((_fit(*some, start) for start in (few, many)), key=lambda m: m.likelihood)
+    fits = (_fit(*some, start, uneven=True) for start in (_counted(*some), few))
     uneven = max((fit for fit in fits if fit.named_rightly), key=lambda m: m.likelihood, default=even)
     more = classes * (classes - 1) - 1  # free parameters
     chosen = uneven if uneven.likelihood - even.likelihood > more else even
@@ -76,7 +78,7 @@ def find_label_errors(scores: np.ndarray, given: np.ndarray, rng: np.random.Gene
     found = float((own * (1 - chosen.transition.diagonal())).sum(dim=1).mean())
     joint = own * chosen.transition.T[labels]
     ratio = found if chosen is even else min(found / UNEVEN_FOUND, 1 - 1 / classes)
-    return LabelErrors(chosen is even, ratio, found, (joint / joint.sum(dim=1, keepdim=True)).numpy())
+    return LabelErrors(chosen is even, ratio, found, (joint / joint.sum(dim=1, keepdim=True)).numpy(), own.numpy())
 
 
 def _start(classes: int, wrong: float) -> _Mixture:
@@ -86,12 +88,21 @@ def _start(classes: int, wrong: float) -> _Mixture:
     return _Mixture(-np.inf, 2 * torch.eye(classes).double(), torch.zeros(classes).double(), transition)
 
 
+def _counted(scores: Tensor, given: Tensor) -> _Mixture:
+    """Where the fit may begin: the class of the largest score is the true one."""
+    classes = scores.shape[1]
+    counts = torch.ones(classes, classes).double()
+    counts.index_put_((scores.argmax(dim=1), given), torch.ones(len(given)).double(), accumulate=True)
+    return replace(_start(classes, 0.5), transition=counts / counts.sum(dim=1, keepdim=True))
+
+
 def _fit(scores: Tensor, given: Tensor, begin: _Mixture, uneven: bool = False) -> _Mixture:
     """The mixture of most likelihood near `begin`, in which wrong labels are spread evenly, or as they may be."""
     classes = scores.shape[1]
     weights, bias = begin.weights.clone(), begin.bias.clone()
     wrong = (1 - begin.transition.diagonal()).clamp(1e-3, 1 - 1e-3).logit()[: classes if uneven else 1].clone()
-    spread = torch.zeros(classes, classes).double()
+    spread = (begin.transition / (1 - begin.transition.diagonal())[:, None]).clamp_min(1e-4).log().fill_diagonal_(0)
+    spread = (spread - spread.sum(dim=1, keepdim=True) / (classes - 1)).fill_diagonal_(0) * uneven
     trained = [weights, bias, wrong, *([spread] if uneven else [])]
     for tensor in trained:
         tensor.requires_grad_()
