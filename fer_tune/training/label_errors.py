@@ -1,8 +1,8 @@
-"""Which of the given classes are wrong, by a mixture: a true class from the image, then a given class from the true one.
+"""Which given classes are wrong, by a mixture: a true class from the image, then a given class from the true one.
 
-The true class has probabilities softmax(B s + b) of an image's held-out scores s, and the class k is then given as l with
-probability T[k, l]. Where the images alone decide, the noise shows as a ceiling: even of the clearest images a share is
-labelled otherwise. A classifier's own mistakes are not counted as wrong labels, since they lie below that ceiling.
+The true class has probabilities softmax(B s + b) of an image's held-out scores s. The true class k is then given as l
+with probability T[k, l]. The noise shows as a ceiling: even of the clearest images a share is labelled otherwise. The
+classifier's own mistakes are not counted as wrong labels, since they lie below that ceiling.
 
 Two mixtures are fitted: wrong labels are spread evenly over the classes, or unevenly. The better one by Akaike's
 criterion is taken.

@@ -45,8 +45,10 @@ def find_suspects(data: NoisyData, held_out: HeldOut, seed: int = 0) -> list[Sus
     wrong = wrong_probabilities(given, errors)
     likely = errors.classes.argmax(axis=1)
     worst = [i for i in np.argsort(-wrong, kind="stable").tolist() if likely[i] != given[i]]
-    found = ((int(held_out.samples[i]), int(given[i]), int(likely[i]), float(wrong[i])) for i in worst)
-    return [Suspect(sample, _set_of(data, sample), *rest) for sample, *rest in found]
+    samples = held_out.samples.tolist()
+    return [
+        Suspect(samples[i], _set_of(data, samples[i]), int(given[i]), int(likely[i]), float(wrong[i])) for i in worst
+    ]
 
 
 def wrong_probabilities(given: np.ndarray, errors: LabelErrors) -> np.ndarray:
