@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import around, equivalence, growth, load, pairs, projection, race, reading, report, workers
+from benchmarks import around, equivalence, growth, load, pairs, projection, race, reading, report, suspects, workers
 from benchmarks.steps import CASES, VARIANTS, bench_steps, bench_updates, top_costs
 
 PARTS = {
@@ -29,6 +29,7 @@ PARTS = {
     "projection": "sweeps over RAF-DB and AffectNet on GPUs: estimated, not measured",
     "race": "simulated races over seeds: how often the rule errs and what it costs",
     "pairs": "the default study's answer on every pair of seeds of finished results folders (FOLDER ...)",
+    "suspects": "how well wrong labels are counted and named, on drawn faces or where right labels are known",
     "equivalence": "accuracy of plain, fast and bf16 over paired seeds",
 }
 
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=5,
         help="steps, updates: timed steps of each variant; around: runs of each (default 5)",
     )
-    add("--seeds", type=int, default=10, help="equivalence: how many (default 10)")
+    add("--seeds", type=int, help="equivalence, suspects: how many (default 10 and 2)")
+    add("--study", type=Path, help="suspects: the data set of this study file instead of drawn faces")
     add("--workers", type=int, default=2, help="equivalence: runs at once, one core each (default 2)")
     add("--studies", type=int, default=2000, help="race: simulated studies a scenario (default 2000)")
     add("--seed", type=int, default=0, help="race: of the simulation (default 0)")
@@ -97,8 +99,11 @@ def _tables(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         return race.tables(options.studies, options.seed)
     if options.what == "pairs":
         return pairs.tables(options.folders)
+    if options.what == "suspects":
+        rows = suspects.of_study(options.study) if options.study else suspects.drawn_faces(options.seeds or 2)
+        return {"suspects": list(rows)}
     if options.what == "equivalence":
-        return {"equivalence": equivalence.measure(range(300, 300 + options.seeds), options.workers)}
+        return {"equivalence": equivalence.measure(range(300, 300 + (options.seeds or 10)), options.workers)}
     return {"steps": bench_steps(cases, options.rounds)}
 
 

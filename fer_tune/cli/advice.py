@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from fer_tune.cli.data import is_study_file
-from fer_tune.cli.datasets import named_dataset
-from fer_tune.cli.description import say
+from fer_tune.cli.datasets import CHECKS, is_drawn, named_dataset
 from fer_tune.cli.recommend import RecommendOptions
 from fer_tune.data.errors import DataError
 from fer_tune.data.labels import first_categorical
@@ -18,7 +17,7 @@ from fer_tune.data.loading import dataset_digest, load_data
 from fer_tune.errors import UserError
 from fer_tune.names import completed
 from fer_tune.results.files import read_json
-from fer_tune.study.cost import duration, plain_core_seconds
+from fer_tune.study.cost import plan_core_seconds
 from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import make_plan, resolved
 from fer_tune.study.schema import Study, TrialConfig
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from fer_tune.analysis.results import Results
     from fer_tune.training.noise_estimate import NoiseEstimate
 
+SHARE_OF_STUDY = 0.1  # of the study's seconds: what an estimate of the noise takes at most
+LEAST_IMAGES, QUICK_IMAGES = 500, 2000  # for an estimate: at least, and with --quick
 ONLY_THESE_SETTINGS = "The answer holds only for the study's settings: train with these."
 
 
@@ -80,7 +81,8 @@ def _for_data(results: "Results", found: "Findings", options: RecommendOptions, 
     if different := differences(results, StudyRecord.of(resolved(asked.study)), label_sets):
         named = [f"- {difference.text('this study has', 'yours has')}" for difference in different]
         return ["No evidence: this study's λ was found for other settings.", *named]
-    config = make_plan(asked.study).cells[0].typical()
+    plan = make_plan(asked.study)
+    config = plan.cells[0].typical()
     added = config.noise.ratio_of(first_categorical(config.dataset.label_sets))
     kind = options.noise_kind or (config.noise.kind if asked.names_noise and added else None)
     if asked.is_own:
@@ -93,9 +95,9 @@ def _for_data(results: "Results", found: "Findings", options: RecommendOptions, 
         return _told(answer_as_given(results, found), [alike])
     if (refused := refusal(results, found, kind)) is not None:
         return [refused.text()]
-    if _is_drawn(config):
+    if is_drawn(config.dataset):
         return _told(answer(results, found, added, kind), _cautions(own, asked, kind))
-    estimate = _estimate(config)
+    estimate = _estimate(config, options, plan_core_seconds(plan))
     return [
         f"Estimated share of wrong labels: {estimate.ratio:.2f} ({estimate.low:.2f} to {estimate.high:.2f}), by "
         f"{estimate.method}.",
@@ -190,26 +192,23 @@ def _labelled_alike(results: "Results", asked: _Asked) -> bool:
     return asked.reads_alike and named == results.classes
 
 
-def _is_drawn(config: TrialConfig) -> bool:
-    """Whether faces are drawn, so that the share of wrong labels is the one in the study file."""
-    return config.dataset.kind == "synthetic" and not config.dataset.machine_labels
+def _estimate(config: TrialConfig, options: RecommendOptions, study_seconds: float) -> "NoiseEstimate":
+    """Estimate the noise of the labels that the user's first trial would train on, after saying what that costs.
 
+    It takes at most SHARE_OF_STUDY of the study's own seconds, or a quick look at QUICK_IMAGES images.
+    """
+    from fer_tune.cli.held_out import scores_of
+    from fer_tune.training.held_out import images_within
+    from fer_tune.training.noise_estimate import annotators_disagree, check_labels, estimate_noise
 
-def _estimate(config: TrialConfig) -> "NoiseEstimate":
-    """Estimate the noise of the labels that the user's first trial would train on, after saying what that costs."""
-    from fer_tune.training.noise_estimate import FOLDS, estimate_noise, network_epochs
-
-    console = Console(stderr=True, soft_wrap=True)
-    with console.status("reading your data"):
+    with Console(stderr=True).status("reading your data"):
         data = load_data(config.dataset, config.noise, config.seed)
-    samples, epochs = network_epochs(data, config.training)
-    if samples:
-        parts = (samples * (FOLDS - 1) // FOLDS, samples // FOLDS)
-        seconds = FOLDS * epochs * plain_core_seconds(config, *parts)
-        say(
-            console,
-            f"Estimating how many labels are wrong trains {FOLDS} networks on {samples:,} images: up to about "
-            f"{duration(seconds)} of one CPU core. If you know the share, stop this and give --noise-ratio.",
-        )
-    with console.status("estimating the noise") as status:
-        return estimate_noise(data, config.model, config.training, config.seed, status.update)
+    if annotators_disagree(data):
+        return estimate_noise(data, seed=config.seed)
+    check_labels(data)
+    most = max(LEAST_IMAGES, images_within(SHARE_OF_STUDY * study_seconds))
+    if options.quick:
+        most = min(most, QUICK_IMAGES)
+    known = " If you know the share of wrong labels, give --noise-ratio instead."
+    held_out = scores_of(data, options.results.parent / CHECKS, most, known)
+    return estimate_noise(data, held_out, config.seed)

@@ -15,6 +15,7 @@ EPILOG = """examples:
   fer-tune data data/RAF-DB                a known data set, recognised by its files
   fer-tune data my_study.yaml              the data set of a study
   fer-tune data data/mine --near-duplicates    also pairs of images that are nearly equal
+  fer-tune data data/mine --suspects       also the labels that are probably wrong, worst first
   fer-tune data data/photos --crop-faces   instead a table with the box of each face
   fer-tune data export-labels my_study.yaml"""
 EXPORT = "export-labels"
@@ -32,13 +33,14 @@ class DataOptions:
     results: Path
     near_duplicates: bool = False
     crop_faces: bool = False
+    suspects: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this command's options."""
     parser.usage = (
-        f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [--near-duplicates] [--crop-faces] "
-        f"[{EXPORT}] WHAT"
+        f"{parser.prog} [--results FOLDER] [--draft FILE] [--answer LINE] [--near-duplicates] [--suspects] "
+        f"[--crop-faces] [{EXPORT}] WHAT"
     )
     parser.add_argument(
         "what", type=Path, metavar="WHAT", help="a data folder, a table (CSV or Parquet), or a study file (YAML)"
@@ -58,6 +60,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--near-duplicates",
         action="store_true",
         help="also look for images that are nearly equal: scaled, compressed again, slightly cropped, mirrored ...",
+    )
+    parser.add_argument(
+        "--suspects",
+        action="store_true",
+        help="also say how many labels of training and validation are probably wrong, and write a table of them",
     )
     parser.add_argument(
         "--crop-faces",
@@ -82,6 +89,7 @@ def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> Dat
         results=namespace.results,
         near_duplicates=namespace.near_duplicates,
         crop_faces=namespace.crop_faces,
+        suspects=namespace.suspects,
     )
 
 

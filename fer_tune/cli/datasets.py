@@ -31,6 +31,8 @@ from fer_tune.study.loading import load_plan
 from fer_tune.study.plan import Plan
 from fer_tune.system.cpus import usable_cpus
 
+CHECKS = "data_checks"  # folder below the results: what was found in data sets
+
 
 @dataclass(frozen=True)
 class NamedDataset:
@@ -70,9 +72,11 @@ def check_dataset(options: DataOptions) -> int:
     spec = dataset.spec
     if options.near_duplicates and spec.kind == "synthetic":
         raise DataError("--near-duplicates looks at image files: drawn faces have no copies")
+    if options.suspects and is_drawn(spec):
+        raise DataError("--suspects looks for wrong labels: those of drawn faces are right")
     if dataset.note:
         print(dataset.note)
-    folder = options.results / "data_checks" / dataset.name
+    folder = options.results / CHECKS / dataset.name
     index = None if spec.kind == "synthetic" else index_dataset(spec)
     if index is None:
         print(f"{spec.train} training, {spec.validation} validation and {spec.test} test faces (synthetic)")
@@ -92,10 +96,20 @@ def check_dataset(options: DataOptions) -> int:
     if options.near_duplicates and index is not None:
         for line in report_near_duplicates(stored, index, folder, dataset.name):
             print(line, flush=True)
+    if options.suspects:
+        from fer_tune.cli.suspects import report_suspects  # loads torch
+
+        for line in report_suspects(stored, index, folder, dataset.name):
+            print(line, flush=True)
     if options.draft:
         write_study(options.draft, options.what, dataset.section, dataset.remarks)
         print(f"Study: {options.draft}. What it costs: fer-tune run {options.draft} --dry-run")
     return 0
+
+
+def is_drawn(spec: Any) -> bool:
+    """Whether faces are drawn, with labels that are right until a study adds noise to them."""
+    return spec.kind == "synthetic" and not spec.machine_labels
 
 
 def crop_faces(options: DataOptions) -> int:
@@ -114,7 +128,7 @@ def crop_faces(options: DataOptions) -> int:
         if dataset.spec.kind == "synthetic":
             raise DataError("--crop-faces looks at photographs: drawn faces fill their images")
         name, photographs = dataset.name, Photographs.of_index(index_dataset(dataset.spec))
-    for line in report_faces(photographs, options.results / "data_checks" / (name or "data"), name):
+    for line in report_faces(photographs, options.results / CHECKS / (name or "data"), name):
         print(line, flush=True)
     return 0
 

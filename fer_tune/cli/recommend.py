@@ -27,6 +27,7 @@ class RecommendOptions:
     noise_ratio: float | None
     noise_kind: str | None
     data: Path | None
+    quick: bool = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--noise-ratio", type=float, metavar="R", help="share of wrong labels, within the range that the study tried")
     add("--noise-kind", metavar="KIND", help="kind of noise, if the study has several: symmetric, instance, ...")
     add("--data", type=Path, help="your data: a study file (YAML), data folder or table")
+    add("--quick", action="store_true", help="with --data: estimate the noise of its labels from 2,000 images")
 
 
 def read_options(namespace: argparse.Namespace, command: tuple[str, ...]) -> RecommendOptions:
     """The options as given."""
-    return RecommendOptions(namespace.results, namespace.noise_ratio, namespace.noise_kind, namespace.data)
+    return RecommendOptions(
+        namespace.results, namespace.noise_ratio, namespace.noise_kind, namespace.data, namespace.quick
+    )
 
 
 def run(options: RecommendOptions) -> int:
@@ -49,6 +53,8 @@ def run(options: RecommendOptions) -> int:
         raise UserError("give either --noise-ratio (such as 0.3) or --data (a study file, data folder or table)")
     if options.noise_ratio is not None and not 0 <= options.noise_ratio < 1:
         raise UserError(f"--noise-ratio {options.noise_ratio:g}: must be at least 0 and less than 1")
+    if options.quick and options.data is None:
+        raise UserError("--quick estimates the noise of data: it needs --data")
     from fer_tune.cli.advice import advice
 
     print("\n".join(advice(options)))

@@ -45,12 +45,6 @@ def epoch_core_seconds(config: TrialConfig, epoch: int) -> float:
     return work / _core_gflops(config.model.width)
 
 
-def plain_core_seconds(config: TrialConfig, trained: int, predicted: int) -> float:
-    """Estimated seconds of plain training on so many images and of predicting so many, on one CPU core."""
-    train, predict = image_gflop(config.dataset.image_size, config.model, playing=False)
-    return (trained * train + predicted * predict) / _core_gflops(config.model.width)
-
-
 def trial_core_seconds(config: TrialConfig) -> float:
     """Estimated seconds of one trial on one CPU core like the one measured."""
     return remaining_core_seconds(config, 0)

@@ -1,39 +1,30 @@
 """Estimates how many labels of a data set are wrong, from the labels alone: no clean ones are needed.
 
 If several annotators label the same classes, the estimate comes from how often they disagree. Otherwise it comes from
-confident learning (cleanlab; Northcutt et al. 2021) on class probabilities for images that the network was not trained
-on. That network is trained with generalised cross-entropy, since one that has memorised wrong labels would call right
-ones wrong. Each mistake of the network counts as a wrong label: with few images the estimate is too high, and if the
-network has hardly learned anything there is none. `docs/reading_the_report.md` shows both methods' errors on data whose
-noise is known.
+`label_errors`, on scores of images by a classifier that was not trained on their labels (`held_out`). If that
+classifier has hardly learned anything there is no estimate. `docs/reading_the_report.md` shows both methods' errors on
+data whose noise is known.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from cleanlab.count import compute_confident_joint, estimate_joint
-from sklearn.model_selection import StratifiedKFold
 
 from fer_tune.data.errors import printable
 from fer_tune.data.labels import MISSING_CLASS, first_categorical
 from fer_tune.data.noisy import NoisyData
 from fer_tune.data.votes import voting_sets
 from fer_tune.errors import UserError
-from fer_tune.models.spec import ModelSpec
-from fer_tune.system.randomness import numpy_stream, stream_seed
-from fer_tune.training.methods import build_trainer
-from fer_tune.training.spec import TrainingSpec
+from fer_tune.system.randomness import numpy_stream
+from fer_tune.training.held_out import HeldOut, labelled_samples
+from fer_tune.training.label_errors import LabelErrors, find_label_errors
 
-FOLDS = 3
-MAX_STEPS = 1000  # of each fold's network; the epoch that predicts held-out noisy labels best counts
-MAX_EPOCHS = 60
-PATIENCE = 6  # epochs without a better one before training stops
+LEAST_LABELS = 3  # of a class that occurs
 RESAMPLES = 200
 INTERVAL = (0.025, 0.975)  # quantiles of the resampled estimates
-CONFIDENT_LEARNING_ERROR = 0.15  # the most that it was too high, on synthetic faces (docs/reading_the_report.md)
+MIXTURE_ERROR = 0.06  # how far off it has been at most, either way (docs/reading_the_report.md)
 DISAGREEMENT_ERROR = 0.03  # how far off it has been at most, either way (tests/training/test_noise_estimate.py)
-LEAST_GAIN = 1 / 6  # of what the largest class alone leaves wrong: a network that does less makes its own mistakes
+LEAST_GAIN = 1 / 6  # of what the largest class alone leaves wrong: a classifier that does less has learned nothing
 
 
 class EstimateError(UserError):
@@ -42,9 +33,9 @@ class EstimateError(UserError):
 
 @dataclass(frozen=True)
 class NoiseEstimate:
-    """The share of wrong labels in [0, 1], its 95 % interval, and how it was found.
+    """The share of wrong labels in [0, 1], its interval, and how it was found.
 
-    `low` and `high` are the resampling interval, widened by the method's own measured error.
+    `low` and `high` add the method's own measured error to a 95 % interval over samples.
     """
 
     ratio: float
@@ -53,74 +44,79 @@ class NoiseEstimate:
     method: str
 
 
-def estimate_noise(
-    data: NoisyData,
-    model: ModelSpec,
-    training: TrainingSpec,
-    seed: int = 0,
-    progress: Callable[[str], None] = lambda text: None,
-) -> NoiseEstimate:
+def annotators_disagree(data: NoisyData) -> bool:
+    """Whether two annotators labelled the same images: the estimate then needs no scores."""
+    return len(_shared_answers(data)) > 0
+
+
+def check_labels(data: NoisyData) -> None:
+    """Raise EstimateError if too few samples have a label to say anything about."""
+    first = first_categorical(data.label_sets)
+    given = np.concatenate([data.labels[s.name][labelled_samples(data)] for s in voting_sets(data.label_sets)])
+    counts = np.bincount(given[given != MISSING_CLASS], minlength=first.size)
+    present, scarce = counts > 0, (counts > 0) & (counts < LEAST_LABELS)
+    if scarce.any() or present.sum() < 2:
+        few = [f"{printable(first.names[k])} {counts[k]}" for k in np.flatnonzero(scarce)]
+        have = f"too few have {', '.join(few)}" if few else f"labelled classes: {int(present.sum())}"
+        raise EstimateError(
+            f"too few labels of {first.name} to estimate their noise: at least two classes are needed, "
+            f"each with {LEAST_LABELS} labels or more; {have}"
+        )
+
+
+def estimate_noise(data: NoisyData, held_out: HeldOut | None = None, seed: int = 0) -> NoiseEstimate:
     """The share of wrong labels of the first categorical set, over training and validation samples.
 
     Args:
-        model, training: of the network for confident learning; lambda and epochs are not used.
-        progress: called with a line of text before each epoch.
+        held_out: scores of the samples; needed unless `annotators_disagree`.
 
-    Raises EstimateError if too few samples have a label, or the network learns too little from them.
+    Raises EstimateError if too few samples have a label, or the scores tell too little about them.
     """
-    first, shared = first_categorical(data.label_sets), _shared_answers(data)
-    if len(shared):
-        return _from_annotators(shared, first.size, seed)
-    labelled = _labelled(data)
-    classes = data.labels[first.name][labelled]
-    counts = np.bincount(classes, minlength=first.size)
-    if (counts[counts > 0] < FOLDS).any() or (counts > 0).sum() < 2:
-        few = [f"{printable(first.names[k])} {counts[k]}" for k in np.flatnonzero((counts > 0) & (counts < FOLDS))]
-        have = f"too few have {', '.join(few)}" if few else f"labelled classes: {int((counts > 0).sum())}"
-        raise EstimateError(
-            f"too few labels of {first.name} to estimate their noise: at least two classes are needed, "
-            f"each with {FOLDS} labels or more; {have}"
-        )
-    probabilities = held_out_probabilities(data, labelled, model, training, seed, progress)
-    accuracy, largest = float((probabilities.argmax(1) == classes).mean()), float(counts.max() / counts.sum())
+    if annotators_disagree(data):
+        return _from_annotators(_shared_answers(data), first_categorical(data.label_sets).size, seed)
+    if held_out is None:
+        raise ValueError("one annotator: the estimate needs held-out scores")
+    found = label_errors(data, held_out, seed)
+    sampling = 1.96 * float(np.sqrt(found.ratio * (1 - found.ratio) / len(held_out.samples)))
+    spread = "evenly" if found.even else "unevenly"
+    return NoiseEstimate(
+        ratio=found.ratio,
+        low=max(0.0, found.found - sampling - MIXTURE_ERROR),
+        high=min(1.0, found.ratio + sampling + MIXTURE_ERROR),
+        method=f"held-out scores of {len(held_out.samples)} images, wrong labels spread {spread} over the classes",
+    )
+
+
+def label_errors(data: NoisyData, held_out: HeldOut, seed: int = 0) -> LabelErrors:
+    """What the mixture says of the labels of the first categorical set; its rows are those of `held_out`.
+
+    Raises EstimateError if too few samples have a label, or the scores predict hardly more than the largest class.
+    """
+    check_labels(data)
+    given = given_classes(data, held_out.samples)
+    accuracy = float((held_out.scores.argmax(axis=1) == given).mean())
+    largest = float(np.bincount(given).max() / len(given))
     if accuracy < largest + LEAST_GAIN * (1 - largest):  # with seven equal classes twice their share
         raise EstimateError(
-            f"cannot estimate how many labels are wrong: a network predicts only {accuracy:.0%} of held-out labels "
-            f"(the largest class alone: {largest:.0%}). Set --noise-ratio, or provide more images"
+            f"cannot estimate how many labels are wrong: only {accuracy:.0%} of held-out labels can be predicted from "
+            f"the images (the largest class alone: {largest:.0%}). Set --noise-ratio, or provide more images"
         )
-    return _from_probabilities(classes, probabilities, seed)
+    return find_label_errors(held_out.scores, given, numpy_stream(seed, "label errors"))
 
 
-def network_epochs(data: NoisyData, training: TrainingSpec) -> tuple[int, int]:
-    """On how many samples `estimate_noise` trains its networks, and for how many epochs each at most.
-
-    (0, 0) where annotators' disagreement tells the noise and no network is needed.
-    """
-    samples = 0 if len(_shared_answers(data)) else len(_labelled(data))
-    return (samples, _epochs(samples * (FOLDS - 1) // FOLDS, training)) if samples else (0, 0)
-
-
-def _epochs(samples: int, training: TrainingSpec) -> int:
-    size = max(1, min(training.batch_size, samples))
-    return min(MAX_EPOCHS, -(-MAX_STEPS // max(1, samples // size)))
-
-
-def _used(data: NoisyData) -> np.ndarray:
-    """Indices of the training and validation samples, rising."""
-    return np.sort(np.concatenate([data.dataset.splits["train"], data.dataset.splits["validation"]]))
+def given_classes(data: NoisyData, samples: np.ndarray) -> np.ndarray:
+    """The classes (n,) that samples were given: of several annotators what most say, the first of equally many."""
+    voters = voting_sets(data.label_sets)
+    votes = sum(data.labels[s.name][samples][:, None] == np.arange(voters[0].size) for s in voters)
+    given: np.ndarray = np.asarray(votes, dtype=int).argmax(axis=1)
+    return given
 
 
 def _shared_answers(data: NoisyData) -> np.ndarray:
     """Classes (n, A) that A annotators gave to samples that two or more labelled, missing ones -1; n = 0 with one."""
-    voters, used = voting_sets(data.label_sets), _used(data)
+    voters, used = voting_sets(data.label_sets), labelled_samples(data)
     answers = np.stack([data.labels[s.name][used] for s in voters], axis=1)
     return answers[(answers != MISSING_CLASS).sum(axis=1) > 1]
-
-
-def _labelled(data: NoisyData) -> np.ndarray:
-    """Indices of the training and validation samples that have a label of the first categorical set."""
-    used = _used(data)
-    return used[data.labels[first_categorical(data.label_sets).name][used] != MISSING_CLASS]
 
 
 def annotator_error(answers: np.ndarray, classes: int) -> float:
@@ -150,58 +146,3 @@ def _from_annotators(answers: np.ndarray, classes: int, seed: int) -> NoiseEstim
         high=float(high) + DISAGREEMENT_ERROR,
         method=f"disagreement between {answers.shape[1]} annotators on {len(answers)} samples",
     )
-
-
-def held_out_probabilities(
-    data: NoisyData,
-    samples: np.ndarray,
-    model: ModelSpec,
-    training: TrainingSpec,
-    seed: int,
-    progress: Callable[[str], None],
-) -> np.ndarray:
-    """Class probabilities (n, K) of samples (n,), each from a network that was not trained on it."""
-    first = first_categorical(data.label_sets)
-    probabilities = np.zeros((len(samples), first.size))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=stream_seed(seed, "folds") % 2**32)
-    for number, (others, held_out) in enumerate(folds.split(samples, data.labels[first.name][samples]), 1):
-        own = samples[held_out]
-        splits = {"train": samples[others], "validation": own, "test": own[:1]}
-        part = NoisyData(replace(data.dataset, splits=splits), data.labels)
-        size, epochs = min(training.batch_size, len(others)), _epochs(len(others), training)
-        plain = {"lam": 0.0, "epochs": epochs, "method": "gce", "warmup_epochs": 0, "augment": False}
-        trainer = build_trainer(part, model, training.model_copy(update={**plain, "batch_size": size}), seed)
-        best, since = -1.0, 0
-        while not trainer.done and since < PATIENCE:
-            progress(f"estimating the noise: network {number} of {FOLDS}, epoch {trainer.epoch + 1} of {epochs}")
-            accuracy, since = trainer.run_epoch()["val_accuracy"], since + 1
-            if accuracy > best:
-                best, since = accuracy, 0
-                probabilities[held_out] = trainer.predict(own)[first.name].numpy()
-    return probabilities
-
-
-def _from_probabilities(classes: np.ndarray, probabilities: np.ndarray, seed: int) -> NoiseEstimate:
-    present = np.unique(classes)  # cleanlab needs every class to occur
-    probabilities = probabilities[:, present] / probabilities[:, present].sum(axis=1, keepdims=True)
-    classes = np.searchsorted(present, classes)
-    rng = numpy_stream(seed, "noise estimate")
-    found = []
-    for _ in range(RESAMPLES):
-        chosen = rng.integers(len(classes), size=len(classes))
-        if len(np.unique(classes[chosen])) == len(present):
-            found.append(confident_ratio(classes[chosen], probabilities[chosen]))
-    low, high = np.quantile(found, INTERVAL)
-    return NoiseEstimate(
-        ratio=confident_ratio(classes, probabilities),
-        low=max(float(low) - CONFIDENT_LEARNING_ERROR, 0.0),
-        high=float(high),
-        method=f"confident learning on {len(classes)} samples, {FOLDS} networks",
-    )
-
-
-def confident_ratio(classes: np.ndarray, probabilities: np.ndarray) -> float:
-    """The share of wrong labels by confident learning, from labels (n,) and held-out probabilities (n, K)."""
-    counts = compute_confident_joint(classes, probabilities, calibrate=True)
-    joint = estimate_joint(classes, probabilities, confident_joint=counts)
-    return float(1 - np.trace(joint))
