@@ -78,12 +78,11 @@ def estimate_noise(data: NoisyData, held_out: HeldOut | None = None, seed: int =
         raise ValueError("one annotator: the estimate needs held-out scores")
     found = label_errors(data, held_out, seed)
     sampling = 1.96 * float(np.sqrt(found.ratio * (1 - found.ratio) / len(held_out.samples)))
-    spread = "evenly" if found.even else "unevenly"
     return NoiseEstimate(
         ratio=found.ratio,
-        low=max(0.0, found.found - sampling - MIXTURE_ERROR),
+        low=max(0.0, min(found.found, found.ratio) - sampling - MIXTURE_ERROR),
         high=min(1.0, found.ratio + sampling + MIXTURE_ERROR),
-        method=f"held-out scores of {len(held_out.samples)} images, wrong labels spread {spread} over the classes",
+        method=f"held-out scores of {len(held_out.samples)} images",
     )
 
 
