@@ -5,7 +5,9 @@ import re
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from fer_tune.cli import advice
 from fer_tune.cli.exits import USER_ERROR
 from fer_tune.data.loading import dataset_digest
 from fer_tune.recommend import main
@@ -133,21 +135,76 @@ def test_noise_that_the_study_added_to_its_own_data_is_not_taken_for_theirs(of_d
     assert "The study added noise of ratio 0.4 to these labels. Yours are as they come." in lines
 
 
-def test_what_an_estimate_costs_is_said_before_it_is_made(of_data, tmp_path, capsys):
-    """There are too few labels of one class, so no network is trained here."""
+def test_too_few_labels_for_an_estimate_are_said_at_once(of_data, tmp_path, capsys):
     path, _ = of_data(noise={"ratio": 0.4})
     rows = [{**row, "label": "cross" if i < 2 else row["label"].replace("cross", "calm"), "label_b": ""}
             for i, row in enumerate(folders.manifest_rows())]  # fmt: skip
     rows[-1] |= {"label": "", "label_b": "1"}
     folders.write_manifest(tmp_path / "other", rows)
     assert main([str(path), "--data", str(tmp_path / "other")]) == 2
-    first, second = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
-    assert re.match(
-        r"Estimating how many labels are wrong trains 3 networks on \d+ images: up to about .* (s|min) of one CPU core",
-        first,
-    )
-    assert first.endswith("If you know the share, stop this and give --noise-ratio.")
-    assert second.startswith("too few labels of emotion")
+    (only,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert only.startswith("too few labels of emotion")
+
+
+@pytest.fixture
+def unlike(of_data, tmp_path):
+    """A study with added noise, and a folder of 700 other faces with its classes, a third of them labelled wrongly.
+
+    The colour of a picture tells its class.
+    """
+    path, _ = of_data(noise={"ratio": 0.3})
+    rng, rows = np.random.default_rng(0), []
+    (tmp_path / "other").mkdir()
+    for i in range(700):
+        truth = i % 3
+        pixels = rng.integers(0, 80, (32, 32, 3), dtype=np.uint8)
+        pixels[8 * truth : 8 * truth + 12] += 120
+        Image.fromarray(pixels).save(tmp_path / "other" / f"{i}.png")
+        given = (truth + rng.integers(1, 3)) % 3 if rng.random() < 0.3 else truth
+        split = "test" if i >= 690 else "val" if i % 5 == 0 else "train"
+        rows.append(
+            [
+                f"{i}.png",
+                folders.MOODS[given],
+                ("left", "right", "ahead")[i // 3 % 3],
+                "0.5",
+                f"{i % 9 / 4 - 1:.2f}",
+                split,
+            ]
+        )
+    header = ["path", "label", "looks", "valence", "arousal", "split"]
+    lines = [",".join(row) for row in [header, *rows]]
+    (tmp_path / "other" / "labels.csv").write_text("\n".join(lines))
+    return path, tmp_path / "other"
+
+
+def test_an_estimate_says_beforehand_what_it_costs_and_the_second_one_costs_nothing(unlike, tmp_path, capsys):
+    path, other = unlike
+    lines, told = asked(capsys, path, other)
+    assert re.search(r"Scoring the labels of 690 images by all other images takes about \d s of one CPU core\.", told)
+    assert "If you know the share of wrong labels, give --noise-ratio instead." in told
+    (line,) = [line for line in lines if line.startswith("Estimated share of wrong labels: ")]
+    assert float(line.split()[5]) == pytest.approx(0.3, abs=0.06)
+    assert "by held-out scores of 690 images" in line
+    assert len(list((path.parent / "data_checks" / "held_out").glob("*.npz"))) == 1
+    again, told = asked(capsys, path, other)
+    assert again == lines
+    assert "Scoring" not in told
+
+
+def test_an_estimate_takes_at_most_a_tenth_of_the_study_or_a_quick_look(unlike, monkeypatch, capsys):
+    path, other = unlike
+    monkeypatch.setattr(advice, "QUICK_IMAGES", 300)
+    assert main([str(path), "--data", str(other), "--quick"]) == 0
+    said = capsys.readouterr()
+    assert "Scoring the labels of 300 of 690 images" in said.err
+    assert "by held-out scores of 300 images" in said.out
+    monkeypatch.setattr(advice, "SHARE_OF_STUDY", 0.0)
+    monkeypatch.setattr(advice, "LEAST_IMAGES", 400)
+    assert main([str(path), "--data", str(other)]) == 0
+    assert "Scoring the labels of 400 of 690 images" in capsys.readouterr().err, "300 are kept, and more are wanted"
+    assert main([str(path), "--data", str(other), "--quick"]) == 0
+    assert "Scoring" not in capsys.readouterr().err, "400 are kept"
 
 
 def test_the_noise_of_drawn_faces_is_that_of_the_study_file(results_folder, tmp_path, capsys):
@@ -169,6 +226,7 @@ def test_the_noise_of_drawn_faces_is_that_of_the_study_file(results_folder, tmp_
     ("words", "message"),
     [
         ([], "give either --noise-ratio"),
+        (["--noise-ratio", "0.3", "--quick"], "--quick estimates the noise of data: it needs --data"),
         (["--noise-ratio", "0.3", "--data", "x"], "give either --noise-ratio"),
         (["--noise-ratio", "40"], "--noise-ratio 40: must be at least 0 and less than 1"),
         (["--data", "nowhere"], "nowhere: does not exist"),
