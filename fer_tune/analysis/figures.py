@@ -277,12 +277,12 @@ def response(ax: Axes, trials: pd.DataFrame, objective: str, test: int | None, v
 
 
 def reference_lines(ax: Axes, values: Mapping[str, np.ndarray]) -> Axes:
-    """A dashed line at the mean of each method's values (seeds,), with its 95 % interval as a band."""
+    """A dashed line at the mean of each method's scores (seeds,); its 95 % interval as a band that ends at 0 and 1."""
     for i, (name, own) in enumerate(values.items()):
         mean, low, high = mean_interval(own)
         ax.axhline(mean, color=REFERENCE_COLOUR, linestyle=("--", ":", "-.")[i % 3], label=legend_entry(name))
         if not np.isnan(low):
-            ax.axhspan(low, high, color=REFERENCE_COLOUR, alpha=0.12, lw=0)
+            ax.axhspan(max(low, min(mean, 0.0)), min(high, 1.0), color=REFERENCE_COLOUR, alpha=0.12, lw=0)
     return ax
 
 
