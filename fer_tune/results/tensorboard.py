@@ -1,6 +1,7 @@
 """The epochs of every trial as TensorBoard event files, one run per trial."""
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +25,7 @@ class LiveEvents:
 
     def __init__(self, results: Path) -> None:
         self._results = results
-        self._writers: dict[str, Any] = {}
+        self._writers: dict[str, _Events] = {}
         self._epochs: dict[str, int] = {}
 
     def epoch_ended(self, folder: TrialFolder) -> None:
@@ -54,17 +55,45 @@ def _mark(results: Path, folder: TrialFolder, epochs: int) -> Path:
     return results / "tensorboard" / folder.key / f"epochs-{epochs}"
 
 
-def _begin(results: Path, folder: TrialFolder) -> Any:
-    """A writer of new event files for a trial, in place of its old ones."""
-    from tensorboard.summary import Writer  # type: ignore[import-untyped]
+class _Events:
+    """Writes one event file in this thread: a full disk is not caught in that of TensorBoard's own writer."""
 
+    def __init__(self, target: Path) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+        from tensorboard.plugins.scalar.summary_v2 import scalar_pb  # type: ignore[import-untyped]
+        from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
+
+        target.mkdir(parents=True, exist_ok=True)
+        self._event, self._scalar = Event, scalar_pb
+        self._file = open(target / f"events.out.tfevents.{time.time_ns()}", "wb")  # noqa: SIM115
+        self._records = RecordWriter(self._file)
+        self._write(file_version="brain.Event:2")
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        """Add one value."""
+        self._write(step=step, summary=self._scalar(name, value))
+
+    def flush(self) -> None:
+        """Give what was added to the disk. Raises OSError where that fails."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, **fields: Any) -> None:
+        self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())
+
+
+def _begin(results: Path, folder: TrialFolder) -> _Events:
+    """A writer of a new event file for a trial, in place of its old ones."""
     target = results / "tensorboard" / folder.key
     for old in target.glob("*"):
         old.unlink()
-    return Writer(str(target))
+    return _Events(target)
 
 
-def _add(writer: Any, rows: Sequence[Mapping[str, float]]) -> None:
+def _add(writer: _Events, rows: Sequence[Mapping[str, float]]) -> None:
     for row in rows:
         for name, value in row.items():
             if name != "epoch" and not math.isnan(value):
